@@ -1,0 +1,41 @@
+# The two commands: `make demo` and `make test`. Each sets up what it needs, in .venv, and a second run is quick.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test check bench long format clean help
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -e 's/:[^#]*## /	/' | expand -t 10
+
+$(READY): pyproject.toml constraints.txt tools/setup.sh
+	@sh tools/setup.sh "$(PYTHON)" "$(VENV)"
+	@touch $(READY)
+
+demo: $(READY) ## the main job from end to end, under two minutes
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## ruff, mypy, import-linter, documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/check_docs.py
+
+bench: $(READY) ## figures, as ratios to a limit measured in the same run
+	@$(BIN)/python -m tools.bench
+
+long: $(READY) ## what takes longer than a change may wait: kills, exhaustive flips
+	@LINEAGE_LONG=1 $(BIN)/python -m pytest -m "" tests/test_log/test_kill.py tests/test_audit/test_flips.py
+
+format: $(READY) ## lay the code out
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove what was made
+	rm -rf $(VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

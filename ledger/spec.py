@@ -1,0 +1,84 @@
+"""What SPEC.md fixes: the version, the domain tags, and every limit with its unit (SPEC §13)."""
+
+from __future__ import annotations
+
+from typing import Final, NewType
+
+LogIndex = NewType("LogIndex", int)  # 0-based position of an entry in the log
+RecordIndex = NewType("RecordIndex", int)  # 0-based position of a record in its statement
+TreeSize = NewType("TreeSize", int)  # number of leaves
+
+FORMAT_VERSION: Final = 1  # `v` of records and statements (SPEC §3)
+FOLD_VERSION: Final = 1  # `fold` of state entries (SPEC §9)
+STORE_VERSION: Final = 1  # layout of a ledger folder; not part of any signed byte
+
+# Domain tags (SPEC §2). Each ends in a newline, so that none is a prefix of another.
+TAG_LOG: Final = b"lineage/log/v1\n"
+TAG_STATEMENT: Final = b"lineage/statement/v1\n"
+TAG_KEYSET: Final = b"lineage/keyset/v1\n"
+TAG_SEALED: Final = b"lineage/sealed/v1\n"
+TAG_TOPIC: Final = b"lineage/topic/v1\n"
+TAG_CHAIN: Final = b"lineage/chain/v1\n"
+TAG_CHAIN_VALUE: Final = b"lineage/chain-value/v1\n"
+TAG_PSEUDONYM: Final = b"lineage/pseudonym/v1\n"
+TAG_COLUMN: Final = b"lineage/column/v1\n"
+TAG_PROFILE: Final = b"lineage/profile/v1\n"
+
+# Hash prefixes: 0x00 and 0x01 are RFC 6962's; the prefix tree has its own (SPEC §9.3).
+PREFIX_LEAF: Final = b"\x00"
+PREFIX_NODE: Final = b"\x01"
+PREFIX_STATUS_LEAF: Final = b"\x02"
+PREFIX_STATUS_NODE: Final = b"\x03"
+PREFIX_STATUS_EMPTY: Final = b"\x04"
+
+PAYLOAD_TYPE: Final = "application/vnd.lineage.statement+msgpack"  # DSSE payload type (SPEC §6)
+
+HASH_BYTES: Final = 32
+KEY_BYTES: Final = 32
+SIGNATURE_BYTES: Final = 64
+LANE_BYTES: Final = 16
+SALT_BYTES: Final = 32
+
+PPM: Final = 1_000_000  # the whole, in parts per million
+INTEGER_MAX: Final = 2**53 - 1  # greatest |integer| in signed bytes
+TIME_MAX_MS: Final = INTEGER_MAX  # unix milliseconds
+
+CODEC_DEPTH_MAX: Final = 8  # nested containers
+CODEC_ARRAY_MAX: Final = 512  # items of one array
+CODEC_MAP_MAX: Final = 32  # keys of one map
+
+RECORD_BYTES_MAX: Final = 16_384
+PAYLOAD_BYTES_MAX: Final = 24_576
+ENTRY_BYTES_MAX: Final = 65_535  # a u16 length prefix (C2SP tlog-tiles)
+RECEIPT_BYTES_MAX: Final = 1_048_576
+NOTE_BYTES_MAX: Final = 1_048_576
+NOTE_SIGNATURES_MAX: Final = 64  # signature lines of one note; C2SP asks for at least 16
+
+PARENTS_MAX: Final = 256
+SUBJECTS_MAX: Final = 512
+STATEMENT_RECORDS_MAX: Final = 65_536
+STATEMENT_RECORDS_BYTES_MAX: Final = 67_108_864  # records of one statement, together
+ROWS_MAX: Final = 1_048_576  # row digests under one `rows` record
+KEYS_MAX: Final = 8  # keys of one keyset
+VKEYS_MAX: Final = 8
+RULES_IDENTITIES_MAX: Final = 256  # registrars, curators named by admission rules
+EVIDENCE_DIGESTS_MAX: Final = 64
+KINDS_MAX: Final = 7  # kinds named by a delegation's scope
+TREE_SIZE_MAX: Final = 2**48
+
+ORIGIN_CHARS_MAX: Final = 128
+NAME_CHARS_MAX: Final = 64
+MEDIA_CHARS_MAX: Final = 127
+LICENSE_CHARS_MAX: Final = 128
+URI_CHARS_MAX: Final = 512
+
+TILE_WIDTH: Final = 256  # hashes in a full tile, entries and records in a full bundle
+TILE_HEIGHT: Final = 8
+
+CONTENT_BYTES_MAX: Final = 1_099_511_627_776  # a file: 1 TiB
+ROW_BYTES_MAX: Final = 4_194_304  # a row of a dataset: 4 MiB
+RECOVERY_WAIT_S: Final = 604_800
+
+COMMIT_ENTRIES_MAX: Final = 4_096  # statements in one commit
+COMMIT_BYTES_MAX: Final = 134_217_728  # records and entries in one commit, together
+WRITER_WAIT_S: Final = 30  # how long a second writer waits by default
