@@ -1,0 +1,1 @@
+"""The lineage ledger: `ledger.open(path)` is the door (SPEC §1)."""

@@ -1,0 +1,1 @@
+"""Does it only read, then accuse? Replay and doctor."""

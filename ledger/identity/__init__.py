@@ -1,0 +1,1 @@
+"""Does it decide which key spoke? Keysets, key events, signatures."""

@@ -1,0 +1,1 @@
+"""Does it change the log's head? Admit, sequence, commit, recover, publish."""

@@ -1,0 +1,1 @@
+"""What is an ancestry worth? Levels."""

@@ -1,0 +1,1 @@
+"""Does it turn a claim into its only bytes, or back? Codec, records, statements, entries."""

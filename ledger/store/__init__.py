@@ -1,0 +1,1 @@
+"""Does it know how bytes survive? The contract, memory, LMDB, the digest index."""
