@@ -1,4 +1,4 @@
-"""Ed25519 under one rule, whatever library verifies (SPEC.md, "Ed25519 has one rule").
+"""Ed25519 under one rule, whatever library verifies (SPEC §6.1).
 
 A signature (R, S) by A over M is valid if and only if
 
