@@ -49,6 +49,7 @@ CODEC_MAP_MAX: Final = 32  # keys of one map
 
 RECORD_BYTES_MAX: Final = 16_384
 PAYLOAD_BYTES_MAX: Final = 24_576
+EVIDENCE_PAYLOAD_BYTES_MAX: Final = 53_248  # payload of an `evidence` statement, which holds two others
 ENTRY_BYTES_MAX: Final = 65_535  # a u16 length prefix (C2SP tlog-tiles)
 RECEIPT_BYTES_MAX: Final = 1_048_576
 NOTE_BYTES_MAX: Final = 1_048_576
@@ -77,6 +78,7 @@ TILE_HEIGHT: Final = 8
 
 CONTENT_BYTES_MAX: Final = 1_099_511_627_776  # a file: 1 TiB
 ROW_BYTES_MAX: Final = 4_194_304  # a row of a dataset: 4 MiB
+JSON_DEPTH_MAX: Final = 64  # nested objects and arrays in JSON content that is made canonical
 RECOVERY_WAIT_S: Final = 604_800
 
 COMMIT_ENTRIES_MAX: Final = 4_096  # statements in one commit
