@@ -90,6 +90,11 @@ def test_sizes_up_to_the_limit() -> None:
             Checkpoint(ORIGIN, size, ROOT)
 
 
+def test_an_origin_of_two_lines_cannot_shift_the_others() -> None:
+    with pytest.raises(ProofInvalid, match="one line of text"):
+        Checkpoint(f"{ORIGIN}\n99", 1, ROOT)
+
+
 def test_the_signing_key_bears_the_origins_name() -> None:
     """Another log's key, or a witness's, signs truly and yet does not speak for this log."""
     other = "other.example/log"

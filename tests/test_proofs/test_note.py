@@ -14,7 +14,7 @@ from ledger import spec
 from ledger.errors import ProofInvalid, RefusedInput
 from ledger.identity import ed25519
 from ledger.proofs import note as notes
-from ledger.proofs.c2sp_text import decode_base64, decode_decimal, encode_base64
+from ledger.proofs.c2sp_text import as_text, decode_base64, decode_decimal, encode_base64
 from ledger.proofs.note import Note, NoteSignature, Vkey
 from tests.shared import vectors
 
@@ -146,11 +146,11 @@ def test_a_key_counts_once_however_often_it_signed() -> None:
     witness = "w.example"
     note = notes.parse_note(
         signed()
-        + "".join(cosignature_line("words\n", time_s, OTHER_SEED, witness) for time_s in (30, 10, 20, 10))
+        + "".join(cosignature_line("words\n", time_s, OTHER_SEED, witness) for time_s in (16, 9, 30, 9))
     )
     vkeys = [vkey_of(SEED), vkey_of(SEED), vkey_of(OTHER_SEED, witness, 4)]
     verified = notes.verify_note(note, vkeys)
-    assert verified == [notes.Verified(vkeys[0], ()), notes.Verified(vkeys[2], (10, 20, 30))]
+    assert verified == [notes.Verified(vkeys[0], ()), notes.Verified(vkeys[2], (9, 16, 30))]
 
 
 def test_the_cosignatures_time_is_signed() -> None:
@@ -343,12 +343,23 @@ def test_an_unsafe_key_is_refused_where_the_vkey_reveals_it(signature_type: int)
 
 
 @pytest.mark.parametrize(
-    ("name", "signature_type"), [("", 1), ("a b", 1), ("a+b", 1), ("a\nb", 1), (NAME, -1), (NAME, 256)]
+    ("name", "signature_type"),
+    [("", 1), ("a b", 1), ("a+b", 1), ("a\nb", 1), ("a\ud800", 1), (NAME, -1), (NAME, 256)],
 )
 def test_no_vkey_is_made_of_a_bad_name_or_type(name: str, signature_type: int) -> None:
     with pytest.raises(RefusedInput) as refusal:
         Vkey.make(name, ed25519.public_key(SEED), signature_type)
     assert refusal.value.code == "key-refused"
+
+
+def test_parts_are_checked_however_they_are_put_together() -> None:
+    key = ed25519.public_key(SEED)
+    for signature_type in (-1, 256):
+        with pytest.raises(RefusedInput, match="signature type"):
+            Vkey(NAME, b"1234", signature_type, key)
+    for key_id in (b"", b"123", b"12345"):
+        with pytest.raises(ProofInvalid, match="malformed"):
+            NoteSignature(NAME, key_id, bytes(64))
 
 
 def test_a_vkey_of_an_unassigned_type_is_carried_but_verifies_nothing() -> None:
@@ -428,6 +439,16 @@ def test_base64_has_one_spelling(data: bytes) -> None:
     assert decode_base64(text) == data
     for other in (text + "=", text + "\n", " " + text, text.rstrip("=") + "=" * (text[-1:] != "=")):
         assert other == text or decode_base64(other) is None
+
+
+def test_what_is_too_large_is_refused_before_it_is_decoded() -> None:
+    class Watched(bytes):
+        def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+            raise AssertionError("decoded")
+
+    assert as_text(Watched(11), 10) is None
+    with pytest.raises(AssertionError, match="decoded"):
+        as_text(Watched(10), 10)
 
 
 def test_base64_with_trailing_bits_or_foreign_letters_is_refused() -> None:
