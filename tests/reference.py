@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 # --- Ed25519 by RFC 8032 §5.1: projective points, definitions instead of tables -------------------------------------
 
@@ -91,3 +92,114 @@ def ed25519_verify(key: bytes, message: bytes, signature: bytes, *, cofactor: in
     return ed25519_encode(ed25519_multiply(cofactor, expected)) == ed25519_encode(
         ed25519_multiply(cofactor, r)
     )
+
+
+# --- RFC 6962 §2.1, over the leaves' data, recursive as the RFC writes it ------------------------------------------
+
+
+def _largest_power_below(n: int) -> int:
+    k = 1
+    while 2 * k < n:
+        k *= 2
+    return k
+
+
+def mth(data: list[bytes]) -> bytes:
+    """Merkle tree hash, RFC 6962 §2.1."""
+    if not data:
+        return hashlib.sha256(b"").digest()
+    if len(data) == 1:
+        return hashlib.sha256(b"\x00" + data[0]).digest()
+    k = _largest_power_below(len(data))
+    return hashlib.sha256(b"\x01" + mth(data[:k]) + mth(data[k:])).digest()
+
+
+def path(m: int, data: list[bytes]) -> list[bytes]:
+    """PATH(m, D[n]), RFC 6962 §2.1.1."""
+    if len(data) == 1:
+        return []
+    k = _largest_power_below(len(data))
+    if m < k:
+        return [*path(m, data[:k]), mth(data[k:])]
+    return [*path(m - k, data[k:]), mth(data[:k])]
+
+
+def proof(m: int, data: list[bytes]) -> list[bytes]:
+    """PROOF(m, D[n]), RFC 6962 §2.1.2, for 0 < m ≤ n."""
+    return _subproof(m, data, known=True)
+
+
+def _subproof(m: int, data: list[bytes], *, known: bool) -> list[bytes]:
+    if m == len(data):
+        return [] if known else [mth(data)]
+    k = _largest_power_below(len(data))
+    if m <= k:
+        return [*_subproof(m, data[:k], known=known), mth(data[k:])]
+    return [*_subproof(m - k, data[k:], known=False), mth(data[:k])]
+
+
+def multiproof(wanted: set[int], data: list[bytes], start: int = 0) -> list[bytes]:
+    """Hashes of the maximal subtrees without a wanted leaf, in the order of RFC 6962's split, left before right."""
+    if not wanted & set(range(start, start + len(data))):
+        return [mth(data)]
+    if len(data) == 1:
+        return []
+    k = _largest_power_below(len(data))
+    return multiproof(wanted, data[:k], start) + multiproof(wanted, data[k:], start + k)
+
+
+def expanded_tile(data: list[bytes], span: int) -> bytes:
+    """A tile over complete subtrees of `span` leaves: its row, then every complete node above, row by row."""
+    tile = b""
+    while len(data) >= span:
+        complete = len(data) // span
+        tile += b"".join(mth(data[at * span : (at + 1) * span]) for at in range(complete))
+        span *= 2
+    return tile
+
+
+# --- The prefix tree of SPEC §9.3, over a dict -----------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1024)
+def _bits(key: bytes) -> str:
+    return "".join(f"{octet:08b}" for octet in key)
+
+
+def _prefix_node(entries: dict[bytes, bytes]) -> tuple[int, bytes, dict[bytes, bytes], dict[bytes, bytes]]:
+    """Depth, padded prefix, and the entries left and right, of at least two entries."""
+    depth = 0
+    while len({_bits(key)[depth] for key in entries}) == 1:
+        depth += 1
+    padded = (_bits(min(entries))[:depth]).ljust(256, "0")
+    left = {key: value for key, value in entries.items() if _bits(key)[depth] == "0"}
+    right = {key: value for key, value in entries.items() if _bits(key)[depth] == "1"}
+    return depth, int(padded, 2).to_bytes(32, "big"), left, right
+
+
+def prefix_preimage(entries: dict[bytes, bytes]) -> bytes:
+    """Preimage of the root node of the prefix tree over `entries`."""
+    if not entries:
+        return b"\x04"
+    if len(entries) == 1:
+        ((key, value),) = entries.items()
+        return b"\x02" + key + value
+    depth, prefix, left, right = _prefix_node(entries)
+    return b"\x03" + bytes([depth]) + prefix + prefix_root(left) + prefix_root(right)
+
+
+def prefix_root(entries: dict[bytes, bytes]) -> bytes:
+    return hashlib.sha256(prefix_preimage(entries)).digest()
+
+
+def prefix_proof(entries: dict[bytes, bytes], key: bytes) -> list[bytes]:
+    """Steps from the root down, and for an absent key the preimage at which the descent ends."""
+    if set(entries) == {key}:
+        return []
+    if len(entries) < 2:
+        return [prefix_preimage(entries)]
+    depth, _, left, right = _prefix_node(entries)
+    if _bits(key)[:depth] != _bits(min(entries))[:depth]:
+        return [prefix_preimage(entries)]
+    taken, other = (right, left) if _bits(key)[depth] == "1" else (left, right)
+    return [bytes([depth]) + prefix_root(other), *prefix_proof(taken, key)]

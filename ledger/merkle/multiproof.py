@@ -1,0 +1,128 @@
+"""One proof for many leaves of one RFC 6962 tree: every hash that a verifier cannot compute, each once.
+
+Canonical order (SPEC cites it). Descend from the root by RFC 6962's split (a subtree of n leaves divides after the
+first k, k the largest power of two below n), left before right. Where a subtree holds no wanted leaf, emit its
+hash and do not descend; where it is a wanted leaf, emit nothing. So a set of indices and a size fix the number,
+order and meaning of the hashes; a verifier makes the same descent, and refuses a hash too few or too many.
+
+    tree of 5 leaves, leaves 1 and 4 wanted:   MTH(D[0:1]), MTH(D[2:4])
+
+With one leaf the hashes are those of its inclusion path, in another order. Descent is at most 48 deep, and visits
+only subtrees that hold a wanted leaf or take one hash: work is bounded by 49 times leaves, plus hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ledger import spec
+from ledger.errors import ProofInvalid, RefusedInput
+from ledger.merkle.proofs import PathReader
+from ledger.merkle.tiles import ReadTile, Tile
+
+
+def _split(size: int) -> int:
+    """The largest power of two below `size` (RFC 6962 §2.1), for size ≥ 2."""
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def _last_of_each_level(read_tile: ReadTile) -> ReadTile:
+    """Reads through a cache of one tile a level: the descent meets the subtrees of a tile one after another."""
+    recent: dict[int, tuple[int, Tile]] = {}
+
+    def read(level: int, number: int) -> Tile:
+        if level not in recent or recent[level][0] != number:
+            recent[level] = number, read_tile(level, number)
+        return recent[level][1]
+
+    return read
+
+
+def multiproof(read_tile: ReadTile, indices: Sequence[int], size: int) -> list[bytes]:
+    """Hashes, in canonical order, that prove the leaves `indices` of the first `size` leaves.
+
+    RefusedInput unless `indices` are strictly ascending, at least one, and below `size`.
+    """
+    if not indices:
+        raise RefusedInput("index-out-of-range", "multiproof", "no leaf is wanted")
+    if indices[0] < 0 or indices[-1] >= size:
+        raise RefusedInput(
+            "index-out-of-range", f"leaves {indices[0]} to {indices[-1]}", f"the tree has {size} leaves"
+        )
+    if any(left >= right for left, right in pairwise(indices)):
+        raise RefusedInput("index-out-of-range", "multiproof", "indices are not strictly ascending")
+    reader = PathReader(_last_of_each_level(read_tile), size)
+    hashes: list[bytes] = []
+    # Subtrees still to visit, leftmost last: first leaf, number of leaves, and the range of wanted indices inside.
+    waiting = [(0, size, 0, len(indices))]
+    while waiting:
+        start, count, first, last = waiting.pop()
+        if first == last:
+            hashes.append(reader.subtree_root(start, (count - 1).bit_length()))
+        elif count > 1:
+            left = _split(count)
+            middle = bisect_left(indices, start + left, first, last)
+            waiting.append((start + left, count - left, middle, last))
+            waiting.append((start, left, first, middle))
+    return hashes
+
+
+@dataclass(slots=True)
+class _Descent:
+    """A verifier's walk: the wanted leaves in order, the proof's hashes, and how many of them were taken."""
+
+    indices: list[int]
+    leaf_hashes: list[bytes]
+    hashes: Sequence[bytes]
+    taken: int = 0
+
+    def subtree(self, start: int, count: int, first: int, last: int) -> bytes:
+        """Hash over leaves [start, start + count), of which wanted[first:last] are known."""
+        if first == last:
+            if self.taken == len(self.hashes):
+                raise ProofInvalid("multiproof-invalid", "multiproof", "a hash is missing")
+            self.taken += 1
+            return self.hashes[self.taken - 1]
+        if count == 1:
+            return self.leaf_hashes[first]
+        left_count = _split(count)
+        middle = bisect_left(self.indices, start + left_count, first, last)
+        left = self.subtree(start, left_count, first, middle)
+        right = self.subtree(start + left_count, count - left_count, middle, last)
+        return hashlib.sha256(spec.PREFIX_NODE + left + right).digest()
+
+
+def root_from_multiproof(leaves: Mapping[int, bytes], size: int, hashes: Sequence[bytes]) -> bytes:
+    """Root implied by `leaves` {index: leaf hash} and the proof's `hashes`; the mapping's order does not matter.
+
+    ProofInvalid "multiproof-invalid" if there is no leaf, an index is not below `size`, a hash is not 32 bytes,
+    or a hash is missing or surplus.
+    """
+    indices = sorted(leaves)
+    if not indices or not 0 <= indices[0] <= indices[-1] < size <= spec.TREE_SIZE_MAX:
+        raise ProofInvalid(
+            "multiproof-invalid", f"multiproof in {size}", "no leaf, or indices or size out of range"
+        )
+    leaf_hashes = [leaves[index] for index in indices]
+    if {spec.HASH_BYTES} != set(map(len, leaf_hashes)) | set(map(len, hashes)):
+        raise ProofInvalid("multiproof-invalid", "multiproof", "a hash is not 32 bytes")
+    descent = _Descent(indices, leaf_hashes, hashes)
+    root = descent.subtree(0, size, 0, len(indices))
+    if descent.taken != len(hashes):
+        raise ProofInvalid(
+            "multiproof-invalid", "multiproof", f"{len(hashes) - descent.taken} hashes too many"
+        )
+    return root
+
+
+def verify_multiproof(leaves: Mapping[int, bytes], size: int, hashes: Sequence[bytes], root: bytes) -> None:
+    """Checks that all `leaves` {index: leaf hash} stand in the tree of `size` leaves under `root`.
+
+    Raises ProofInvalid "multiproof-invalid".
+    """
+    if root_from_multiproof(leaves, size, hashes) != root:
+        raise ProofInvalid("multiproof-invalid", "multiproof", "the hashes lead to another root")

@@ -1,0 +1,289 @@
+"""Merkle prefix tree: one root over a map from 32-byte keys to 32-byte values, with proofs of presence and absence.
+
+Bit 0 of a key is the most significant bit of its byte 0. All hashes are SHA-256.
+
+    empty tree  0x04                                             1 byte; its hash is EMPTY_ROOT
+    leaf        0x02 ‖ key(32) ‖ value(32)                       65 bytes
+    interior    0x03 ‖ depth(u8) ‖ prefix(32) ‖ left(32) ‖ right(32)   98 bytes
+
+`depth` d (0..255) of an interior node is the first bit in which the keys below it differ, `prefix` their common
+first d bits, every later bit zero; `left` is the hash of the subtree of the keys whose bit d is 0. Nodes with one
+child do not exist (path compression), so a map has one root, whatever the order of its insertions. A node is
+stored under its hash.
+
+Proof format. A proof is a list of byte strings, root first:
+
+    step      depth(u8) ‖ sibling(32)   33 bytes, one for each interior node that is passed; depths strictly ascend.
+                                        Its child on the key's side is recomputed, its prefix is the key's first bits.
+    terminal  the preimage of the node at which the search ends without the key. Stands last, in a proof of absence
+              only, and is one of
+                0x04      the empty tree; then there are no steps
+                a leaf    with another key, which agrees with the key through the bit of the last step's depth
+                interior  deeper than the last step; its prefix has zero bits from its depth on, agrees with the key
+                          through the bit of the last step's depth, and is not a prefix of the key
+
+The three kinds and the step have different lengths, so nothing else tells them apart. Ascending depths
+bound them: at most 257 strings.
+
+Why presence and absence exclude each other, even in a tree that no honest operator would build: let both verify for
+one key under one root. A verifier rebuilds the preimage of each step from the key, so equal hashes mean equal
+preimages (or a collision), hence the same depth, the same side taken and the same child; step by step from the
+root the two proofs name the same nodes. Three cases remain. (1) Both end at once: the presence proof's node is a
+leaf with the key, and no terminal is. (2) The absence proof ends where the other takes a step: that node is an
+interior one whose prefix was filled from the key, but a terminal's prefix is not a prefix of the key. (3) The
+presence proof ends where the other takes a step: one preimage would begin with both 0x02 and 0x03. In the same
+way no two values verify for one key. Nothing here relies on the rest of the tree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final, NamedTuple, TypeAlias
+
+from ledger import spec
+from ledger.errors import InvariantBroken, ProofInvalid, RefusedInput
+
+GetNode: TypeAlias = Callable[[bytes], bytes]  # node hash -> preimage
+
+EMPTY_ROOT: Final = hashlib.sha256(spec.PREFIX_STATUS_EMPTY).digest()
+
+_BITS: Final = 8 * spec.KEY_BYTES
+_STEP_BYTES: Final = 33
+_LEAF_BYTES: Final = 65
+_NODE_BYTES: Final = 98
+
+
+class _Node(NamedTuple):
+    """A stored node. Of a leaf: depth 256, `prefix` its key, `left` its value, `right` empty."""
+
+    hash: bytes
+    depth: int
+    prefix: int
+    left: bytes
+    right: bytes
+
+
+def _leaf_preimage(key: int, value: bytes) -> bytes:
+    return spec.PREFIX_STATUS_LEAF + key.to_bytes(spec.KEY_BYTES, "big") + value
+
+
+def _node_preimage(depth: int, prefix: int, left: bytes, right: bytes) -> bytes:
+    return spec.PREFIX_STATUS_NODE + bytes((depth,)) + prefix.to_bytes(spec.KEY_BYTES, "big") + left + right
+
+
+def _common_bits(left: int, right: int) -> int:
+    """How many leading bits two keys share, 0..256."""
+    return _BITS - (left ^ right).bit_length()
+
+
+def _first_bits(key: int, depth: int) -> int:
+    """The first `depth` bits of a key, later ones zero."""
+    return key >> (_BITS - depth) << (_BITS - depth)
+
+
+def _bit(key: int, depth: int) -> int:
+    return (key >> (_BITS - 1 - depth)) & 1
+
+
+def _parse(node_hash: bytes, preimage: bytes) -> _Node | None:
+    """The leaf or interior node that `preimage` writes, None if it is neither or not canonical."""
+    if len(preimage) == _LEAF_BYTES and preimage[:1] == spec.PREFIX_STATUS_LEAF:
+        return _Node(node_hash, _BITS, int.from_bytes(preimage[1:33], "big"), preimage[33:], b"")
+    if len(preimage) == _NODE_BYTES and preimage[:1] == spec.PREFIX_STATUS_NODE:
+        depth, prefix = preimage[1], int.from_bytes(preimage[2:34], "big")
+        if prefix == _first_bits(prefix, depth):
+            return _Node(node_hash, depth, prefix, preimage[34:66], preimage[66:])
+    return None
+
+
+def _load(get: GetNode, node_hash: bytes, parent_depth: int, key: int) -> _Node:
+    """A stored node below `parent_depth` (-1 for the root) on the way to `key`; InvariantBroken if it cannot be that.
+
+    Depths ascend strictly, so no chain of loads is longer than 257, whatever the store holds.
+    """
+    preimage = get(node_hash)
+    node = _parse(node_hash, preimage)
+    item = f"status node {node_hash.hex()}"
+    if node is None or hashlib.sha256(preimage).digest() != node_hash:
+        raise InvariantBroken(
+            "status-node-malformed", item, "not the node of this hash", "restore from a backup"
+        )
+    if node.depth <= parent_depth or _common_bits(node.prefix, key) <= parent_depth:
+        raise InvariantBroken(
+            "status-node-malformed", item, "does not belong below its parent", "restore from a backup"
+        )
+    return node
+
+
+def _key_number(key: bytes) -> int:
+    if len(key) != spec.KEY_BYTES:
+        raise RefusedInput("hash-malformed", "status key", f"{len(key)} bytes, want {spec.KEY_BYTES}")
+    return int.from_bytes(key, "big")
+
+
+@dataclass(slots=True)
+class _Batch:
+    """An update on its way: the changes in key order, and the nodes it made."""
+
+    get: GetNode
+    keys: list[int]
+    values: list[bytes]
+    made: dict[bytes, bytes] = field(default_factory=dict)
+
+    def _make(self, preimage: bytes) -> bytes:
+        node_hash = hashlib.sha256(preimage).digest()
+        self.made[node_hash] = preimage
+        return node_hash
+
+    def _middle(self, depth: int, first: int, last: int) -> int:
+        """Where the changes whose bit `depth` is 1 begin, in [first, last), which agree on all bits before it."""
+        return bisect_left(
+            self.keys, _first_bits(self.keys[first], depth) | 1 << (_BITS - 1 - depth), first, last
+        )
+
+    def build(self, first: int, last: int) -> bytes:
+        """Hash of a new subtree over the changes [first, last), at least one."""
+        if last - first == 1:
+            return self._make(_leaf_preimage(self.keys[first], self.values[first]))
+        depth = _common_bits(self.keys[first], self.keys[last - 1])
+        middle = self._middle(depth, first, last)
+        left, right = self.build(first, middle), self.build(middle, last)
+        return self._make(_node_preimage(depth, _first_bits(self.keys[first], depth), left, right))
+
+    def merge(self, node: _Node, first: int, last: int) -> bytes:
+        """Hash that takes the place of `node` after the changes [first, last), at least one."""
+        keys = self.keys
+        # In key order, keys that share a number of first bits with the prefix are neighbours: the ends decide.
+        depth = min(
+            _common_bits(keys[first], node.prefix), _common_bits(keys[last - 1], node.prefix), node.depth
+        )
+        if depth == _BITS:
+            return node.hash if node.left == self.values[first] else self.build(first, last)
+        middle = self._middle(depth, first, last)
+        if depth == node.depth:
+            left, right = node.left, node.right
+            if first < middle:
+                left = self.merge(_load(self.get, left, depth, keys[first]), first, middle)
+            if middle < last:
+                right = self.merge(_load(self.get, right, depth, keys[middle]), middle, last)
+            if (left, right) == (node.left, node.right):
+                return node.hash
+        elif _bit(node.prefix, depth):
+            left = self.build(first, middle)
+            right = self.merge(node, middle, last) if middle < last else node.hash
+        else:
+            left = self.merge(node, first, middle) if first < middle else node.hash
+            right = self.build(middle, last)
+        return self._make(_node_preimage(depth, _first_bits(keys[first], depth), left, right))
+
+
+def update(get: GetNode, root: bytes, changes: Mapping[bytes, bytes]) -> tuple[bytes, dict[bytes, bytes]]:
+    """Root after inserting or replacing `changes` {key: value}, and the new nodes {hash: preimage}.
+
+    `get` returns the preimage of a node of the tree under `root`; each node on the way is read once. Old nodes are
+    not named: the tree under `root` stays whole. RefusedInput for a key or value that is not 32 bytes,
+    InvariantBroken for a stored node that is not what its hash or place says.
+    """
+    if not changes:
+        return root, {}
+    for key, value in changes.items():
+        if len(key) != spec.KEY_BYTES or len(value) != spec.HASH_BYTES:
+            raise RefusedInput(
+                "hash-malformed", "status change", f"{len(key)} and {len(value)} bytes, want 32 each"
+            )
+    ordered = sorted(changes.items())
+    keys = [int.from_bytes(key, "big") for key, _ in ordered]
+    batch = _Batch(get, keys, [value for _, value in ordered])
+    if root == EMPTY_ROOT:
+        new_root = batch.build(0, len(keys))
+    else:
+        new_root = batch.merge(_load(get, root, -1, keys[0]), 0, len(keys))
+    return new_root, batch.made
+
+
+def _search(get: GetNode, root: bytes, key: int) -> tuple[list[_Node], _Node | None]:
+    """The interior nodes passed on the way to `key`, root first, and the node where the search ends (None: empty)."""
+    passed: list[_Node] = []
+    if root == EMPTY_ROOT:
+        return passed, None
+    node = _load(get, root, -1, key)
+    while node.depth < _BITS and _common_bits(node.prefix, key) >= node.depth:
+        passed.append(node)
+        node = _load(get, node.right if _bit(key, node.depth) else node.left, node.depth, key)
+    return passed, node
+
+
+def lookup(get: GetNode, root: bytes, key: bytes) -> bytes | None:
+    """Value of `key` under `root`, None if it is absent; RefusedInput, InvariantBroken as `update`."""
+    number = _key_number(key)
+    _, end = _search(get, root, number)
+    return end.left if end is not None and end.depth == _BITS and end.prefix == number else None
+
+
+def prove(get: GetNode, root: bytes, key: bytes) -> list[bytes]:
+    """Proof of presence or absence of `key` under `root`, in the format above; errors as `lookup`.
+
+    Empty exactly when `key` is the only one.
+    """
+    number = _key_number(key)
+    passed, end = _search(get, root, number)
+    proof = [
+        bytes((node.depth,)) + (node.left if _bit(number, node.depth) else node.right) for node in passed
+    ]
+    if end is None:
+        proof.append(spec.PREFIX_STATUS_EMPTY)
+    elif end.depth < _BITS:
+        proof.append(_node_preimage(end.depth, end.prefix, end.left, end.right))
+    elif end.prefix != number:
+        proof.append(_leaf_preimage(end.prefix, end.left))
+    return proof
+
+
+def _refuse(key: bytes, reason: str) -> ProofInvalid:
+    return ProofInvalid("status-invalid", f"status of {key.hex()}", reason)
+
+
+def _terminal_hash(key: bytes, last_depth: int, terminal: bytes) -> bytes:
+    """Hash of the node at which a search for `key` ends without it; ProofInvalid if it would not end there."""
+    terminal_hash = hashlib.sha256(terminal).digest()
+    if terminal == spec.PREFIX_STATUS_EMPTY and last_depth < 0:
+        return terminal_hash
+    node = _parse(terminal_hash, terminal)
+    if node is None:
+        raise _refuse(key, "the proof of absence ends with no node")
+    common = _common_bits(node.prefix, int.from_bytes(key, "big"))
+    if not last_depth < common < node.depth:
+        raise _refuse(key, "the search does not end at the node that the proof of absence names")
+    return terminal_hash
+
+
+def verify(root: bytes, key: bytes, value: bytes | None, proof: Sequence[bytes]) -> None:
+    """Checks that `key` has `value` under `root`, or with None that it is absent.
+
+    Raises ProofInvalid "status-invalid" for anything but a proof in the one format above.
+    """
+    if {len(root), len(key), len(key if value is None else value)} != {spec.HASH_BYTES}:
+        raise _refuse(key, "root, key or value is not 32 bytes")
+    steps = proof if value is not None else proof[:-1]
+    if any(len(step) != _STEP_BYTES for step in steps):
+        raise _refuse(key, "a step is not 33 bytes")
+    depths = [-1, *(step[0] for step in steps)]
+    if any(upper >= lower for upper, lower in pairwise(depths)):
+        raise _refuse(key, "depths do not strictly ascend")
+    if value is None:
+        if not proof:
+            raise _refuse(key, "the proof of absence is empty")
+        node_hash = _terminal_hash(key, depths[-1], proof[-1])
+    else:
+        node_hash = hashlib.sha256(spec.PREFIX_STATUS_LEAF + key + value).digest()
+    number = int.from_bytes(key, "big")
+    for step in reversed(steps):
+        depth, sibling = step[0], step[1:]
+        left, right = (sibling, node_hash) if _bit(number, depth) else (node_hash, sibling)
+        node_hash = hashlib.sha256(_node_preimage(depth, _first_bits(number, depth), left, right)).digest()
+    if node_hash != root:
+        raise _refuse(key, "the proof leads to another root")
