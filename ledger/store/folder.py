@@ -1,0 +1,149 @@
+"""The folder that a ledger lives in, and the marker that says so.
+
+`ledger.json` holds {"format": "lineage-ledger", "store_version": 1, "origin", "vkey", "log_id"}: what a program must
+know before it opens the store, and a person who finds the folder. It is written last, so that a folder either
+holds a whole ledger or none; while one is being made, `.creating` keeps a second maker out.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ledger.errors import RefusedInput, StoreFault
+from ledger.spec import HASH_BYTES, STORE_VERSION
+from ledger.store.files import sync_folder, write_atomically
+
+MARKER_FILE: Final = "ledger.json"
+_CREATING_FILE: Final = ".creating"
+_FORMAT: Final = "lineage-ledger"
+_MARKER_BYTES_MAX: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """Whose log a folder holds: its origin, its first verifier key (C2SP signed-note), its 32-byte id."""
+
+    origin: str
+    vkey: str
+    log_id: bytes
+
+
+def open_folder(path: Path) -> Marker:
+    """Read the marker of a ledger's folder.
+
+    Raises RefusedInput `not-a-ledger` (no folder, or no marker in it) and `ledger-newer`; StoreFault
+    `ledger-damaged` (an unreadable marker) and `store-failed`.
+    """
+    marker = path / MARKER_FILE
+    try:
+        with marker.open("rb") as file:
+            raw = file.read(_MARKER_BYTES_MAX + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise RefusedInput(
+            "not-a-ledger",
+            str(path),
+            f"there is no {MARKER_FILE} in it",
+            "name the folder of a ledger, or make one with `lineage init`",
+        ) from None
+    except OSError as error:
+        raise StoreFault("store-failed", str(marker), f"it cannot be read ({error.strerror})") from error
+    try:
+        fields = json.loads(raw if len(raw) <= _MARKER_BYTES_MAX else b"")
+        version = _version(fields)
+    except (ValueError, RecursionError):
+        raise _damaged(marker) from None
+    if version > STORE_VERSION:
+        raise RefusedInput(
+            "ledger-newer",
+            str(path),
+            f"its store version is {version}; this program knows up to {STORE_VERSION}",
+            "upgrade lineage-ledger",
+        )
+    try:
+        origin, vkey, log_id = fields["origin"], fields["vkey"], bytes.fromhex(fields["log_id"])
+    except (KeyError, TypeError, ValueError):
+        raise _damaged(marker) from None
+    if not isinstance(origin, str) or not isinstance(vkey, str) or len(log_id) != HASH_BYTES:
+        raise _damaged(marker)
+    return Marker(origin, vkey, log_id)
+
+
+def _version(fields: Any) -> int:
+    """The store version; raises ValueError if this is no marker."""
+    if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
+        raise ValueError
+    version = fields.get("store_version")
+    if type(version) is not int or version < 1:
+        raise ValueError
+    return version
+
+
+def _damaged(marker: Path) -> StoreFault:
+    return StoreFault(
+        "ledger-damaged",
+        str(marker),
+        "it is not the marker of a ledger",
+        "restore it from a backup: it never changes after the ledger was made",
+    )
+
+
+def _not_empty(path: Path, reason: str) -> RefusedInput:
+    return RefusedInput(
+        "folder-not-empty", str(path), reason, "name an empty folder, or one that does not exist"
+    )
+
+
+@contextmanager
+def creating_folder(path: Path, marker: Marker) -> Iterator[Path]:
+    """Make a ledger's folder: the block puts everything into it, then the marker is written.
+
+    `path` is made if absent (0755; a ledger is public), and must be empty otherwise. If the block or the marker
+    fails, everything is removed again. Raises RefusedInput `ledger-exists`, `folder-not-empty`; StoreFault
+    `store-failed`.
+    """
+    made = _claim(path)
+    try:
+        yield path
+        (path / _CREATING_FILE).unlink()
+        fields = {"format": _FORMAT, "store_version": STORE_VERSION, "origin": marker.origin}
+        fields |= {"vkey": marker.vkey, "log_id": marker.log_id.hex()}
+        write_atomically(path / MARKER_FILE, json.dumps(fields, indent=2).encode() + b"\n")
+        sync_folder(path.parent)
+    except BaseException:
+        _empty(path)
+        if made:
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def _claim(path: Path) -> bool:
+    """Make `path` and keep others out of it; True if it was absent."""
+    if (path / MARKER_FILE).exists():
+        raise RefusedInput("ledger-exists", str(path), "it holds a ledger already", "open it instead")
+    try:
+        made = not path.exists()
+        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise _not_empty(path, "it holds files, but no ledger")
+        (path / _CREATING_FILE).touch(mode=0o644, exist_ok=False)
+    except FileExistsError:
+        raise _not_empty(path, "it is no folder, or somebody makes a ledger in it right now") from None
+    except OSError as error:
+        raise StoreFault("store-failed", str(path), f"it cannot be made ({error.strerror})") from error
+    return made
+
+
+def _empty(path: Path) -> None:
+    for found in path.iterdir():
+        if found.is_dir() and not found.is_symlink():
+            shutil.rmtree(found, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                found.unlink()
