@@ -49,7 +49,7 @@ CODEC_MAP_MAX: Final = 32  # keys of one map
 
 RECORD_BYTES_MAX: Final = 16_384
 PAYLOAD_BYTES_MAX: Final = 24_576
-EVIDENCE_PAYLOAD_BYTES_MAX: Final = 53_248  # payload of an `evidence` statement, which holds two others
+EVIDENCE_PAYLOAD_BYTES_MAX: Final = 60_160  # payload of an `evidence` statement, which holds two others
 ENTRY_BYTES_MAX: Final = 65_535  # a u16 length prefix (C2SP tlog-tiles)
 RECEIPT_BYTES_MAX: Final = 1_048_576
 NOTE_BYTES_MAX: Final = 1_048_576
@@ -61,6 +61,7 @@ STATEMENT_RECORDS_MAX: Final = 65_536
 STATEMENT_RECORDS_BYTES_MAX: Final = 67_108_864  # records of one statement, together
 ROWS_MAX: Final = 1_048_576  # row digests under one `rows` record
 KEYS_MAX: Final = 8  # keys of one keyset
+KEYS_ML_DSA_MAX: Final = 2  # of them with ml-dsa-44, so that two signed payloads fit into an `evidence`
 VKEYS_MAX: Final = 8
 RULES_IDENTITIES_MAX: Final = 256  # registrars, curators named by admission rules
 EVIDENCE_DIGESTS_MAX: Final = 64

@@ -21,7 +21,12 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Final
 
-from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
+from nacl.bindings import (
+    crypto_core_ed25519_is_valid_point,
+    crypto_sign,
+    crypto_sign_open,
+    crypto_sign_seed_keypair,
+)
 from nacl.exceptions import BadSignatureError
 
 from ledger.errors import InvariantBroken, RefusedInput
@@ -84,6 +89,17 @@ def check_public_key(key: bytes) -> None:
             "key-refused",
             f"Ed25519 public key {key.hex()[:64]}",
             fault,
+            "Make a new key pair; this one is unsafe.",
+        )
+
+
+def check_prime_order(key: bytes) -> None:
+    """Refuse a key outside the subgroup of order L, where it is revealed (SPEC §6.1). Raises RefusedInput "key-refused"."""
+    if not crypto_core_ed25519_is_valid_point(key):
+        raise RefusedInput(
+            "key-refused",
+            f"Ed25519 public key {key.hex()[:64]}",
+            "it does not lie in the subgroup of prime order",
             "Make a new key pair; this one is unsafe.",
         )
 

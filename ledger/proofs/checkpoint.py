@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from typing import Self
 
 from ledger.errors import ProofInvalid
-from ledger.proofs.c2sp_text import (
+from ledger.identity.c2sp_text import (
     as_text,
     decode_base64,
     decode_decimal,
     encode_base64,
     has_control_character,
 )
-from ledger.proofs.note import TYPE_ED25519, Sign, Vkey, parse_note, sign_note, verify_note
+from ledger.identity.vkey import TYPE_ED25519, Vkey
+from ledger.proofs.note import Sign, parse_note, sign_note, verify_note
 from ledger.spec import HASH_BYTES, NOTE_BYTES_MAX, TREE_SIZE_MAX
 
 

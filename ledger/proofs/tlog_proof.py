@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from ledger.errors import ProofInvalid
-from ledger.proofs.c2sp_text import as_text, decode_base64, decode_decimal, encode_base64
+from ledger.identity.c2sp_text import as_text, decode_base64, decode_decimal, encode_base64
 from ledger.proofs.checkpoint import Checkpoint
 from ledger.proofs.note import parse_note
 from ledger.spec import HASH_BYTES, RECEIPT_BYTES_MAX, TREE_SIZE_MAX

@@ -16,8 +16,9 @@ from tlog_scales import signing, tlog
 from ledger import spec
 from ledger.errors import ProofInvalid, RefusedInput
 from ledger.identity import ed25519
+from ledger.identity.vkey import Vkey
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
-from ledger.proofs.note import Note, NoteSignature, Vkey, format_note, parse_note, sign_note
+from ledger.proofs.note import Note, NoteSignature, format_note, parse_note, sign_note
 from tests.shared import vectors
 
 SEED, WITNESS_SEED = bytes([7]) * 32, bytes([8]) * 32

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from ledger import spec
 from ledger.errors import ProofInvalid, RefusedInput
 from ledger.identity import ed25519
+from ledger.identity import vkey as vkeys
+from ledger.identity.c2sp_text import as_text, decode_base64, decode_decimal, encode_base64
+from ledger.identity.vkey import Vkey
 from ledger.proofs import note as notes
-from ledger.proofs.c2sp_text import as_text, decode_base64, decode_decimal, encode_base64
-from ledger.proofs.note import Note, NoteSignature, Vkey
+from ledger.proofs.note import Note, NoteSignature
 from tests.shared import vectors
 
 EXAMPLE_VKEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
@@ -126,9 +128,9 @@ def test_lines_of_unknown_keys_are_ignored_even_if_name_or_id_is_known() -> None
     )
     more = Note(note.text, (*strangers, known))
     assert notes.verify_note(more, [vkey_of(SEED)]) == [notes.Verified(vkey_of(SEED), ())]
-    for vkeys in ([], [vkey_of(OTHER_SEED)]):
+    for keys_given in ([], [vkey_of(OTHER_SEED)]):
         with pytest.raises(ProofInvalid, match="no known key signed it") as failure:
-            notes.verify_note(more, vkeys)
+            notes.verify_note(more, keys_given)
         assert failure.value.code == "note-invalid"
 
 
@@ -196,7 +198,7 @@ def test_the_greatest_time_is_read() -> None:
 
 def test_two_keys_under_one_name_and_id_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids have 32 bits: a collision is made here by a hash that always collides."""
-    monkeypatch.setattr(notes, "compute_key_id", lambda _name, _type, _key: b"same")
+    monkeypatch.setattr(vkeys, "compute_key_id", lambda _name, _type, _key: b"same")
     note = notes.parse_note(signed())
     with pytest.raises(RefusedInput, match="same name and key id"):
         notes.verify_note(note, [vkey_of(SEED), vkey_of(OTHER_SEED)])
@@ -373,7 +375,7 @@ def test_a_vkey_of_an_unassigned_type_is_carried_but_verifies_nothing() -> None:
 # --- properties -------------------------------------------------------------------------------------------------
 
 LETTERS = st.characters(codec="utf-8", min_codepoint=0x20)
-NAMES = st.text(LETTERS, min_size=1, max_size=12).filter(notes.is_key_name)
+NAMES = st.text(LETTERS, min_size=1, max_size=12).filter(vkeys.is_key_name)
 SIGNATURES = st.builds(
     NoteSignature,
     NAMES,

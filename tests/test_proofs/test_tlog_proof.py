@@ -16,8 +16,8 @@ from tlog_scales import backend, cli, reader, signing, tiles, writer
 from ledger import spec
 from ledger.errors import ProofInvalid
 from ledger.identity import ed25519
+from ledger.identity.vkey import Vkey
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
-from ledger.proofs.note import Vkey
 from ledger.proofs.tlog_proof import PATH_HASHES_MAX, TlogProof
 
 SEED = bytes([9]) * 32

@@ -1,0 +1,222 @@
+"""The fold's state: identities, delegations, lanes, chains and the log's own facts up to a position (SPEC §9).
+
+The state reads through a function, so that an auditor keeps it in memory and the log keeps it in its store; both
+run the same rules over it. What changed since the last `take_changes` is handed out as opaque pairs of bytes,
+whose encoding is the ledger folder's own business and part of no signed byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import msgpack
+
+from ledger.errors import InvariantBroken
+from ledger.fold.topics import Chain
+from ledger.identity.keyset import Keyset
+from ledger.merkle import prefix
+
+OBJECTS_REMEMBERED: Final = 65_536  # decoded identities, lanes and chains kept between commits
+
+Read = Callable[[bytes], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEvent:
+    """One key event in order: from `log_index` on, `keyset` is in force."""
+
+    id: bytes
+    log_index: int
+    type: str
+    keyset: Keyset
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """By which a pair speaks, until another replaces it (SPEC §7.3)."""
+
+    id: bytes
+    log_index: int
+    substrate: dict[str, Any]
+    scope: dict[str, Any] | None
+    records_used: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An enrolled identity; `events` ascend, the last is in force; `anchor` and `delegations` are a pair's."""
+
+    id: bytes
+    role: str
+    events: tuple[KeyEvent, ...]
+    next: bytes
+    recovery: bytes
+    anchor: bytes | None = None
+    delegations: tuple[Delegation, ...] = ()
+
+    @property
+    def in_force(self) -> KeyEvent:
+        return self.events[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Where a lane stands: its next `seq`, and the id of its last statement."""
+
+    next_seq: int
+    last: bytes
+
+
+@dataclass(slots=True)
+class Header:
+    """The log's own facts: ids, rules in force, clock (ms), entries and records so far, root of the status map."""
+
+    log_id: bytes
+    size: int = 0
+    records: int = 0
+    clock_ms: int = 0
+    status_root: bytes = prefix.EMPTY_ROOT
+    operator: bytes = b""
+    origin: str = ""
+    vkeys: list[str] = field(default_factory=list)
+    rules: dict[str, Any] = field(default_factory=dict)
+
+
+class FoldState:
+    """What the entries up to `header.size` mean. Changed by `ledger.fold.transition` only."""
+
+    def __init__(self, log_id: bytes, read: Read | None = None, read_status_node: Read | None = None) -> None:
+        """`read` and `read_status_node` give what earlier `take_changes` handed out; none: an empty log."""
+        self._read = read or (lambda _key: None)
+        self._read_node = read_status_node or (lambda _key: None)
+        self._objects: dict[bytes, Any] = {}
+        self._dirty: set[bytes] = set()
+        self._nodes: dict[bytes, bytes] = {}
+        self._pending: dict[bytes, bytes] = {}
+        stored = self._read(b"h")
+        self.header = Header(**_unpack(stored)) if stored else Header(log_id)
+        if self.header.log_id != log_id:
+            raise InvariantBroken(
+                "wrong-log", "fold state", "it belongs to another log", "Run `lineage audit`."
+            )
+
+    def identity(self, identity_id: bytes) -> Identity | None:
+        """The identity as of now, or None if it is not enrolled."""
+        found: Identity | None = self._get(b"i" + identity_id, _identity_of)
+        return found
+
+    def lane(self, by: bytes, key: bytes, lane: bytes) -> Lane | None:
+        """The lane, or None if it was not opened."""
+        found: Lane | None = self._get(b"l" + by + key + lane, _lane_of)
+        return found
+
+    def chain(self, topic: bytes) -> Chain:
+        """The chain of entries under a topic key."""
+        found: Chain | None = self._get(b"t" + topic, _chain_of)
+        return found or Chain()
+
+    def topic_entries(self, topic: bytes) -> list[int]:
+        """The log indices of a chain's entries, ascending."""
+        return [int(self._get(_place(topic, number), int)) for number in range(self.chain(topic).length)]
+
+    def put_identity(self, identity: Identity) -> None:
+        """Stores an identity as of now."""
+        self._put(b"i" + identity.id, identity)
+
+    def put_lane(self, by: bytes, key: bytes, lane: bytes, value: Lane) -> None:
+        """Stores where a lane stands."""
+        self._put(b"l" + by + key + lane, value)
+
+    def extend_chain(self, topic: bytes, log_index: int, leaf_hash: bytes) -> None:
+        """One entry more on a topic; the status map follows when its root is asked for."""
+        chain = self.chain(topic)
+        self._put(_place(topic, chain.length), log_index)
+        extended = chain.extend(log_index, leaf_hash)
+        self._put(b"t" + topic, extended)
+        self._pending[topic] = extended.value()
+
+    def status_root(self) -> bytes:
+        """The root of the status map over all entries so far."""
+        if self._pending:
+            root, nodes = prefix.update(self.status_node, self.header.status_root, self._pending)
+            self.header.status_root = root
+            self._nodes.update(nodes)
+            self._pending = {}
+        return self.header.status_root
+
+    def status_node(self, digest: bytes) -> bytes:
+        """The preimage of a node of the status map. Raises InvariantBroken if it is not held."""
+        node = self._nodes.get(digest) or self._read_node(digest)
+        if node is None:
+            raise InvariantBroken(
+                "status-invalid",
+                "status map",
+                f"node {digest.hex()[:16]} is missing",
+                "Run `lineage doctor`.",
+            )
+        return node
+
+    def take_changes(self) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+        """What changed since the last call: pairs for `read`, and nodes by hash for `read_status_node`."""
+        changes = {key: _pack(self._objects[key]) for key in self._dirty}
+        changes[b"h"] = _pack(self.header)
+        nodes = self._nodes
+        self._dirty, self._nodes = set(), {}
+        if len(self._objects) > OBJECTS_REMEMBERED:
+            self._objects = {}
+        return changes, nodes
+
+    def _get(self, key: bytes, make: Callable[[Any], Any]) -> Any:
+        if key in self._objects:
+            return self._objects[key]
+        stored = self._read(key)
+        if stored is None:
+            return None
+        value = make(_unpack(stored))
+        self._objects[key] = value
+        return value
+
+    def _put(self, key: bytes, value: Any) -> None:
+        self._objects[key] = value
+        self._dirty.add(key)
+
+
+def spend(identity: Identity, count: int) -> Identity:
+    """The pair after `count` records more under its delegation in force."""
+    last = identity.delegations[-1]
+    spent = replace(last, records_used=last.records_used + count)
+    return replace(identity, delegations=(*identity.delegations[:-1], spent))
+
+
+def _place(topic: bytes, number: int) -> bytes:
+    return b"n" + topic + number.to_bytes(8, "big")
+
+
+def _pack(value: Any) -> bytes:
+    return bytes(msgpack.packb(value, default=_fields_of, use_bin_type=True, strict_types=True))
+
+
+def _fields_of(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return {name: getattr(value, name) for name in type(value).__dataclass_fields__}
+
+
+def _unpack(data: bytes) -> Any:
+    return msgpack.unpackb(data, raw=False)
+
+
+def _identity_of(fields: dict[str, Any]) -> Identity:
+    fields["events"] = tuple(KeyEvent(**event) for event in fields["events"])
+    fields["delegations"] = tuple(Delegation(**item) for item in fields["delegations"])
+    return Identity(**fields)
+
+
+def _lane_of(fields: dict[str, Any]) -> Lane:
+    return Lane(**fields)
+
+
+def _chain_of(fields: list[Any]) -> Chain:
+    return Chain(*fields)

@@ -1,0 +1,99 @@
+"""Candidates: submitted statements, checked as far as that needs no place in the log (SPEC §9.2).
+
+This is the part that many threads may do at once: parsing, the records' root, and the signatures under the keyset
+that was in force when it was looked at. The writer looks again at all that may have changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ledger import spec
+from ledger.errors import RefusedInput
+from ledger.fold.records import check_root, check_sizes
+from ledger.fold.transition import SignatureCheck, open_entry
+from ledger.identity.keyset import Keyset, check_signatures
+from ledger.statements.entry import CURRENT, Entry
+from ledger.statements.record import Record, decode_record
+
+NEVER_SUBMITTED = frozenset({"genesis", "state"})  # the log's own entries (SPEC §10.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A well-formed entry with the records it signs (none unless its type is `artifacts`)."""
+
+    entry: Entry
+    records: tuple[Record, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.entry.encoded) + sum(len(record.encoded) for record in self.records)
+
+
+def open_candidate(
+    entry_bytes: bytes, records: Sequence[bytes], log: bytes, limits: Mapping[str, int]
+) -> Candidate:
+    """Parses and checks a submission on its own. Raises RefusedInput with the code of SPEC §14 that applies."""
+    entry = open_entry(entry_bytes, log)
+    statement = entry.statement
+    if statement.type in NEVER_SUBMITTED:
+        raise RefusedInput(
+            "misplaced",
+            f"statement of type '{statement.type}'",
+            "only the log itself writes it",
+            "Do not submit it.",
+        )
+    if statement.type != "artifacts":
+        if records:
+            raise RefusedInput(
+                "root-differs",
+                "records",
+                f"a statement of type '{statement.type}' signs none",
+                "Leave them out.",
+            )
+        return Candidate(entry)
+    if len(records) > spec.STATEMENT_RECORDS_MAX:
+        raise RefusedInput("too-large", "records", f"a statement has at most {spec.STATEMENT_RECORDS_MAX}")
+    check_sizes(records, limits)
+    opened = []
+    for position, data in enumerate(records):
+        try:
+            opened.append(decode_record(data))
+        except RefusedInput as error:
+            raise type(error)(
+                error.code, f"record {position}: {error.item}", error.reason, error.fix
+            ) from error
+    check_root(statement, [record.id for record in opened])
+    return Candidate(entry, tuple(opened))
+
+
+class SignatureMemo:
+    """Signatures found valid before, so that the writer need not verify them again.
+
+    An entry's signatures are valid under a keyset or not, whatever the log holds: only which keyset is asked for
+    can change, and that is part of what is remembered.
+    """
+
+    def __init__(self) -> None:
+        self._valid: dict[bytes, Keyset] = {}
+
+    def verify_ahead(self, candidate: Candidate, keyset: Keyset) -> None:
+        """Verifies under the current keyset; a fault is left for the writer to find and report."""
+        try:
+            check_signatures(candidate.entry, {CURRENT: keyset})
+        except RefusedInput:
+            return
+        self._valid[candidate.entry.leaf_hash] = keyset
+
+    @property
+    def check(self) -> SignatureCheck:
+        """What `ledger.fold.transition.judge` asks: remembered, or verified now."""
+
+        def check(entry: Entry, asked: Mapping[int, Keyset]) -> None:
+            known = self._valid.pop(entry.leaf_hash, None)
+            if known is None or asked != {CURRENT: known}:
+                check_signatures(entry, asked)
+
+        return check
