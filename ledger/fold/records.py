@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ledger import spec
-from ledger.errors import RefusedInput
+from ledger.errors import PolicyDenied, RefusedInput
 from ledger.fold.faults import Fault, fault_of
 from ledger.fold.state import Identity
 from ledger.merkle.tree import root_of
@@ -109,27 +109,27 @@ def fold_records(
 ) -> tuple[list[Fault], list[Standing]]:
     """Judges the records of an entry in order that stands in the log; None stands for an erased one.
 
-    Returns the faults, and what stands now under each record's id. Total.
+    Returns the faults, and what stands now under each record's id: nothing, if they are not the statement's. Total.
     """
     try:
         check_root(statement, leaf_hashes)
     except RefusedInput as error:
-        return [fault_of(error, log_index)], [UNREAD] * len(records)
+        return [fault_of(error, log_index)], []
     faults: list[Fault] = []
     standings: list[Standing] = []
     before: dict[bytes, Standing] = {}
     known = _with(before, find)
     for position, data in enumerate(records):
-        standing = UNREAD
-        if data is not None:
-            try:
+        standing = before.get(leaf_hashes[position], UNREAD)
+        try:
+            if leaf_hashes[position] in before:
+                raise _duplicate()
+            if data is not None:
                 record = decode_record(data)
                 standing = standing_of(record)
-                if leaf_hashes[position] in before:
-                    raise _duplicate()
                 judge_record(record, signer, statement.log, known)
-            except RefusedInput as error:
-                faults.append(fault_of(error, log_index, position))
+        except RefusedInput as error:
+            faults.append(fault_of(error, log_index, position))
         standings.append(standing)
         before[leaf_hashes[position]] = standing
     return faults, standings
@@ -159,16 +159,17 @@ def admit_records(
 
 
 def check_sizes(records: Sequence[bytes], limits: Mapping[str, int]) -> None:
-    """The limits on the bytes of one statement's records. Raises RefusedInput `too-large`."""
+    """The limits on the bytes of one statement's records (SPEC §5.4, §13).
+
+    Raises RefusedInput `too-large`, or PolicyDenied `rules-exceeded` over a limit of this log's own.
+    """
     total = sum(map(len, records))
-    limit = min(spec.STATEMENT_RECORDS_BYTES_MAX, limits.get("bytes", spec.STATEMENT_RECORDS_BYTES_MAX))
-    if total > limit:
-        raise RefusedInput(
-            "too-large",
-            "records",
-            f"they have {total} bytes together, the limit is {limit}",
-            "Sign fewer at a time.",
-        )
+    own_limit = limits.get("bytes", total)
+    reason, fix = f"they have {total} bytes together, the limit is", "Sign fewer at a time."
+    if total > spec.STATEMENT_RECORDS_BYTES_MAX:
+        raise RefusedInput("too-large", "records", f"{reason} {spec.STATEMENT_RECORDS_BYTES_MAX}", fix)
+    if total > own_limit:
+        raise PolicyDenied("rules-exceeded", "records", f"{reason} {own_limit}", fix)
 
 
 def _with(before: Mapping[bytes, Standing], find: FindStanding) -> FindStanding:

@@ -160,6 +160,7 @@ class FoldState:
 
     def take_changes(self) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
         """What changed since the last call: pairs for `read`, and nodes by hash for `read_status_node`."""
+        self.status_root()  # what chains were extended is remembered nowhere else
         changes = {key: _pack(self._objects[key]) for key in self._dirty}
         changes[b"h"] = _pack(self.header)
         nodes = self._nodes

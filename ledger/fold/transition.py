@@ -21,7 +21,7 @@ from ledger.fold.state import Delegation, FoldState, Identity, KeyEvent, Lane, s
 from ledger.fold.topics import topics_of
 from ledger.identity import ed25519
 from ledger.identity.keyset import Keyset, check_revealed, check_signatures
-from ledger.identity.vkey import TYPE_ED25519, Vkey
+from ledger.identity.vkey import Vkey
 from ledger.statements import words
 from ledger.statements.entry import CURRENT, Entry, decode_entry
 from ledger.statements.statement import Statement, keyset_digest, log_id
@@ -65,7 +65,6 @@ def judge(
             _judge_genesis(statement)
         else:
             _judge_enrol(state, statement)
-        _judge_birth(statement.body)
         verify(entry, {CURRENT: statement.body["keyset"]})
     else:
         signer = _signer(state, statement)
@@ -103,6 +102,10 @@ def fold(
     fault: Fault | None = None
     try:
         entry = open_entry(data, state.header.log_id)
+        if log_index and not state.header.operator:
+            raise RefusedInput(
+                "genesis-illegal", "log", "no genesis in order stands at entry 0", "Do not read this log."
+            )
         judge(state, log_index, entry, clock_ms, verify)
     except (RefusedInput, PolicyDenied) as error:
         fault = fault_of(error, log_index)
@@ -146,12 +149,11 @@ def _judge_genesis(statement: Statement) -> None:
     for text in body["vkeys"]:
         vkey = Vkey.parse(text)
         ed25519.check_prime_order(vkey.key)
-        if vkey.name != body["origin"] or vkey.signature_type != TYPE_ED25519:
-            raise RefusedInput(
-                "genesis-illegal", "genesis", "a vkey has another name than the origin, or another type"
-            )
+        if vkey.name != body["origin"]:
+            raise RefusedInput("genesis-illegal", "genesis", "a vkey has another name than the origin")
         if vkey.key in keys:
             raise RefusedInput("genesis-illegal", "genesis", "a key of the log is also a key of its operator")
+    _judge_birth(body)
 
 
 def _judge_state(state: FoldState, statement: Statement) -> None:
@@ -175,6 +177,7 @@ def _judge_enrol(state: FoldState, statement: Statement) -> None:
             "it is enrolled already",
             "Use it as it is.",
         )
+    _judge_birth(statement.body)
     if "of" in statement.body:
         anchor = state.identity(statement.body["of"])
         if anchor is None or anchor.role != "human":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any, Final
 
 from ledger import spec
@@ -17,7 +18,9 @@ def keyset(value: Any, where: str) -> None:
     """A keyset's schema and the agreement of its keys and thresholds (SPEC §7.1). Raises RefusedInput."""
     _KEYSET(value, where)
     keys = value["keys"]
-    schema.strictly_ascending([codec.encode(key) for key in keys], f"{where}.keys")
+    encoded = [codec.encode(key) for key in keys]
+    if any(one >= other for one, other in pairwise(encoded)):
+        raise _illegal(f"{where}.keys", "the keys are not strictly ascending")
     counts: dict[str, int] = {}
     for position, (algorithm, key) in enumerate(keys):
         size = words.ALGORITHMS[algorithm][0]
@@ -42,7 +45,7 @@ def _key(value: Any, where: str) -> None:
     if type(value) is not list or len(value) != 2:
         raise refuse(where, "it must be [algorithm, public key]")
     code(frozenset(words.ALGORITHMS))(value[0], f"{where}[0]")
-    schema.binary_up_to(_KEY_BYTES_MAX)(value[1], f"{where}[1]")
+    _BIN(value[1], f"{where}[1]")
 
 
 def _tuple(*checks: Check) -> Check:
@@ -64,9 +67,7 @@ def _subject(value: Any, where: str) -> None:
 
 
 def _compromised(value: Any, where: str) -> None:
-    array(_tuple(schema.binary_up_to(_KEY_BYTES_MAX), integer(0, spec.TREE_SIZE_MAX)), spec.KEYS_MAX)(
-        value, where
-    )
+    array(_tuple(_BIN, integer(0, spec.INTEGER_MAX)), spec.KEYS_MAX)(value, where)
     schema.strictly_ascending([codec.encode(item[0]) for item in value], where)
 
 
@@ -132,16 +133,18 @@ def _signature(value: Any, where: str) -> None:
 
 
 _NAME: Final = text(words.NAME)
-_KEY_BYTES_MAX: Final = max(size for size, _ in words.ALGORITHMS.values())
+_BIN: Final = schema.binary_up_to(spec.PAYLOAD_BYTES_MAX)
 _SIGNATURE_SIZES: Final = frozenset(size for _, size in words.ALGORITHMS.values())
-_VKEY: Final = re.compile(r"[a-z0-9._/-]{1,128}\+[0-9a-f]{8}\+A[A-Za-z0-9+/]{43}\Z", re.ASCII)  # SPEC §3.1
+_VKEY: Final = re.compile(  # SPEC §3.1: base64 of 0x01 ‖ key begins with A and one of Q-Z, a-f
+    r"[a-z0-9][a-z0-9._/-]{0,127}\+[0-9a-f]{8}\+A[Q-Za-f][A-Za-z0-9+/]{42}\Z", re.ASCII
+)
 _SUBJECTS: Final = array(_subject, spec.SUBJECTS_MAX, ascending=True)
 _IDENTITIES: Final = array(digest, spec.RULES_IDENTITIES_MAX, ascending=True)
 
 _KEYSET: Final = exact(
     {
         "keys": array(_key, spec.KEYS_MAX),
-        "thresholds": exact({}, dict.fromkeys(words.ALGORITHMS, integer(1, spec.KEYS_MAX)), one_of=True),
+        "thresholds": exact({}, dict.fromkeys(words.ALGORITHMS, integer(1, spec.INTEGER_MAX)), one_of=True),
     }
 )
 _KEYS: Final[dict[str, Check]] = {"keyset": keyset, "next": digest, "recovery": digest}
@@ -170,7 +173,7 @@ _GENESIS: Final = exact(
         "fold": integer(1, spec.INTEGER_MAX),
     }
 )
-_SIGNED: Final = _tuple(schema.binary_up_to(spec.PAYLOAD_BYTES_MAX), signatures)
+_SIGNED: Final = _tuple(_BIN, signatures)
 _FORK: Final = exact({"first": _SIGNED, "second": _SIGNED})
 _ROTATION: Final = exact(_KEYS, {"compromised": _compromised})
 

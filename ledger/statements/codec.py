@@ -23,11 +23,11 @@ def encode(value: Any) -> bytes:
 
     Raises RefusedInput `not-canonical` for a value that has no canonical form (nil, float, empty list, ...).
     """
-    ordered = _order(value)
-    _check(ordered, 1, "")
     try:
+        ordered = _order(value)
+        _check(ordered, 1, "")
         return bytes(msgpack.packb(ordered, use_bin_type=True))
-    except (ValueError, OverflowError, UnicodeEncodeError) as error:
+    except (ValueError, RecursionError) as error:  # a str that is no UTF-8; nesting without end
         raise _refuse(f"cannot be encoded: {error}") from error
 
 

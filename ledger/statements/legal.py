@@ -14,6 +14,7 @@ from ledger.statements import words
 
 ANY: Final = words.KINDS
 NOT_MODEL: Final = words.KINDS - {"model"}
+MANIFEST_ROW_BYTES: Final = 2 * spec.HASH_BYTES + 1  # row digest, artifact id, verdict (SPEC §4.2)
 
 
 class Relation(NamedTuple):
@@ -98,6 +99,8 @@ def check_itself(fields: dict[str, Any]) -> None:
     size = fields["size"]
     if form == "sealed" and (size < 32 or size & (size - 1)):
         raise illegal("record.size", "a sealed size is a power of two of at least 32")
+    if form == "manifest" and size != MANIFEST_ROW_BYTES * fields["facts"]["count"]:
+        raise illegal("record.size", f"a manifest has {MANIFEST_ROW_BYTES} bytes a row")
     if fields["stance"] == "made" and "attributed" in fields:
         raise illegal("record.attributed", "only a reported record names another author")
     if fields["stance"] == "reported" and ("human" in fields or "machine" in fields):

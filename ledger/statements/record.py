@@ -229,11 +229,13 @@ def _check_facts(fields: dict[str, Any]) -> None:
     where = "record.facts"
     if topic in _FACTS_REQUIRED:
         if "facts" not in fields:
-            raise refuse(where, f"a record of kind '{kind}' and form '{fields['form']}' states facts")
+            raise legal.illegal(where, f"a record of kind '{kind}' and form '{fields['form']}' states facts")
         _FACTS_REQUIRED[topic](fields["facts"], where)
         if topic == "rows" and {"column", "column_digest"} <= fields["facts"].keys():
             raise refuse(where, "it names its column twice")
     elif "facts" in fields:
         if topic not in _FACTS_OPTIONAL:
-            raise refuse(where, f"a record of kind '{kind}' and form '{fields['form']}' states no facts")
+            raise legal.illegal(
+                where, f"a record of kind '{kind}' and form '{fields['form']}' states no facts"
+            )
         _FACTS_OPTIONAL[topic](fields["facts"], where)
