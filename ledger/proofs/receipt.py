@@ -1,0 +1,271 @@
+"""Receipts: proof in one small file that a record was signed and stands in the log (SPEC §11.1).
+
+A receipt is a C2SP tlog-proof of the entry, so that any tool of that family checks inclusion. Its `extra` brings what
+makes the entry speak: the entry, the record with its path under the statement's root, and the *support*, the entries
+that made the signer who he was. Whoever checks it folds support and entry, in log order, with the log's own function
+(`ledger.proofs.partial`): nothing before them, nothing between them, so that order, roles, keys and delegation are
+judged exactly as the log judged them.
+
+It proves *logged and signed*, not what was said later: its standing is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from ledger import spec
+from ledger.errors import NotFound, NotYet, PolicyDenied, ProofInvalid, RefusedInput
+from ledger.fold.records import UNREAD, judge_record
+from ledger.fold.state import FoldState, Identity
+from ledger.fold.transition import open_entry
+from ledger.identity.vkey import Vkey
+from ledger.merkle.tree import hash_leaf, verify_inclusion
+from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
+from ledger.proofs.partial import judge_partially, take
+from ledger.proofs.source import ProofSource
+from ledger.proofs.tlog_proof import PATH_HASHES_MAX, TlogProof
+from ledger.statements import codec, schema
+from ledger.statements.entry import Entry, decode_entry
+from ledger.statements.record import Record, decode_record
+from ledger.statements.statement import Statement, log_id
+
+STANDING: Final = "unknown"  # rotation, notice, disowning: a receipt cannot show that there are none
+
+_RECORD_PATH_MAX: Final = (spec.STATEMENT_RECORDS_MAX - 1).bit_length()
+
+
+class Content(NamedTuple):
+    """What a verifier holds: the digest of its content under a form. Digests of different forms are never compared."""
+
+    form: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptFacts:
+    """What a valid receipt proves. Ids have 32 bytes; `anchor` and `delegation` (a statement id) are a pair's.
+
+    `content_checked`: the record's content is the one the verifier holds. `standing` is always "unknown".
+    """
+
+    artifact_id: bytes
+    record: Record
+    statement_id: bytes
+    log_index: int
+    record_index: int
+    maker: bytes
+    role: str
+    anchor: bytes | None
+    delegation: bytes | None
+    checkpoint: Checkpoint
+    content_checked: bool
+    standing: str = STANDING
+
+
+def make_receipt(source: ProofSource, record_number: int) -> str:
+    """The receipt of a record, as the text of a `.tlog-proof` file.
+
+    The leaves are hashed again on the way: raises ProofInvalid `inclusion-invalid` if the source is damaged. NotFound
+    `record-missing` for an erased record; NotYet for a signer whose life this version does not build; and what
+    `source` raises.
+    """
+    log_index, record_index = source.locate(record_number)
+    proof, entry_bytes = _entry_proof(source, log_index)
+    statement = decode_entry(entry_bytes).statement
+    record = source.record(record_number)
+    if record is None:
+        raise NotFound("record-missing", f"record {record_number}", "it was erased; its hash alone is left")
+    path = source.record_path(record_number)
+    verify_inclusion(hash_leaf(record), record_index, statement.body["count"], path, statement.body["root"])
+    extra = {
+        "v": spec.FORMAT_VERSION,
+        "entry": entry_bytes,
+        "record": record,
+        "record_index": record_index,
+        "support": _support_of(source, statement),
+    }
+    if path:
+        extra["record_path"] = path
+    return TlogProof(proof.index, proof.path, proof.checkpoint_note, codec.encode(extra)).format()
+
+
+def make_entry_proof(source: ProofSource, log_index: int) -> str:
+    """The bare tlog-proof of an entry, any entry: that it stands in the log, and no more. Raises as `make_receipt`."""
+    return _entry_proof(source, log_index)[0].format()
+
+
+def check_entry_proof(text: bytes | str, vkey: Vkey, entry: bytes) -> tuple[int, Checkpoint]:
+    """The log index at which `entry` stands by a tlog-proof, and the checkpoint. `extra` is not looked at.
+
+    Raises ProofInvalid `receipt-invalid`, `note-invalid`, `checkpoint-invalid` or `inclusion-invalid`.
+    """
+    proof = TlogProof.parse(text)
+    checkpoint = open_checkpoint(proof.checkpoint_note, [vkey])
+    verify_inclusion(hash_leaf(entry), proof.index, checkpoint.size, proof.path, checkpoint.root)
+    return proof.index, checkpoint
+
+
+def check_receipt(text: bytes | str, vkey: Vkey, content: Content | None = None) -> ReceiptFacts:
+    """Checks a receipt under the log's first vkey; with `content`, that the record is about it.
+
+    Raises ProofInvalid, whose item names the check of SPEC §11.1 that failed and whose code is that of SPEC §14.
+    """
+    with _check(1):
+        proof = TlogProof.parse(text)
+        checkpoint = open_checkpoint(proof.checkpoint_note, [vkey])
+        log = log_id(str(vkey))
+        extra = _open_extra(proof.extra)
+        entry = open_entry(extra["entry"], log)
+        support = [(item[0], open_entry(item[1], log), item[2]) for item in extra["support"]]
+    with _check(2):
+        indices = [log_index for log_index, _, _ in support]
+        if any(former >= later for former, later in pairwise([*indices, proof.index])):
+            raise _invalid("the support does not ascend, or does not stand before the entry")
+        for log_index, item, path in [*support, (proof.index, entry, proof.path)]:
+            verify_inclusion(item.leaf_hash, log_index, checkpoint.size, path, checkpoint.root)
+    with _check(3):
+        state = FoldState(log)
+        for log_index, supporting, _ in support:
+            take(state, log_index, supporting)
+    with _check(4):
+        statement = entry.statement
+        if statement.type != "artifacts":
+            raise _invalid(f"an entry of type '{statement.type}' holds no records")
+        judge_partially(state, proof.index, entry)
+    with _check(5):
+        signer = _signer_by(state, statement, [item.statement.id for _, item, _ in support])
+    with _check(6):
+        record = _check_record(extra, statement, signer)
+        if content is not None and content != (record.form, record.content):
+            raise _invalid("the record is about another content")
+    return ReceiptFacts(
+        artifact_id=record.id,
+        record=record,
+        statement_id=statement.id,
+        log_index=proof.index,
+        record_index=extra["record_index"],
+        maker=signer.id,
+        role=signer.role,
+        anchor=signer.anchor,
+        delegation=statement.body.get("delegation"),
+        checkpoint=checkpoint,
+        content_checked=content is not None,
+    )
+
+
+def _signer_by(state: FoldState, statement: Statement, support: list[bytes]) -> Identity:
+    """The signer, if the support holds what it takes to know him and nothing else."""
+    signer = state.identity(statement.by)
+    if signer is None:
+        raise _invalid("the support does not hold the signer's enrolment")
+    needed = {event.id for event in signer.events}
+    if signer.anchor is not None:
+        anchor = state.identity(signer.anchor)
+        needed |= {statement.body["delegation"]}
+        needed |= {event.id for event in anchor.events} if anchor is not None else set()
+    if set(support) != needed or len(support) != len(needed):
+        raise _invalid("the support holds more than the signer's key events and delegation")
+    return signer
+
+
+def _check_record(extra: dict[str, Any], statement: Statement, signer: Identity) -> Record:
+    body, record_index = statement.body, extra["record_index"]
+    if record_index >= body["count"]:
+        raise _invalid(f"the statement has {body['count']} records, none at {record_index}")
+    record = decode_record(extra["record"])
+    verify_inclusion(record.id, record_index, body["count"], extra.get("record_path", []), body["root"])
+    # A parent of unknown kind passes: that parents stand before, and of what kind, needs the log.
+    judge_record(record, signer, statement.log, lambda _artifact_id: UNREAD)
+    return record
+
+
+def _entry_proof(source: ProofSource, log_index: int) -> tuple[TlogProof, bytes]:
+    entry = source.entry(log_index)
+    path = source.entry_path(log_index)
+    checkpoint = source.checkpoint
+    verify_inclusion(hash_leaf(entry), log_index, checkpoint.size, path, checkpoint.root)
+    return TlogProof(log_index, tuple(path), source.note.decode()), entry
+
+
+def _support_of(source: ProofSource, statement: Statement) -> list[list[Any]]:
+    """[log index, entry, path] of the signer's key events and, for a pair, of what its delegation rests on."""
+    birth = _born(source, statement)
+    found = [birth]
+    delegation = statement.body.get("delegation")
+    if delegation is not None:
+        delegate = _find(source, delegation)
+        found += [delegate, _born(source, delegate[1].statement)]
+    return [
+        [log_index, entry.encoded, source.entry_path(log_index)]
+        for log_index, entry in sorted(found, key=lambda item: item[0])
+    ]
+
+
+def _born(source: ProofSource, statement: Statement) -> tuple[int, Entry]:
+    if statement.key != statement.by:
+        raise NotYet(
+            "not-yet", f"key event {statement.key.hex()[:16]}", "this version builds no event after the first"
+        )
+    return _find(source, statement.by)
+
+
+def _find(source: ProofSource, statement_id: bytes) -> tuple[int, Entry]:
+    log_index = source.find_statement(statement_id)
+    if log_index is None:
+        raise NotFound(
+            "statement-unknown",
+            f"statement {statement_id.hex()[:16]}",
+            "the log does not hold it",
+            "Audit it.",
+        )
+    return log_index, decode_entry(source.entry(log_index))
+
+
+def _open_extra(extra: bytes | None) -> dict[str, Any]:
+    if extra is None:
+        raise _invalid("it has no extra data: it proves that an entry stands, and tells of no record")
+    fields: dict[str, Any] = codec.decode(extra, spec.RECEIPT_BYTES_MAX)
+    _EXTRA(fields, "receipt")
+    return fields
+
+
+def _support(value: Any, where: str) -> None:
+    if type(value) is not list or len(value) != 3:
+        raise schema.refuse(where, "it must be [log index, entry, path]")
+    schema.integer(0, spec.TREE_SIZE_MAX - 1)(value[0], f"{where}[0]")
+    schema.binary_up_to(spec.ENTRY_BYTES_MAX)(value[1], f"{where}[1]")
+    schema.array(schema.digest, PATH_HASHES_MAX)(value[2], f"{where}[2]")
+
+
+_EXTRA: Final = schema.exact(
+    {
+        "v": schema.integer(spec.FORMAT_VERSION, spec.FORMAT_VERSION),
+        "entry": schema.binary_up_to(spec.ENTRY_BYTES_MAX),
+        "record": schema.binary_up_to(spec.RECORD_BYTES_MAX),
+        "record_index": schema.integer(0, spec.STATEMENT_RECORDS_MAX - 1),
+        "support": schema.array(_support, spec.CODEC_ARRAY_MAX),
+    },
+    {"record_path": schema.array(schema.digest, _RECORD_PATH_MAX)},
+)
+
+
+def _invalid(reason: str) -> ProofInvalid:
+    return ProofInvalid("receipt-invalid", "receipt", reason)
+
+
+@contextmanager
+def _check(number: int) -> Iterator[None]:
+    """Whatever refuses a part of the receipt makes the receipt invalid, and the error names the check."""
+    try:
+        yield
+    except (RefusedInput, PolicyDenied, ProofInvalid) as error:
+        raise ProofInvalid(
+            error.code,
+            f"receipt, check {number} of SPEC §11.1: {error.item}",
+            error.reason,
+            "Ask the log for the receipt again; if it stays so, do not rely on it.",
+        ) from error

@@ -1,0 +1,73 @@
+"""What proofs are made from: a log's data as somebody holds it (SPEC §11, §12).
+
+A source is asked, never believed: whoever makes or checks a proof from it verifies each answer against a checkpoint
+that the log signed. A source may fail to answer (StoreFault); a wrong answer is found out, or lowers what is proved.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ledger.proofs.checkpoint import Checkpoint
+
+
+class ProofSource(Protocol):
+    """A log up to one signed checkpoint. `log_index` and record numbers are 0-based; hashes have 32 bytes."""
+
+    @property
+    def note(self) -> bytes:
+        """The signed checkpoint up to which the source answers."""
+        ...
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What the note says, as the source reads it."""
+        ...
+
+    def entry(self, log_index: int) -> bytes:
+        """The entry at a log index."""
+        ...
+
+    def entry_path(self, log_index: int) -> list[bytes]:
+        """Its inclusion path in the checkpoint's tree."""
+        ...
+
+    def record(self, record_number: int) -> bytes | None:
+        """A record by its number in the log; None if only its leaf hash is left."""
+        ...
+
+    def record_leaf(self, record_number: int) -> bytes:
+        """The leaf hash of a record, erased or not: its artifact id."""
+        ...
+
+    def record_path(self, record_number: int) -> list[bytes]:
+        """Its inclusion path under the root that its statement signs."""
+        ...
+
+    def locate(self, record_number: int) -> tuple[int, int]:
+        """(log index of the entry that holds a record, index of the record in it)."""
+        ...
+
+    def record_start(self, log_index: int) -> int:
+        """How many records stand before an entry."""
+        ...
+
+    def find_artifact(self, artifact_id: bytes) -> list[int]:
+        """The numbers of all records with this leaf hash, ascending."""
+        ...
+
+    def find_content(self, digest: bytes) -> list[int]:
+        """The numbers of all records whose `content` is this digest, whatever their form, ascending."""
+        ...
+
+    def find_statement(self, statement_id: bytes) -> int | None:
+        """The least log index at which a statement stands, or None."""
+        ...
+
+    def topic_entries(self, topic_key: bytes) -> list[int]:
+        """The log indices of all well-formed entries on a topic's subject, ascending (SPEC §9.4)."""
+        ...
+
+    def status_proof(self, topic_key: bytes) -> list[bytes]:
+        """Proof of presence or absence under the root in the checkpoint's last entry (SPEC §9.3)."""
+        ...

@@ -1,0 +1,143 @@
+"""A source whose every answer is verified under one signed checkpoint (SPEC §9.4, §10.2, §12).
+
+The checkpoint's last entry is a `state`, and the status map whose root it names says for every topic and subject
+which entries there are. So a topic's entries, each included at its index and together hashing to the chain value in
+the map, are all there are; and where the map holds nothing, there are none. Whether that root is right takes a replay
+of the whole log: until an auditor who did it cosigns, completeness is the operator's word.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from ledger import spec
+from ledger.errors import LineageError, ProofInvalid, RefusedInput
+from ledger.fold.state import FoldState
+from ledger.fold.topics import Chain, Topic, topic_key, topics_of
+from ledger.fold.transition import open_entry
+from ledger.identity.vkey import Vkey
+from ledger.merkle import prefix
+from ledger.merkle.tree import hash_leaf, verify_inclusion
+from ledger.proofs.checkpoint import open_checkpoint
+from ledger.proofs.partial import take
+from ledger.proofs.source import ProofSource
+from ledger.statements import words
+from ledger.statements.entry import Entry
+from ledger.statements.statement import log_id
+
+Placed = tuple[int, Entry]  # a log index and the well-formed entry there
+
+_ASK_AGAIN = "Ask another copy of the log; if it says the same, keep both as evidence."
+
+
+class VerifiedLog:
+    """A log up to the checkpoint that `source` holds. Topics are remembered, so that each is verified once.
+
+    Every method raises ProofInvalid for an answer that does not hold: `inclusion-invalid`, `status-invalid`.
+    """
+
+    def __init__(self, source: ProofSource, vkey: Vkey) -> None:
+        """Opens checkpoint, state and genesis under the log's first vkey.
+
+        Raises ProofInvalid `note-invalid`, `checkpoint-invalid`, `state-wrong` or `genesis-illegal`; RefusedInput
+        `fold-unknown` if this version does not know the rules that the log follows by now.
+        """
+        self.source = source
+        self.log_id = log_id(str(vkey))
+        self.checkpoint = open_checkpoint(source.note, [vkey])
+        self._topics: dict[bytes, tuple[Placed, ...]] = {}
+        self._clocks_ms: dict[int, int] = {}
+        closing = self._open_state()
+        self._status_root: bytes = closing["root"]
+        self.clock_ms: int = closing["time"]
+        self.rules, self.rules_unknown = self._open_rules()
+
+    def entry(self, log_index: int) -> Entry | None:
+        """The entry at an index of the checkpoint's tree; None if it is not well-formed (SPEC §8.2)."""
+        data = self.source.entry(log_index)
+        path = self.source.entry_path(log_index)
+        verify_inclusion(hash_leaf(data), log_index, self.checkpoint.size, path, self.checkpoint.root)
+        try:
+            return open_entry(data, self.log_id)
+        except RefusedInput:
+            return None
+
+    def topic(self, topic: Topic, subject: bytes) -> tuple[Placed, ...]:
+        """All well-formed entries on a subject, in log order; empty if there are none."""
+        key = topic_key(topic, subject)
+        if key not in self._topics:
+            self._topics[key] = self._complete(key)
+        return self._topics[key]
+
+    def clock_at(self, log_index: int) -> int:
+        """The log's clock at an index, in ms: the time of the first state at or after it (SPEC §9.5).
+
+        That no earlier state told a later time is the operator's word.
+        """
+        passed = []
+        while log_index not in self._clocks_ms:
+            passed.append(log_index)
+            entry = self.entry(log_index)
+            if entry is not None and entry.statement.type == "state":
+                self._clocks_ms[log_index] = entry.statement.body["time"]
+            else:
+                log_index += 1
+        clock_ms = self._clocks_ms[log_index]
+        self._clocks_ms.update(dict.fromkeys(passed, clock_ms))
+        return clock_ms
+
+    def _complete(self, key: bytes) -> tuple[Placed, ...]:
+        indices = self.source.topic_entries(key)
+        item = f"topic {key.hex()[:16]}"
+        if any(former >= later for former, later in pairwise([-1, *indices, self.checkpoint.size - 1])):
+            raise ProofInvalid(
+                "status-invalid", item, "its entries do not ascend, or stand behind the log", _ASK_AGAIN
+            )
+        found: list[Placed] = []
+        chain = Chain()
+        for log_index in indices:
+            entry = self.entry(log_index)
+            if entry is None or key not in topics_of(entry.statement):
+                raise ProofInvalid("status-invalid", item, f"entry {log_index} is not on it", _ASK_AGAIN)
+            chain = chain.extend(log_index, entry.leaf_hash)
+            found.append((log_index, entry))
+        value = chain.value() if found else None
+        prefix.verify(self._status_root, key, value, self.source.status_proof(key))
+        return tuple(found)
+
+    def _open_state(self) -> dict[str, Any]:
+        last = self.checkpoint.size - 1
+        entry = self.entry(last)
+        if entry is None or entry.statement.type != "state":
+            raise ProofInvalid(
+                "state-wrong", f"entry {last}", "the last entry of a checkpoint is no state", _ASK_AGAIN
+            )
+        body = entry.statement.body
+        if body["fold"] != spec.FOLD_VERSION:
+            raise RefusedInput(
+                "fold-unknown",
+                f"fold {body['fold']}",
+                "this version does not know its rules",
+                "Upgrade lineage-ledger.",
+            )
+        self._clocks_ms[last] = body["time"]
+        return body
+
+    def _open_rules(self) -> tuple[dict[str, Any], bool]:
+        """The rules of admission in force, and whether there are entries on them that this version does not build."""
+        entries = self.topic(Topic.RULES, self.log_id)
+        state = FoldState(self.log_id)
+        try:
+            log_index, genesis = entries[0] if entries else (0, None)
+            if log_index != 0 or genesis is None:
+                raise RefusedInput("genesis-illegal", "entry 0", "it is no genesis of this log")
+            take(state, 0, genesis)
+        except LineageError as error:
+            raise ProofInvalid("genesis-illegal", error.item, error.reason, _ASK_AGAIN) from error
+        return state.header.rules, unbuilt(entries)
+
+
+def unbuilt(entries: tuple[Placed, ...]) -> bool:
+    """Whether an entry among them is of a type that this version does not build, so that its meaning is unknown."""
+    return any(entry.statement.type not in words.TYPES_BUILT for _, entry in entries)
