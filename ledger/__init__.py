@@ -1,1 +1,51 @@
-"""The lineage ledger: `ledger.open(path)` is the door (SPEC §1)."""
+"""The lineage ledger: traces training data to its human origin, by proofs that need no trust in an operator.
+
+    import ledger
+
+    with ledger.open("my-ledger") as l:
+        signed = l.sign(["notes.md"], by="ada")
+        print(l.trace(signed.ids[0]).humans)
+
+Importing it loads nothing heavy; the first call does.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ledger.api import Ledger
+    from ledger.signer.claims import Claim
+    from ledger.signer.signing import Signed
+    from ledger.statements.record import Parent
+
+__all__ = ["Claim", "Ledger", "Parent", "Signed", "create", "open"]
+
+_HOMES = {
+    "Claim": "ledger.signer.claims",
+    "Ledger": "ledger.api",
+    "Parent": "ledger.statements.record",
+    "Signed": "ledger.signer.signing",
+}
+
+
+def open(path: str | os.PathLike[str] | None = None, **options: Any) -> Ledger:  # noqa: A001 - ledger.open is the door
+    """Opens a ledger; see `ledger.api.open_ledger` for the options and errors."""
+    from ledger.api import open_ledger
+
+    return open_ledger(path, **options)
+
+
+def create(path: str | os.PathLike[str] | None = None, **options: Any) -> Ledger:
+    """Makes a ledger and opens it; see `ledger.api.create_ledger` for the options and errors."""
+    from ledger.api import create_ledger
+
+    return create_ledger(path, **options)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(name)

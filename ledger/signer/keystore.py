@@ -18,6 +18,8 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,7 +31,7 @@ from ledger.signer import keyfile
 from ledger.statements.entry import CURRENT, Entry, Signature, make_entry
 from ledger.statements.statement import Statement, keyset_digest, make_statement
 
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", re.ASCII)
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z", re.ASCII)
 KEY_NAMES: Final = ("current", "next", "recovery")
 
 
@@ -88,6 +90,21 @@ class Keystore:
     @property
     def log_key_file(self) -> Path:
         return self.folder / "log.key"
+
+    @contextmanager
+    def creating(self) -> Iterator[None]:
+        """Makes the folder of a new log's keys; if the block fails, it is removed again."""
+        try:
+            self.folder.mkdir(parents=True, mode=0o700)
+        except OSError as error:
+            raise StoreFault(
+                "keys-unwritable", str(self.folder), f"it cannot be made: {error.strerror}"
+            ) from error
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def names(self) -> list[str]:
         """The names of all identities here, sorted."""
@@ -184,7 +201,7 @@ class Keystore:
             raise RefusedInput(
                 "name-illegal",
                 f"name '{name}'",
-                "names are letters, digits, '.', '_' and '-', at most 64",
+                "names are letters, digits, '.', '_', '+' and '-', at most 64",
                 "Choose another.",
             )
         if (self.folder / "identities" / name).exists():

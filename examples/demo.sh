@@ -1,0 +1,56 @@
+#!/bin/sh
+# The main job from end to end, on the examples beside this file. Run it with: make demo
+# Everything it makes lies in .demo/, which the next run replaces.
+set -eu
+here=$(cd "$(dirname "$0")/.." && pwd)
+cd "$here"
+demo=.demo
+rm -rf "$demo"
+mkdir -p "$demo"
+
+export LINEAGE_LEDGER="$demo/ledger"
+export LINEAGE_CONFIG="$demo/keys"
+export LINEAGE_PASSPHRASE="only for this demo"
+
+say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
+run() { printf '\033[2m$ %s\033[0m\n' "$*"; "$@"; }
+
+say "1. Make a ledger"
+run lineage init --origin demo.example/lineage
+
+say "2. Enrol a human, and the pair that she makes with a model"
+run lineage identity new ada
+run lineage identity new ada+model --role pair --of ada --substrate small-model@1.0
+
+say "3. Ada signs an experience artifact (an incident that reality tested) and a work of her own"
+run lineage sign examples/incidents/label-service-outage.json --by ada --kind experience --confidence 80% --stake high
+run lineage sign examples/notes/slow-is-worse-than-down.md --by ada
+
+say "4. The pair signs a model's output, which names both as what it descends from"
+run lineage sign examples/paraphrases/retries-explained.md --by ada+model \
+  --parent examples/incidents/label-service-outage.json@30% \
+  --parent examples/notes/slow-is-worse-than-down.md@40%
+
+say "5. Every row of a small dataset, in one statement with one signature"
+run lineage sign examples/dataset.jsonl --rows text --by ada
+
+say "6. Where does the output come from? And a row of the dataset?"
+run lineage trace examples/paraphrases/retries-explained.md
+row=$(sed -n 1p examples/dataset.jsonl | python3 -c 'import json, sys; print(json.load(sys.stdin)["text"], end="")')
+run lineage trace --text "$row"
+
+say "7. One byte of a signed file is changed: it is not the file that was signed"
+cp examples/notes/slow-is-worse-than-down.md "$demo/changed.md"
+printf '!' | dd of="$demo/changed.md" bs=1 seek=10 conv=notrunc 2>/dev/null
+if run lineage trace "$demo/changed.md"; then
+  echo "the changed file was accepted: this is a bug" >&2
+  exit 1
+fi
+
+say "8. Publish the log as static tiles, and audit the copy as a stranger would"
+run lineage log publish "$demo/public"
+vkey=$(lineage status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["vkey"])')
+run lineage audit "$demo/public" --vkey "$vkey"
+run lineage audit "$LINEAGE_LEDGER"
+
+say "Done. It all lies in $demo/; look around with: LINEAGE_LEDGER=$demo/ledger LINEAGE_CONFIG=$demo/keys lineage status"

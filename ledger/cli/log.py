@@ -1,0 +1,119 @@
+"""`lineage log`: checkpoint, proof, publish."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ledger.cli.common import Reporter, add_common, command, open_for
+
+
+def add(commands: Any) -> None:
+    """Adds the command and its verbs."""
+    parser = command(
+        commands,
+        "log",
+        "The log itself: its checkpoint, proofs of inclusion, and a static copy for others.",
+        """
+        lineage log checkpoint
+        lineage log proof notes.md -o notes.md.tlog-proof
+        lineage log publish ./public
+        """,
+    )
+    verbs = parser.add_subparsers(metavar="VERB", dest="verb", required=True)
+    checkpoint = command(
+        verbs,
+        "checkpoint",
+        "Print the newest signed log checkpoint (a C2SP note).",
+        "lineage log checkpoint --fresh",
+    )
+    checkpoint.add_argument(
+        "--fresh",
+        action="store_true",
+        help="sign a new one first, so that its time is now (needs the log's key)",
+    )
+    add_common(checkpoint, writes=True)
+    checkpoint.set_defaults(run=run_checkpoint)
+
+    proof = command(
+        verbs,
+        "proof",
+        "Write the receipt of an artifact: a C2SP .tlog-proof that verifies offline.",
+        """
+        lineage log proof notes.md -o notes.md.tlog-proof
+        lineage log proof 4f2a9c01d3e4b5a6 --bare
+        """,
+    )
+    proof.add_argument(
+        "artifact", metavar="FILE|ID", help="a signed file, or an artifact id (16 hex digits or more)"
+    )
+    proof.add_argument("-o", "--output", metavar="FILE", help="default: print it")
+    proof.add_argument(
+        "--bare",
+        action="store_true",
+        help="the log entry's proof alone, without the record and its signer's keys",
+    )
+    add_common(proof)
+    proof.set_defaults(run=run_proof)
+
+    publish = command(
+        verbs,
+        "publish",
+        "Write or update a static copy of the log: C2SP tiles, readable by any tlog-tiles client.",
+        "lineage log publish ./public",
+    )
+    publish.add_argument("folder", metavar="DIR")
+    add_common(publish)
+    publish.set_defaults(run=run_publish)
+
+
+def run_checkpoint(args: argparse.Namespace, reporter: Reporter) -> int:
+    """Prints the note."""
+    with open_for(args, readonly=not args.fresh) as ledger:
+        if args.fresh:
+            ledger.sign_checkpoint()
+        note = ledger.checkpoint_note()
+        checkpoint = ledger.checkpoint()
+    document = {
+        "origin": checkpoint.origin,
+        "size": checkpoint.size,
+        "root": checkpoint.root.hex(),
+        "note": note,
+    }
+    reporter.result(document, note.rstrip("\n"))
+    return 0
+
+
+def run_proof(args: argparse.Namespace, reporter: Reporter) -> int:
+    """Writes or prints the proof."""
+    with open_for(args) as ledger:
+        artifact_id = ledger.resolve(args.artifact)
+        text = ledger.receipt(artifact_id, bare=args.bare)
+    document: dict[str, Any] = {"id": artifact_id.hex()}
+    if args.output:
+        from ledger.store.files import write_atomically
+
+        write_atomically(Path(args.output), text.encode(), replace=True)
+        document["path"] = args.output
+        reporter.result(
+            document, f"Wrote {args.output}: logged and signed; whether it still stands is not in it"
+        )
+    else:
+        document["proof"] = text
+        reporter.result(document, text.rstrip("\n"))
+    return 0
+
+
+def run_publish(args: argparse.Namespace, reporter: Reporter) -> int:
+    """Publishes up to the newest signed checkpoint."""
+    with open_for(args) as ledger:
+        published = ledger.publish(Path(args.folder))
+        vkey = ledger.marker.vkey
+    document = {"folder": args.folder, "size": published.size, "files_written": published.files_written}
+    reporter.result(
+        document,
+        f"Published {published.size:,} entries to {args.folder} ({published.files_written:,} files written)\n"
+        f"Others check it with: lineage audit {args.folder} --vkey '{vkey}'",
+    )
+    return 0

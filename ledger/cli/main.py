@@ -1,0 +1,82 @@
+"""`lineage`: parses, runs one command, prints errors, and ends with the exit code of SPEC §14.
+
+0: decided and well. 1: a negative verdict. 2: usage or I/O. What is incomplete never ends with 0. Command modules import
+the rooms they need when they run, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from ledger.cli import audit, doctor, identity, init, log, sign, status, trace
+from ledger.cli.common import Reporter, add_common
+from ledger.errors import LineageError, ProofInvalid
+
+WELL: Final = 0
+NEGATIVE: Final = 1
+USAGE: Final = 2
+
+COMMANDS: Final = (init, identity, sign, trace, log, audit, doctor, status)
+
+DESCRIPTION: Final = """Trace training data to its human origin.
+
+Four words are enough to begin: identity, sign, trace, gate (gate comes in a later version).
+
+  lineage init                        make a ledger
+  lineage identity new ada            make keys for a person
+  lineage sign notes.md --by ada      sign a file
+  lineage trace notes.md              see where it comes from
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="lineage", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and stop")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
+    for module in COMMANDS:
+        module.add(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    if args.version:
+        from importlib.metadata import version
+
+        print(f"lineage {version('lineage-ledger')}")
+        return WELL
+    if args.command is None or not hasattr(args, "run"):
+        parser.print_help(sys.stderr)
+        return USAGE
+    reporter = Reporter(args)
+    try:
+        code: int = args.run(args, reporter)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return WELL
+    except KeyboardInterrupt:
+        reporter.done()
+        print("lineage: interrupted; what was acknowledged is durable", file=sys.stderr)
+        return USAGE
+    except LineageError as error:  # InvariantBroken too: here the process stops
+        reporter.error(error)
+        return NEGATIVE if isinstance(error, ProofInvalid) else USAGE
+    return code
+
+
+def entry_point() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+__all__ = ["add_common", "build_parser", "entry_point", "main"]

@@ -1,0 +1,212 @@
+"""`lineage sign`: files, folders, and the rows of a dataset."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ledger.cli.common import Reporter, add_common, command, open_for, parse_share, printable, short
+from ledger.errors import RefusedInput
+
+if TYPE_CHECKING:
+    from ledger.api import Ledger
+    from ledger.signer.claims import Claim
+    from ledger.signer.signing import Signed
+    from ledger.statements.record import Parent
+
+WHOLE_ROW = "."  # --rows .: the row as a whole
+SHOWN_MAX = 20  # artifacts that a person is shown one by one
+
+
+def add(commands: Any) -> None:
+    """Adds the command."""
+    parser = command(
+        commands,
+        "sign",
+        "Sign files and folders, or every row of a JSONL dataset, and append them to the log.",
+        """
+        lineage sign notes.md --by ada
+        lineage sign incident.json --by ada --kind experience --confidence 80%
+        lineage sign summary.md --by ada+model --parent derived-from=notes.md@60%
+        lineage sign data.jsonl --rows text --by ada
+        lineage sign old.jsonl --rows . --by ada --reported --license CC-BY-4.0
+        """,
+    )
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="+", help="a file or a folder; hidden files are left out"
+    )
+    parser.add_argument("--by", metavar="NAME", help="who signs (default: the only identity here)")
+    parser.add_argument(
+        "--rows", metavar="COLUMN", help="PATH is JSONL: sign each row's COLUMN; '.' is the whole row"
+    )
+    parser.add_argument(
+        "--kind",
+        metavar="KIND",
+        help="work, experience, abstract, output, derived, model or dataset (default: a human's is a work, a pair's or machine's an output)",
+    )
+    parser.add_argument(
+        "--parent",
+        metavar="[RELATION=]ID[@SHARE]",
+        action="append",
+        default=[],
+        help="what it descends from: an artifact id (16 hex digits or more) or a signed file; may be repeated (default relation: derived-from)",
+    )
+    parser.add_argument(
+        "--human",
+        metavar="SHARE",
+        help="the signer's own human share, as 70%% (default: 100%% of a work without parents)",
+    )
+    parser.add_argument(
+        "--machine",
+        metavar="SHARE",
+        help="the machine's own share (default: 100%% of an output without parents)",
+    )
+    parser.add_argument(
+        "--reported",
+        metavar="AUTHOR",
+        nargs="?",
+        const="",
+        help="the signer did not make it; AUTHOR is logged as a pseudonym only",
+    )
+    _add_facts(parser)
+    add_common(parser, writes=True)
+    parser.set_defaults(run=run)
+
+
+def _add_facts(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what else is claimed")
+    group.add_argument("--license", metavar="SPDX", help="for example CC-BY-4.0")
+    group.add_argument(
+        "--train", choices=("allowed", "denied", "constrained"), help="whether it may be trained on"
+    )
+    group.add_argument("--source", metavar="URI", help="where it was found")
+    group.add_argument("--confidence", metavar="SHARE", help="of an experience, as 80%%")
+    group.add_argument(
+        "--stake", choices=("none", "low", "moderate", "high", "critical"), help="of an experience"
+    )
+    group.add_argument("--tool", metavar="NAME@VERSION", help="of a derived artifact: the deterministic tool")
+    group.add_argument("--model", metavar="NAME@VERSION", help="of a model: its name")
+
+
+def run(args: argparse.Namespace, reporter: Reporter) -> int:
+    """Signs, and says where everything stands."""
+    with open_for(args, readonly=False) as ledger:
+        by = args.by or _only_identity(ledger)
+        claim = _claim(args, ledger)
+        if args.rows is None:
+            signed = ledger.sign(args.paths, by, claim, reporter.progress)
+        elif len(args.paths) == 1:
+            column = None if args.rows == WHOLE_ROW else args.rows
+            signed = ledger.sign_rows(args.paths[0], column, by, claim, reporter.progress)
+        else:
+            raise RefusedInput(
+                "no-paths", "--rows", "it takes one dataset at a time", "Run it once for each."
+            )
+    reporter.done()
+    if reporter.wants_json:
+        _write_json(signed, "row_index" if args.rows is not None else "path")
+    else:
+        print(_words(signed, by))
+    if signed.hidden_files:
+        reporter.note(f"{signed.hidden_files} hidden files were left out")
+    return 0
+
+
+def _only_identity(ledger: Ledger) -> str:
+    names = [item.name for item in ledger.keys.identities() if item.role != "operator"]
+    if len(names) != 1:
+        raise RefusedInput(
+            "name-unknown",
+            "--by",
+            f"there are {len(names)} identities here" + (f": {', '.join(names)}" if names else ""),
+            "Name one." if names else "Make one first: lineage identity new NAME",
+        )
+    return names[0]
+
+
+def _claim(args: argparse.Namespace, ledger: Ledger) -> Claim:
+    from ledger.signer.claims import Claim
+
+    rights = {name: value for name, value in (("license", args.license), ("train", args.train)) if value}
+    facts: dict[str, Any] = {}
+    if args.confidence:
+        facts["confidence"] = parse_share(args.confidence)
+    if args.stake:
+        facts["stake"] = args.stake
+    for option, first in (("tool", "tool"), ("model", "name")):
+        named = getattr(args, option)
+        if named:
+            facts[first], _at, facts["version"] = named.rpartition("@")
+    if args.tool:
+        facts["parameters"] = _no_parameters()
+    return Claim(
+        kind=args.kind,
+        parents=tuple(_parent(text, ledger) for text in args.parent),
+        human=parse_share(args.human) if args.human else None,
+        machine=parse_share(args.machine) if args.machine else None,
+        reported=args.reported is not None,
+        author=args.reported or None,
+        rights=rights,
+        source={"uri": args.source} if args.source else {},
+        facts=facts,
+    )
+
+
+def _no_parameters() -> bytes:
+    """The digest of no parameters: of the empty JSON object."""
+    import hashlib
+
+    return hashlib.sha256(b"{}").digest()
+
+
+def _parent(text: str, ledger: Ledger) -> Parent:
+    """[RELATION=]ID[@SHARE]; ID may be a signed file."""
+    from ledger.statements.legal import RELATIONS
+    from ledger.statements.record import Parent
+
+    relation, equals, rest = text.partition("=")
+    if not equals or relation not in RELATIONS:
+        if equals and not any(mark in relation for mark in "/.@"):
+            raise RefusedInput(
+                "schema",
+                f"relation '{printable(relation)}'",
+                "there is no such relation",
+                f"Relations: {', '.join(RELATIONS)}.",
+            )
+        relation, rest = "derived-from", text
+    name, at, share = rest.rpartition("@")
+    if not at:
+        name, share = rest, ""
+    ppm = parse_share(share) if share else None
+    return Parent(relation, ledger.resolve(name), ppm or None)
+
+
+def _write_json(signed: Signed, label: str) -> None:
+    """One document, written piece by piece: a million rows are not held twice."""
+    write = sys.stdout.write
+    write('{"artifacts": [')
+    for position, (name, artifact_id, log_index) in enumerate(
+        zip(signed.labels, signed.ids, signed.log_indices, strict=True)
+    ):
+        item = {"id": artifact_id.hex(), label: name, "log_index": log_index}
+        write((", " if position else "") + json.dumps(item, ensure_ascii=False))
+    write(f'], "new": {signed.new}, "already_logged": {signed.already_logged}}}\n')
+
+
+def _words(signed: Signed, by: str) -> str:
+    lines = []
+    for name, artifact_id, log_index in list(zip(signed.labels, signed.ids, signed.log_indices, strict=True))[
+        :SHOWN_MAX
+    ]:
+        place = f"row {name}" if isinstance(name, int) else printable(name)
+        lines.append(f"  {short(artifact_id)}  at log index {log_index}  {place}")
+    rest = len(signed.ids) - len(lines)
+    if rest:
+        lines.append(f"  … and {rest:,} more (--json lists all)")
+    copies = len(signed.ids) - signed.new - signed.already_logged
+    counts = f"Signed by '{by}': {signed.new:,} new"
+    counts += f", {signed.already_logged:,} already logged" if signed.already_logged else ""
+    counts += f", {copies:,} copies of others among them" if copies else ""
+    return "\n".join([counts, *lines])

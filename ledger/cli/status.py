@@ -1,0 +1,47 @@
+"""`lineage status`: where am I."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import Any
+
+from ledger.cli.common import Reporter, add_common, command, open_for
+
+
+def add(commands: Any) -> None:
+    """Adds the command."""
+    parser = command(
+        commands,
+        "status",
+        "Where the ledger and the keys are, and what waits to be sent.",
+        "lineage status --json",
+    )
+    add_common(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, reporter: Reporter) -> int:
+    """Reads; changes nothing."""
+    with open_for(args) as ledger:
+        status = ledger.status()
+    moment = datetime.fromtimestamp(status["clock_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    lines = [
+        f"ledger      {status['ledger']}",
+        f"log origin  {status['log_origin']}",
+        f"vkey        {status['vkey']}",
+        f"checkpoint  {status['size']:,} entries, {status['records']:,} records, {moment}",
+        f"keys        {status['keys']}",
+    ]
+    for item in status["identities"]:
+        waits = (
+            f", {item['pending']} parcels wait to be sent: sign anything to send them"
+            if item["pending"]
+            else ""
+        )
+        waits += "" if item["enrolled"] else ", not enrolled yet: sign anything to enrol it"
+        lines.append(f"  {item['name']:<20} {item['role']:<10} {item['id'][:16]}{waits}")
+    if not status["identities"]:
+        lines.append("  no identities yet. Next: lineage identity new NAME")
+    reporter.result(status, "\n".join(lines))
+    return 0

@@ -1,0 +1,42 @@
+"""The local content store: bytes by their SHA-256, kept beside the log and never in it, so that they can be erased."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from ledger.errors import StoreFault
+from ledger.store.files import write_atomically
+
+
+class ContentStore:
+    """Files `content/<2 hex>/<62 hex>` in a ledger's folder."""
+
+    def __init__(self, ledger_folder: Path) -> None:
+        self._folder = ledger_folder / "content"
+
+    def path(self, digest: bytes) -> Path:
+        """Where content with this digest lies, if it is kept."""
+        name = digest.hex()
+        return self._folder / name[:2] / name[2:]
+
+    def put(self, content: bytes) -> bytes:
+        """Keeps content; returns its digest. Keeping it again changes nothing."""
+        digest = hashlib.sha256(content).digest()
+        write_atomically(self.path(digest), content)
+        return digest
+
+    def get(self, digest: bytes) -> bytes | None:
+        """The content, or None if it is not kept. Raises StoreFault `content-damaged`."""
+        try:
+            content = self.path(digest).read_bytes()
+        except FileNotFoundError:
+            return None
+        if hashlib.sha256(content).digest() != digest:
+            raise StoreFault(
+                "content-damaged",
+                str(self.path(digest)),
+                "it is not what its name says",
+                "Restore it from a copy, or remove it.",
+            )
+        return content
