@@ -70,6 +70,14 @@ class Content(NamedTuple):
     media: str
 
 
+class Paths(NamedTuple):
+    """The inclusion paths of a record in its statement of `record_count` records, and of the statement in the log."""
+
+    record_count: int
+    record_path: list[bytes]
+    log_path: list[bytes]
+
+
 def _silent(_done: int, _total: int | None) -> None:
     """No progress is shown."""
 
@@ -317,6 +325,16 @@ class Ledger:
         """The whole ancestry of an artifact, every step verified (SPEC §12). Raises NotFound `unlogged`, ProofInvalid."""
         with self.view() as view:
             return trace(view, artifact_id, self.vkey)
+
+    def paths(self, ancestry: Ancestry) -> Paths | None:
+        """How the root of an ancestry is reached from the log checkpoint; None if it stands nowhere."""
+        node = ancestry.nodes[ancestry.root]
+        if node.log_index is None or node.record_index is None:
+            return None
+        with self.view() as view:
+            first = view.record_start(node.log_index)
+            count = view.record_start(node.log_index + 1) - first
+            return Paths(count, view.record_path(first + node.record_index), view.entry_path(node.log_index))
 
     def show_identity(self, name: str) -> dict[str, Any]:
         """What the log knows of an identity, by a name on this machine or by its id. Raises NotFound."""

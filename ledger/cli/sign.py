@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ledger.statements.record import Parent
 
 WHOLE_ROW = "."  # --rows .: the row as a whole
-SHOWN_MAX = 20  # artifacts that a person is shown one by one
+SHOWN_MAX = 8  # artifacts that a person is shown one by one
 
 
 def add(commands: Any) -> None:

@@ -10,7 +10,7 @@ from ledger.cli.common import Reporter, add_common, command, open_for, percent, 
 from ledger.errors import NotFound
 
 if TYPE_CHECKING:
-    from ledger.api import Ledger
+    from ledger.api import Ledger, Paths
     from ledger.proofs.trace import Ancestry, Node
     from ledger.statements.record import Parent
 
@@ -70,13 +70,15 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
             return 1
         ancestry = ledger.trace(found[0])
         names = _names(ledger)
-        clock = ledger.checkpoint()
         cases = _cases(ledger, ancestry)
-    document = {
-        **_document(ancestry, min(args.depth, DEPTH_MAX)),
-        "rivals": [item.hex() for item in found[1:]],
-    }
+        paths = ledger.paths(ancestry)
+    document = _document(ancestry, min(args.depth, DEPTH_MAX))
+    document["rivals"] = [item.hex() for item in found[1:]]
     lines = _tree(ancestry, names, cases, args.depth)
+    if paths is not None:
+        document["record_path"] = [item.hex() for item in paths.record_path]
+        document["log_path"] = [item.hex() for item in paths.log_path]
+        lines.append(_where(ancestry, paths))
     lines += ["", *_people(ancestry, names)]
     if len(found) > 1:
         rivals = ", ".join(short(item) for item in found[1:][:RIVALS_SHOWN_MAX])
@@ -85,12 +87,22 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
         )
     lines += [
         "",
-        f"Log checkpoint: {clock.origin}, {clock.size:,} entries (self-trusted: this ledger's own key).",
+        f"Log checkpoint: {ancestry.checkpoint.origin}, {ancestry.checkpoint.size:,} entries (self-trusted: this ledger's own key).",
         PROVEN,
         NOT_PROVEN,
     ]
     reporter.result(document, "\n".join(lines))
     return 0 if _is_well(ancestry) else 1
+
+
+def _where(ancestry: Ancestry, paths: Paths) -> str:
+    """The way from the record to the log checkpoint, in words."""
+    node = ancestry.nodes[ancestry.root]
+    return (
+        f"It is record {node.record_index} of {paths.record_count:,} in its statement ({len(paths.record_path)} hashes "
+        f"lead to the signed root), at log index {node.log_index} of {ancestry.checkpoint.size:,} "
+        f"({len(paths.log_path)} hashes)."
+    )
 
 
 def _is_well(ancestry: Ancestry) -> bool:
