@@ -2,13 +2,15 @@
 
 Sequencing, tiles, status map, state, index and note are exactly those of the honest log; only admission is passed
 by, and what the closing `state` says may be altered. What breaks a rule has the effect that the fold gives it: none.
+`liar` is another kind of dishonest: a mirror that lies about a log which is sound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from functools import partial
+from typing import Any, Self, cast
 
 from ledger import spec
 from ledger.errors import RefusedInput
@@ -21,6 +23,7 @@ from ledger.log.commit import plan_commit
 from ledger.merkle import tiles
 from ledger.proofs.checkpoint import Checkpoint, sign_checkpoint
 from ledger.proofs.note import Sign
+from ledger.proofs.source import ProofSource
 from ledger.statements import codec
 from ledger.statements.entry import Entry, decode_entry, make_entry
 from ledger.statements.record import Record
@@ -142,3 +145,26 @@ def _any_record(data: bytes) -> Record:
     if type(fields) is not dict or type(fields.get("content")) is not bytes:
         fields = {"content": bytes(spec.HASH_BYTES)}
     return Record(data, fields)
+
+
+Lie = Callable[..., Any]  # the honest answer's function, then the arguments it was asked with
+
+
+class _Liar:
+    def __init__(self, source: ProofSource, lies: dict[str, Lie]) -> None:
+        self._source, self._lies = source, lies
+
+    def __getattr__(self, name: str) -> Any:
+        honest = getattr(self._source, name)
+        lie = self._lies.get(name)
+        if lie is None:
+            return honest
+        return partial(lie, honest) if callable(honest) else lie(honest)
+
+
+def liar(source: ProofSource, **lies: Lie) -> ProofSource:
+    """A source that answers as `source` does, but for the methods named: `lie(honest_method, *arguments)`.
+
+    Of the attributes `note` and `checkpoint`: `lie(honest_value)`.
+    """
+    return cast("ProofSource", _Liar(source, lies))

@@ -730,3 +730,68 @@ def _mth_of_hashes(leaves: list[bytes]) -> bytes:
         return leaves[0]
     k = _largest_power_below(len(leaves))
     return hashlib.sha256(b"\x01" + _mth_of_hashes(leaves[:k]) + _mth_of_hashes(leaves[k:])).digest()
+
+
+# --- The trace, SPEC §12: recursive, over what the naive fold says of a whole log; nothing is proved ------------------
+
+DESCENT_RELATIONS = ("derived-from", "generated-by", "trained-on", "distilled-from", "quotes")
+
+
+class NaiveLog:
+    """A log folded naively; `places`: by artifact id, (fault code or None, role, anchor, scope) of each in log order."""
+
+    def __init__(self, log: bytes) -> None:
+        self.fold = NaiveFold(log)
+        self.places: dict[bytes, list[tuple[str | None, str, bytes | None, dict[str, Any]]]] = {}
+        self.held: dict[bytes, bytes | None] = {}
+
+    def step(self, index: int, data: bytes, records: list[bytes], clock: int) -> None:
+        code = self.fold.step(index, data, clock)
+        if not records:
+            return
+        fields = decode_entry(data).statement.fields
+        leaves = [hashlib.sha256(b"\x00" + record).digest() for record in records]
+        faults = [] if code else self.fold.records(fields, list(records), leaves, self.held)
+        signer = self.fold.identities.get(fields["by"], {"role": "", "of": None})
+        anchor = fields["by"] if signer["role"] == "human" else signer["of"]
+        scope = self.fold.delegations.get(fields["by"], [{"scope": {}}])[-1]["scope"]
+        for position, leaf in enumerate(leaves):
+            fault = code or next((what for at, what in faults if at == position), None)
+            self.places.setdefault(leaf, []).append((fault, signer["role"], anchor, scope))
+            if code is None:
+                self.held[leaf] = records[position]
+
+    def level(self, artifact: bytes) -> int:
+        for fault, role, _anchor, _scope in self.places.get(artifact, []):
+            if fault is None:
+                made = self._fields(artifact)["stance"] == "made"
+                return 2 if made and role in ("human", "pair") else 1
+        return 0
+
+    def reached(self, artifact: bytes, relations: tuple[str, ...] | None = None) -> set[bytes]:
+        """The artifact and all that is reached from it over parents (of these relations), by recursion."""
+        found = {artifact}
+        if self.level(artifact) > 0:
+            for parent in self._fields(artifact)["parents"]:
+                if "log" not in parent and (relations is None or parent["rel"] in relations):
+                    found |= self.reached(parent["id"], relations)
+        return found
+
+    def people(self, artifact: bytes) -> tuple[set[bytes], set[bytes]]:
+        """`humans` and `authors` of an artifact."""
+        humans, authors = set(), set()
+        for ancestor in self.reached(artifact, DESCENT_RELATIONS):
+            if self.level(ancestor) < 2:
+                continue
+            _fault, role, anchor, scope = next(place for place in self.places[ancestor] if place[0] is None)
+            fields = self._fields(ancestor)
+            if anchor is not None:
+                humans.add(anchor)
+                scoped = role == "human" or scope.get("human", 0) > 0
+                if fields["kind"] in ("work", "experience") and fields.get("human") != 0 and scoped:
+                    authors.add(anchor)
+        return humans, authors
+
+    def _fields(self, artifact: bytes) -> dict[str, Any]:
+        fields: dict[str, Any] = msgpack.unpackb(self.held[artifact] or b"")
+        return fields

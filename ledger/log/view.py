@@ -57,6 +57,7 @@ class LogView:
         self._status_root: bytes = closing.body["root"]
         self._levels: OrderedDict[int, Levels] = OrderedDict()
         self._leaves_held = 0
+        self._located: tuple[int, tuple[int, int]] | None = None  # the last answer: a path is asked for next
 
     def entry(self, log_index: int) -> bytes:
         """ProofSource."""
@@ -87,7 +88,9 @@ class LogView:
 
     def locate(self, record_number: int) -> tuple[int, int]:
         """ProofSource."""
-        return self._reader.locate(record_number)
+        if self._located is None or record_number != self._located[0]:
+            self._located = (record_number, self._reader.locate(record_number))
+        return self._located[1]
 
     def record_start(self, log_index: int) -> int:
         """ProofSource."""
@@ -156,7 +159,11 @@ class LogView:
 
     def _remember(self, log_index: int) -> Levels:
         start, stop = self.record_start(log_index), self.record_start(log_index + 1)
-        levels = levels_of([_leaf_hash(item) for item in self._reader.records(start, stop)])
+        if stop - start == 1:  # the most common statement: no need to walk its whole bundle
+            leaf_hashes = [self.record_leaf(start)]
+        else:
+            leaf_hashes = [_leaf_hash(item) for item in self._reader.records(start, stop)]
+        levels = levels_of(leaf_hashes)
         self._levels[log_index] = levels
         self._leaves_held += stop - start
         while self._leaves_held > _LEAVES_REMEMBERED and len(self._levels) > 1:
