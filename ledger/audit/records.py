@@ -1,0 +1,117 @@
+"""The records of a log: are they held, are they those that were signed, is each in order (SPEC §8.2, §9.2)?
+
+What stands is kept as one small integer under each artifact id: about 170 bytes a record, whatever the records hold.
+Where records are missing, or are not those that were signed, an unknown parent may be among them: it is then taken to stand,
+as the fold takes a record whose kind is not known (SPEC §9.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgpack
+
+from ledger.audit.index import IndexAudit
+from ledger.audit.report import AuditReport
+from ledger.audit.sources import Source
+from ledger.errors import StoreFault
+from ledger.fold.faults import Fault
+from ledger.fold.records import UNREAD, Standing, fold_records
+from ledger.fold.state import Identity
+from ledger.merkle import tiles
+from ledger.merkle.tree import hash_leaf
+from ledger.spec import TILE_WIDTH
+from ledger.statements import words
+from ledger.statements.statement import Statement
+from ledger.store.bundles import Erased, encode
+
+_KINDS: Final = (UNREAD.kind, *sorted(words.KINDS))
+_CODES: Final = {kind: code for code, kind in enumerate(_KINDS)}
+
+
+class RecordAudit:
+    """Takes the `artifacts` entries of a log in order; `index` collects where digests are to be found, if asked for."""
+
+    def __init__(self, source: Source, report: AuditReport, index: IndexAudit | None) -> None:
+        self._source = source
+        self._report = report
+        self._index = index
+        self._standing: dict[bytes, int] = {}
+        self._has_gaps = False
+        self._bundle_number = -1
+        self._bundle: list[bytes | Erased] = []
+
+    def take(self, log_index: int, statement: Statement, start: int, signer: Identity | None) -> None:
+        """The records of one well-formed entry, which begin at record number `start`; `signer` None: it is not in order."""
+        count = statement.body["count"]
+        items = [self._item(log_index, number) for number in range(start, start + count)]
+        missing = [position for position, item in enumerate(items) if item is None]
+        if missing:
+            text = f"{len(missing)} of its {count} records are not held"
+            self._report.miss(Fault(log_index, "record-missing", text, missing[0]))
+            self._has_gaps = True
+        held = [item for item in items if item is not None]
+        hashes = [item.leaf_hash if isinstance(item, Erased) else hash_leaf(item) for item in held]
+        if missing or signer is None:
+            places = [start + position for position, item in enumerate(items) if item is not None]
+            self._expect(held, hashes, places, doubtful=set(places))
+            return
+        for position, item in enumerate(held):
+            if isinstance(item, Erased):
+                text = "it is erased, and no notice of erasure stands"
+                self._report.miss(Fault(log_index, "record-missing", text, position))
+        records = [None if isinstance(item, Erased) else item for item in held]
+        faults, standings = fold_records(
+            log_index, statement, signer, records=records, leaf_hashes=hashes, find=self._find
+        )
+        doubtful: set[int] = set()
+        for fault in faults:
+            self._report.accuse(fault)
+            if fault.record_index is None:  # root-differs: the records that were signed are not held
+                self._report.incomplete = self._has_gaps = True
+                doubtful.update(range(start, start + count))
+            else:
+                doubtful.add(start + fault.record_index)
+        self._expect(held, hashes, range(start, start + count), doubtful)
+        for leaf_hash, standing in zip(hashes, standings, strict=True):
+            if not self._standing.get(leaf_hash):
+                self._standing[leaf_hash] = standing.row_count << 3 | _CODES[standing.kind]
+
+    def _find(self, artifact_id: bytes) -> Standing | None:
+        packed = self._standing.get(artifact_id)
+        if packed is None:
+            return UNREAD if self._has_gaps else None
+        return Standing(_KINDS[packed & 7], packed >> 3)
+
+    def _item(self, log_index: int, record_number: int) -> bytes | Erased | None:
+        number, position = divmod(record_number, TILE_WIDTH)
+        if number != self._bundle_number:
+            self._bundle_number, self._bundle = number, self._load(log_index, number)
+        return self._bundle[position] if position < len(self._bundle) else None
+
+    def _load(self, log_index: int, number: int) -> list[bytes | Erased]:
+        start = number * TILE_WIDTH
+        named = f"records [{start}, {start + TILE_WIDTH}), from those of entry {log_index} on"
+        try:
+            found = self._source.records(number)
+        except StoreFault as error:
+            self._report.miss(Fault(log_index, error.code, f"{named}: {error.item}: {error.reason}"))
+            return []
+        path = tiles.bundle_path("records", number, TILE_WIDTH)
+        for wrong in self._source.stale(path, [encode(item) for item in found]):
+            self._report.accuse(Fault(log_index, "tile-differs", f"{named}: {wrong}"))
+        return found
+
+    def _expect(
+        self, items: list[bytes | Erased], hashes: list[bytes], places: Sequence[int], doubtful: set[int]
+    ) -> None:
+        """What the digest index must know of records at `places`; of a doubtful one it may name another content."""
+        if self._index is None:
+            return
+        for item, leaf_hash, place in zip(items, hashes, places, strict=True):
+            self._index.expect(leaf_hash, place)
+            if isinstance(item, Erased) or place in doubtful:
+                self._index.allow(place)
+            else:
+                self._index.expect(msgpack.unpackb(item)["content"], place)

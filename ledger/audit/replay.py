@@ -1,0 +1,183 @@
+"""The audit: everything that a log says, computed again from its entries and records, and compared (SPEC §9, §10).
+
+Nothing is trusted but the vkey: the note is verified, the tree is hashed anew, the fold is replayed, every record is
+judged, and what a ledger's store keeps beside is held to the outcome. What breaks a rule is named with its place, and
+the audit goes on: a fault has no effect on what follows (SPEC §9.1). An audit never raises for what the log holds; what it
+could not look at makes it *incomplete*, and that is never ok.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from ledger.audit.index import IndexAudit
+from ledger.audit.records import RecordAudit
+from ledger.audit.report import AuditReport, entries_named
+from ledger.audit.sources import FolderSource, LedgerSource, Source
+from ledger.audit.storage import StorageAudit
+from ledger.audit.tree import TreeAudit
+from ledger.errors import RefusedInput, StoreFault
+from ledger.fold.faults import Fault
+from ledger.fold.state import FoldState
+from ledger.fold.transition import SignatureCheck, fold, open_entry
+from ledger.identity.keyset import check_signatures
+from ledger.identity.vkey import Vkey
+from ledger.spec import FOLD_VERSION, TILE_WIDTH
+from ledger.statements.statement import log_id
+from ledger.store.contract import Store
+from ledger.store.index import statement_position
+
+Progress = Callable[[int, int], None]  # done and total, in steps: two for each entry
+
+_BUNDLES_KEPT: Final = 32  # of entries: a segment of an honest log is read once
+_BARE_ENTRY: Final = 0x91  # the first byte of an array of one, as only a `state` may be (SPEC §8.1)
+
+
+def audit_ledger(store: Store, vkey: Vkey, progress: Progress | None = None) -> AuditReport:
+    """Audits a ledger's store, as of now; `vkey` is the marker's."""
+    with store.snapshot() as snapshot:
+        return audit(LedgerSource(snapshot, vkey), progress)
+
+
+def audit_folder(folder: Path, vkey: Vkey | None = None, progress: Progress | None = None) -> AuditReport:
+    """Audits a published folder. Without `vkey` the genesis names it, and the report is `self_trusted`."""
+    return audit(FolderSource(folder, vkey), progress)
+
+
+def audit(
+    source: Source, progress: Progress | None = None, verify: SignatureCheck = check_signatures
+) -> AuditReport:
+    """Replays all that `source` holds up to its checkpoint. `verify` may remember signatures checked before."""
+    report = AuditReport()
+    source.open(report)
+    size = source.size
+    if not size:
+        if not report.fault_count:
+            report.miss(Fault(0, "genesis-illegal", "the log has no entry 0"))
+        return report
+
+    def advance(done: int) -> None:
+        if progress is not None:
+            progress(done, 2 * size)
+
+    tree = TreeAudit(source, report)
+    tree.run(report.checkpoint.root if report.checkpoint else None, advance)
+    if source.vkey is None:
+        return report
+    storage = StorageAudit(source, report) if isinstance(source, LedgerSource) else None
+    replay = _Replay(source, report, log_id(str(source.vkey)), tree.readable, storage is not None)
+    replay.run(verify, lambda done: advance(size + done))
+    if storage is not None:
+        storage.compare_sequences(replay.starts)
+        if replay.is_complete:
+            storage.compare_state(replay.pairs, replay.nodes, replay.state.header.records)
+            if replay.index is not None:
+                replay.index.compare(storage.snapshot, report, replay.starts, replay.state.header.records)
+    return report
+
+
+class _Replay:
+    """The fold over the entries, in segments that a well-formed state closes (SPEC §9.5, §9.6)."""
+
+    def __init__(self, source: Source, report: AuditReport, log: bytes, stop: int, keeps_index: bool) -> None:
+        self._source = source
+        self._report = report
+        self._log = log
+        self._stop = stop
+        self._entries = lru_cache(_BUNDLES_KEPT)(source.entries)
+        self.pairs: dict[bytes, bytes] = {}
+        self.nodes: dict[bytes, bytes] = {}
+        self.starts = array("Q")  # how many records stand before each entry
+        self.index = IndexAudit() if keeps_index else None
+        self.state = FoldState(log, self.pairs.get, self.nodes.get)
+        self._records = RecordAudit(source, report, self.index)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every entry was folded."""
+        return self.state.header.size == self._source.size
+
+    def run(self, verify: SignatureCheck, advance: Callable[[int], None]) -> None:
+        """Folds segment by segment; faults, and where it had to stop, are reported."""
+        start = 0
+        try:
+            while start < self._stop:
+                closing = self._closing_state(start)
+                if closing is None:
+                    break
+                end, time_ms, number = closing
+                if number != FOLD_VERSION:
+                    text = f"{entries_named(start, end + 1)} are folded by number {number}, which this version does not know"
+                    self._report.miss(Fault(end, "fold-unknown", text))
+                    break
+                clock_ms = max(self.state.header.clock_ms, time_ms)
+                for log_index in range(start, end + 1):
+                    if not self._step(log_index, clock_ms, verify):
+                        return
+                self._keep_changes()
+                start = end + 1
+                advance(start)
+        except StoreFault as error:  # what was there a moment ago
+            at = self.state.header.size
+            self._report.miss(Fault(at, error.code, f"entry {at}: {error.item}: {error.reason}"))
+        self._say_how_far()
+
+    def _say_how_far(self) -> None:
+        header, size = self.state.header, self._source.size
+        self._report.size, self._report.records = header.size, header.records
+        self._report.identities = sum(key.startswith(b"i") for key in self.pairs)
+        if header.size == size:
+            return
+        named = entries_named(header.size, size)
+        if not self._report.incomplete:
+            text = (
+                f"no well-formed state stands behind them, the last of what is signed: {named} are not folded"
+            )
+            self._report.accuse(Fault(size - 1, "state-wrong", text))
+        self._report.incomplete = True
+        self._report.remarks.append(f"Not replayed: {named}.")
+
+    def _keep_changes(self) -> None:
+        pairs, nodes = self.state.take_changes()
+        self.pairs.update(pairs)
+        self.nodes.update(nodes)
+
+    def _entry(self, log_index: int) -> bytes:
+        return self._entries(log_index // TILE_WIDTH)[log_index % TILE_WIDTH]
+
+    def _closing_state(self, start: int) -> tuple[int, int, int] | None:
+        """Index, time and fold number of the first well-formed state at or behind `start`; None if there is none."""
+        for log_index in range(start, self._stop):
+            data = self._entry(log_index)
+            if data[0] == _BARE_ENTRY:
+                try:
+                    body = open_entry(data, self._log).statement.body
+                except RefusedInput:
+                    continue
+                return log_index, body["time"], body["fold"]
+        return None
+
+    def _step(self, log_index: int, clock_ms: int, verify: SignatureCheck) -> bool:
+        """One entry and its records. False if it is entry 0 and no genesis in order: then there is no log."""
+        start = self.state.header.records
+        entry, fault = fold(self.state, log_index, self._entry(log_index), clock_ms, verify)
+        if fault is not None and log_index == 0:
+            text = f"entry 0 is no genesis in order ({fault.code}): {fault.what}"
+            self._report.miss(Fault(0, "genesis-illegal", text))
+            return False
+        if fault is not None:
+            self._report.accuse(fault)
+        self.starts.append(start)
+        if entry is None:
+            return True
+        statement = entry.statement
+        if self.index is not None:
+            self.index.expect(statement.id, statement_position(log_index))
+        if statement.type == "artifacts":
+            signer = self.state.identity(statement.by) if fault is None else None
+            self._records.take(log_index, statement, start, signer)
+        return True

@@ -1,0 +1,228 @@
+"""Publication: the log as static files that any web server can serve (SPEC §10.3, C2SP tlog-tiles).
+
+What is published is the newest *signed* checkpoint; entries of a commit in flight are left out. Immutable files come
+first, the checkpoint last, each whole or not at all; so whatever stops a publication leaves a folder that verifies at
+the checkpoint it had, and the next one goes on from there. Nothing is written that does not hash to the signed root:
+the last tile of every level is held to the checkpoint, each full one to its place in the level above, entries to their
+leaf hashes.
+
+C2SP lets a log delete a partial tile once the full one stands, and has clients fall back to it. So the partial ones go
+before the checkpoint is written: a publication that was stopped still knows, by the old checkpoint, which they are.
+One publication a folder at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.errors import InvariantBroken, ProofInvalid, RefusedInput, StoreFault
+from ledger.identity.vkey import Vkey
+from ledger.merkle import tiles
+from ledger.merkle.tree import hash_leaf, root_of
+from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
+from ledger.spec import HASH_BYTES, TILE_WIDTH
+from ledger.store.bundles import Erased, encode
+from ledger.store.contract import Store
+from ledger.store.files import write_atomically
+from ledger.store.head import decode_head
+from ledger.store.reader import StoreReader
+from ledger.store.static import CHECKPOINT_PATH
+
+_FOLDERS = frozenset({"tile", "records"})
+_NOWHERE = "Publish into an empty folder, or one that does not exist."
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """`size` entries and `records` records stand in the folder, of them `files_written` files by this publication."""
+
+    size: int
+    records: int
+    files_written: int
+
+
+def publish(store: Store, vkey: Vkey, folder: Path) -> Published:
+    """Brings `folder` to the newest signed checkpoint of the log under `vkey`; made if absent.
+
+    Raises RefusedInput `checkpoint-missing` (nothing is signed yet), `wrong-log` and `folder-not-empty` (the folder
+    is not this log's), `published-ahead` (it is, and newer); ProofInvalid `consistency-invalid` (its checkpoint
+    is another history under the same key); StoreFault; InvariantBroken `tree-differs` (the store does not hash to what was signed).
+    """
+    with store.snapshot() as snapshot:
+        head = decode_head(bytes(snapshot.head()))
+        if not head.note:
+            raise RefusedInput(
+                "checkpoint-missing", "ledger", "it has no signed checkpoint yet", "Open it for writing once."
+            )
+        checkpoint = open_checkpoint(head.note, [vkey])
+        reader = StoreReader(snapshot)
+        tree = _Tree(reader, checkpoint)
+        old = _published(folder, vkey, encode(reader.entry(0)))
+        _require_extension(tree, old, folder)
+
+        def records_before(log_index: int) -> int:
+            return head.records if log_index >= head.size else reader.record_start(log_index)
+
+        out = _Folder(folder)
+        old_size = old.size if old else 0
+        for level, number, width in tiles.tiles_between(old_size, checkpoint.size):
+            row = tree.row(level, number, width)
+            if level == 0:
+                start = number * TILE_WIDTH
+                entries = list(reader.entries(start, start + width))
+                if b"".join(map(hash_leaf, entries)) != row:
+                    raise _differs(f"entries [{start}, {start + width}) do not have the hashes of their tile")
+                out.put_bundle("tile/entries", number, entries)
+            out.put(tiles.tile_path(level, number, width), row)
+            out.drop_partials(tiles.tile_path(level, number, TILE_WIDTH), width)
+        records = records_before(checkpoint.size)
+        for _, number, width in _bundles_between(records_before(old_size) if old else 0, records):
+            start = number * TILE_WIDTH
+            out.put_bundle("records", number, list(reader.records(start, start + width)))
+        out.finish(head.note)
+        return Published(checkpoint.size, records, out.written)
+
+
+def _bundles_between(old: int, new: int) -> Iterable[tuple[int, int, int]]:
+    return (place for place in tiles.tiles_between(old, new) if place[0] == 0)
+
+
+def _differs(reason: str) -> InvariantBroken:
+    return InvariantBroken(
+        "tree-differs",
+        "publication",
+        reason,
+        "Nothing more was published. Run `lineage audit` on the ledger.",
+    )
+
+
+class _Tree:
+    """The store's tiles under a signed checkpoint, each row checked before it is given out."""
+
+    def __init__(self, reader: StoreReader, checkpoint: Checkpoint) -> None:
+        self._reader = reader
+        self.size = checkpoint.size
+
+        def last_tile(level: int, number: int) -> bytes:
+            width = min(TILE_WIDTH, (checkpoint.size >> 8 * level) - number * TILE_WIDTH)
+            return tiles.expand(_split(self._cut(level, number, width)))
+
+        if tiles.root(last_tile, checkpoint.size) != checkpoint.root:
+            raise _differs(f"the tiles at size {checkpoint.size} do not have the root that was signed")
+
+    def root(self, size: int) -> bytes:
+        """The root of the first `size` entries."""
+        return tiles.root(self._reader.tile, size)
+
+    def row(self, level: int, number: int, width: int) -> bytes:
+        """The first `width` hashes of a tile. InvariantBroken `tree-differs` unless a full one is in the level above."""
+        row = self._cut(level, number, width)
+        if width == TILE_WIDTH:
+            above = self._cut(level + 1, number // TILE_WIDTH, number % TILE_WIDTH + 1)
+            if root_of(_split(row)) != above[-HASH_BYTES:]:
+                raise _differs(f"tile {level}/{number} is not the one that the level above has")
+        return row
+
+    def _cut(self, level: int, number: int, width: int) -> bytes:
+        row = tiles.row(self._reader.tile(level, number))[: width * HASH_BYTES]
+        if len(row) != width * HASH_BYTES:
+            raise _differs(f"tile {level}/{number} has fewer than {width} hashes")
+        return row
+
+
+def _split(row: bytes) -> list[bytes]:
+    return [row[at : at + HASH_BYTES] for at in range(0, len(row), HASH_BYTES)]
+
+
+def _published(folder: Path, vkey: Vkey, genesis: bytes) -> Checkpoint | None:
+    """The checkpoint that stands in the folder already; None if it is empty, or a first publication was stopped.
+
+    What a stopped one left is ours if its first entry is `genesis`, with its length before it.
+    """
+    try:
+        note = (folder / CHECKPOINT_PATH).read_bytes()
+    except FileNotFoundError:
+        names = {found.name for found in folder.iterdir()} if folder.is_dir() else set()
+        entries = folder / "tile" / "entries"
+        begun = [entries / "000", *(entries / "000.p").glob("[1-9]*")]
+        foreign = any(path.exists() and not path.read_bytes().startswith(genesis) for path in begun)
+        if foreign or not {name for name in names if not name.endswith(".tmp")} <= _FOLDERS:
+            raise RefusedInput(
+                "folder-not-empty", str(folder), "it holds files that are not this log's", _NOWHERE
+            ) from None
+        return None
+    except OSError as error:
+        raise StoreFault("store-failed", str(folder), f"it cannot be read ({error.strerror})") from error
+    try:
+        return open_checkpoint(note, [vkey])
+    except ProofInvalid as error:
+        raise RefusedInput(
+            "wrong-log", str(folder), f"its checkpoint is not this log's: {error.reason}", _NOWHERE
+        ) from error
+
+
+def _require_extension(tree: _Tree, old: Checkpoint | None, folder: Path) -> None:
+    if old is None:
+        return
+    if old.size > tree.size:
+        raise RefusedInput(
+            "published-ahead",
+            str(folder),
+            f"it was published at size {old.size}, this ledger is signed up to {tree.size}",
+            "The ledger is an old copy: restore the newer one. Publishing it would show two views of one log.",
+        )
+    if tree.root(old.size) != old.root:
+        raise ProofInvalid(
+            "consistency-invalid",
+            str(folder),
+            f"its checkpoint of size {old.size} has another root than this ledger had at that size",
+            "Keep both: they are two views of one log. " + _NOWHERE,
+        )
+
+
+class _Folder:
+    """The files of one publication."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._touched: set[Path] = set()
+        self.written = 0
+
+    def put(self, path: str, data: bytes, *, replace: bool = False) -> None:
+        """Writes a file unless it stands already; other bytes under the same name are refused unless `replace`."""
+        target = self._folder / path
+        if not target.exists() or (replace and target.read_bytes() != data):
+            self.written += 1
+        self._touched.add(target.parent)
+        write_atomically(target, data, replace=replace)
+
+    def put_bundle(self, kind: str, number: int, items: list[bytes] | list[bytes | Erased]) -> None:
+        """A bundle of 1..256 items; one with erased records may take the place of the one that had them."""
+        erased = any(isinstance(item, Erased) for item in items)
+        data = b"".join(map(encode, items))
+        self.put(tiles.bundle_path(kind, number, len(items)), data, replace=erased)
+        self.drop_partials(tiles.bundle_path(kind, number, TILE_WIDTH), len(items))
+
+    def drop_partials(self, full_path: str, width: int) -> None:
+        """Removes the partial files of a tile or bundle whose full one stands."""
+        if width < TILE_WIDTH:
+            return
+        partials = self._folder / f"{full_path}.p"
+        try:
+            for found in partials.iterdir() if partials.is_dir() else ():
+                found.unlink()
+            if partials.is_dir():
+                partials.rmdir()
+        except OSError as error:
+            raise StoreFault(
+                "store-failed", str(partials), f"it cannot be removed ({error.strerror})"
+            ) from error
+
+    def finish(self, note: bytes) -> None:
+        """The checkpoint, when all that it signs is there; and what a publication that was killed left half written."""
+        for folder in self._touched | {self._folder}:
+            for found in folder.glob(".*.tmp"):
+                found.unlink(missing_ok=True)
+        self.put(CHECKPOINT_PATH, note, replace=True)
