@@ -81,6 +81,7 @@ CONTENT_BYTES_MAX: Final = 1_099_511_627_776  # a file: 1 TiB
 ROW_BYTES_MAX: Final = 4_194_304  # a row of a dataset: 4 MiB
 JSON_DEPTH_MAX: Final = 64  # nested objects and arrays in JSON content that is made canonical
 RECOVERY_WAIT_S: Final = 604_800
+CLOCK_AHEAD_MAX_S: Final = 300  # how far ahead of its own clock a log signs a time (SPEC §9.5)
 
 COMMIT_ENTRIES_MAX: Final = 4_096  # statements in one commit
 COMMIT_BYTES_MAX: Final = 134_217_728  # records and entries in one commit, together

@@ -14,6 +14,7 @@ from ledger.errors import RefusedInput
 from ledger.fold.records import check_root, check_sizes
 from ledger.fold.transition import SignatureCheck, open_entry
 from ledger.identity.keyset import Keyset, check_signatures
+from ledger.merkle.tree import hash_leaf
 from ledger.statements.entry import CURRENT, Entry
 from ledger.statements.record import Record, decode_record
 
@@ -26,10 +27,6 @@ class Candidate:
 
     entry: Entry
     records: tuple[Record, ...] = ()
-
-    @property
-    def size_bytes(self) -> int:
-        return len(self.entry.encoded) + sum(len(record.encoded) for record in self.records)
 
 
 def open_candidate(
@@ -57,6 +54,7 @@ def open_candidate(
     if len(records) > spec.STATEMENT_RECORDS_MAX:
         raise RefusedInput("too-large", "records", f"a statement has at most {spec.STATEMENT_RECORDS_MAX}")
     check_sizes(records, limits)
+    check_root(statement, [hash_leaf(data) for data in records])
     opened = []
     for position, data in enumerate(records):
         try:
@@ -65,12 +63,11 @@ def open_candidate(
             raise type(error)(
                 error.code, f"record {position}: {error.item}", error.reason, error.fix
             ) from error
-    check_root(statement, [record.id for record in opened])
     return Candidate(entry, tuple(opened))
 
 
 class SignatureMemo:
-    """Signatures found valid before, so that the writer need not verify them again.
+    """Signatures of one group found valid ahead, so that the writer need not verify them again.
 
     An entry's signatures are valid under a keyset or not, whatever the log holds: only which keyset is asked for
     can change, and that is part of what is remembered.

@@ -5,25 +5,33 @@
 
 Nothing is acknowledged before the last step. Opening a log runs the same second path and signature over whatever a
 crash left behind the first transaction; it never truncates. After any fault in between, the writer refuses to go on
-(`writer-poisoned`): what it has in memory and what is on disk may differ, and only reopening tells.
+(`writer-poisoned`): what it has in memory and what is on disk may differ, and only reopening tells. What the fold
+refuses is an answer; everything else that goes wrong during admission is such a fault, since the state has then
+taken entries that were not committed.
 
 The writer trusts its store to keep what it synced, and nothing else: not the bytes that it handed over a moment ago.
+What it reads back later is checked as far as its own hash or place can tell; the rest is for the audit: old entries
+and records, the fold's state but for its header, the index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ledger import spec
-from ledger.errors import LineageError, RefusedInput, StoreFault
+from ledger.errors import InvariantBroken, LineageError, PolicyDenied, RefusedInput, StoreFault
 from ledger.fold.records import UNREAD, Standing, admit_records, standing_of
 from ledger.fold.state import FoldState
-from ledger.fold.transition import advance, judge
+from ledger.fold.transition import advance, judge, open_entry
 from ledger.identity.vkey import Vkey
 from ledger.log.candidate import Candidate, SignatureMemo, open_candidate
-from ledger.log.commit import plan_commit, recompute
+from ledger.log.commit import check_stored, plan_commit, recompute
+from ledger.merkle.tree import hash_leaf
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.proofs.note import Sign
 from ledger.statements.entry import Entry, decode_entry, make_entry
@@ -31,7 +39,7 @@ from ledger.statements.record import decode_record
 from ledger.statements.statement import Statement, log_id, make_statement
 from ledger.store import index
 from ledger.store.bundles import Erased
-from ledger.store.contract import Batch, Snapshot, Space, Store
+from ledger.store.contract import Batch, Snapshot, Space, Store, head_moved
 from ledger.store.head import Head, decode_head
 from ledger.store.reader import StoreReader
 
@@ -50,7 +58,10 @@ class Appended:
 
 
 class LogWriter:
-    """Appends to one log. Its caller holds the writer's lock (`ledger.store.lock`) for as long as it lives."""
+    """Appends to one log. For one thread at a time; see `ledger.log.pool` for many.
+
+    Its caller holds the writer's lock (`ledger.store.lock`) for as long as it lives.
+    """
 
     def __init__(self, store: Store, vkey: Vkey, sign: Sign, clock: Clock) -> None:
         """Opens the log and finishes what a crash left. Raises StoreFault, InvariantBroken or ProofInvalid."""
@@ -62,12 +73,15 @@ class LogWriter:
         self.log_id = log_id(str(vkey))
         with store.snapshot() as snapshot:
             self._raw_head = bytes(snapshot.head())
-            self._head = decode_head(self._raw_head)
-        self._signed = self._open_note(self._head.note)
-        self._state = self._open_state()
-        self._memo = SignatureMemo()
-        if self._head.size > (self._signed.size if self._signed else 0):
-            self._finish()
+        self._head = decode_head(self._raw_head)
+        self._signed = open_checkpoint(self._head.note, [vkey]) if self._head.note else None
+        self._state = FoldState(self.log_id, self._read(Space.FOLD), self._read(Space.STATUS, hashed=True))
+        if self._head.size:
+            with store.snapshot() as snapshot:
+                checkpoint = recompute(snapshot, self._head, self._signed, vkey.name)
+                self._check_state(StoreReader(snapshot))
+            if checkpoint != self._signed:
+                self._finish(checkpoint)
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -85,13 +99,19 @@ class LogWriter:
         return self._state
 
     def begin(self, genesis: Entry) -> None:
-        """Entry 0 and the first state: the first checkpoint has size 2 (SPEC §10.2)."""
+        """Entry 0 and the first state: the first checkpoint has size 2 (SPEC §10.2).
+
+        Raises RefusedInput `misplaced` if the log has begun, and for a genesis that is faulty or another log's.
+        """
         self._guard()
         if self._head.size:
             raise RefusedInput("misplaced", "genesis", "this log has begun already", "Open it instead.")
-        judge(self._state, 0, genesis, self._now())
-        advance(self._state, 0, genesis, in_order=True)
-        self._commit([Candidate(genesis)])
+        genesis = open_entry(genesis.encoded, self.log_id)
+        clock_ms = self._now()
+        judge(self._state, 0, genesis, clock_ms)
+        with self._to_its_end():
+            advance(self._state, 0, genesis, in_order=True)
+            self._commit([Candidate(genesis)], clock_ms)
 
     def append(
         self, submissions: Sequence[Submission], executor: Executor | None = None
@@ -99,13 +119,14 @@ class LogWriter:
         """Appends statements in order; for each its place, or why it was refused. Others are not held up.
 
         `executor`: threads that verify signatures. Returns after everything appended is durable and under a signed
-        checkpoint. Raises StoreFault or InvariantBroken if a commit fails: then reopen.
+        checkpoint. What is refused is RefusedInput or PolicyDenied. Raises StoreFault or InvariantBroken if a commit
+        fails: then reopen and send all again, since what is known already is answered with its place.
         """
         self._guard()
         results: list[Appended | LineageError] = []
         start = 0
         while start < len(submissions):
-            stop = self._group_end(submissions, start)
+            stop = group_end(submissions, start)
             results += self._append_group(submissions[start:stop], executor)
             start = stop
         return results
@@ -113,90 +134,61 @@ class LogWriter:
     def tick(self) -> None:
         """A commit of a state alone: the clock goes on and a fresh checkpoint is signed."""
         self._guard()
-        self._commit([])
-
-    def _group_end(self, submissions: Sequence[Submission], start: int) -> int:
-        """Where a commit ends, by number and bytes: at least one statement, at most what fits."""
-        size_bytes = 0
-        for stop in range(start, len(submissions)):
-            entry, records = submissions[stop]
-            size_bytes += len(entry) + sum(map(len, records))
-            if stop > start and (
-                stop - start >= spec.COMMIT_ENTRIES_MAX or size_bytes > spec.COMMIT_BYTES_MAX
-            ):
-                return stop
-        return len(submissions)
+        if not self._head.size:
+            raise RefusedInput("misplaced", "state", "this log has not begun", "Begin it with a genesis.")
+        clock_ms = self._now()
+        with self._to_its_end():
+            self._commit([], clock_ms)
 
     def _append_group(
         self, submissions: Sequence[Submission], executor: Executor | None
     ) -> list[Appended | LineageError]:
+        memo = SignatureMemo()
         run = executor.map if executor else map
-        opened = list(run(self._open, submissions))
-        accepted: list[Candidate] = []
-        results: list[Appended | LineageError] = []
-        known: dict[bytes, Appended] = {}
-        with self._store.snapshot() as snapshot:
-            admit = _Admission(StoreReader(snapshot), self._state, self._memo, self._now())
-            record_number = self._head.records
-            for candidate in opened:
-                if isinstance(candidate, LineageError):
-                    results.append(candidate)
-                    continue
-                statement = candidate.entry.statement
-                before = known.get(statement.id) or admit.known(statement)
-                if before:
-                    results.append(replace(before, known=True))
-                    continue
-                log_index = self._head.size + len(accepted)
-                try:
-                    admit.judge(log_index, candidate)
-                except LineageError as error:
-                    results.append(error)
-                    continue
-                advance(self._state, log_index, candidate.entry, in_order=True)
-                admit.taken(candidate)
-                accepted.append(candidate)
-                known[statement.id] = Appended(statement.id, log_index, record_number)
-                record_number += len(candidate.records)
-                results.append(known[statement.id])
-        if accepted:
-            self._commit(accepted, admit.clock_ms)
+        opened = list(run(partial(self._open, memo), submissions))
+        clock_ms = self._now()
+        with self._to_its_end():
+            with self._store.snapshot() as snapshot:
+                self._check_head(snapshot)
+                admission = _Admission(StoreReader(snapshot), self._state, self._head, memo, clock_ms)
+                results = [admission.take(item) if isinstance(item, Candidate) else item for item in opened]
+            if admission.accepted:
+                self._commit(admission.accepted, clock_ms)
         return results
 
-    def _open(self, submission: Submission) -> Candidate | LineageError:
+    def _open(self, memo: SignatureMemo, submission: Submission) -> Candidate | LineageError:
         entry, records = submission
+        limits = self._state.header.rules.get("limits", {})
         try:
-            candidate = open_candidate(
-                entry, records, self.log_id, self._state.header.rules.get("limits", {})
-            )
-        except LineageError as error:
+            candidate = open_candidate(entry, records, self.log_id, limits)
+        except (RefusedInput, PolicyDenied) as error:
             return error
         statement = candidate.entry.statement
         if statement.type == "enrol":
-            self._memo.verify_ahead(candidate, statement.body["keyset"])
+            memo.verify_ahead(candidate, statement.body["keyset"])
         else:
             signer = self._state.identity(statement.by)
             if signer is not None:
-                self._memo.verify_ahead(candidate, signer.in_force.keyset)
+                memo.verify_ahead(candidate, signer.in_force.keyset)
         return candidate
 
-    def _commit(self, accepted: list[Candidate], clock_ms: int | None = None) -> None:
-        """From accepted entries to a signed, durable checkpoint. Poisons the writer unless it comes to its end."""
-        self._poisoned = True
-        state_entry = self._state_entry(self._now() if clock_ms is None else clock_ms)
+    def _commit(self, accepted: list[Candidate], clock_ms: int) -> None:
+        """From entries that the state has taken to a signed, durable checkpoint."""
+        state_entry = self._state_entry(clock_ms)
         log_index = self._head.size + len(accepted)
-        judge(self._state, log_index, state_entry, state_entry.statement.body["time"])
+        judge(self._state, log_index, state_entry, clock_ms)
         advance(self._state, log_index, state_entry, in_order=True)
         with self._store.snapshot() as snapshot:
+            self._check_head(snapshot)
             planned = plan_commit(snapshot, self._head, [*accepted, Candidate(state_entry)], self._state)
         self._store_head(planned.batch, planned.head)
-        self._finish()
-        self._poisoned = False
-
-    def _finish(self) -> None:
-        """The second path, the signature, the second transaction: also what recovery runs."""
         with self._store.snapshot() as snapshot:
+            check_stored(snapshot, planned.batch)
             checkpoint = recompute(snapshot, self._head, self._signed, self._vkey.name)
+        self._finish(checkpoint)
+
+    def _finish(self, checkpoint: Checkpoint) -> None:
+        """The signature and the second transaction, after the second path: also what recovery runs."""
         note = sign_checkpoint(checkpoint, self._sign, self._vkey.key).encode()
         self._store_head(Batch(), replace(self._head, note=note))
         self._signed = checkpoint
@@ -216,22 +208,49 @@ class LogWriter:
         return make_entry(make_statement("state", self.log_id, body))
 
     def _now(self) -> int:
-        """The clock, never before the last state's (SPEC §9.5)."""
-        return max(self._clock(), self._state.header.clock_ms)
+        """The clock, never before the last state's; StoreFault `clock-behind` if that lies far ahead (SPEC §9.5)."""
+        now_ms, last_ms = self._clock(), self._state.header.clock_ms
+        if last_ms > now_ms + spec.CLOCK_AHEAD_MAX_S * 1_000:
+            raise StoreFault(
+                "clock-behind",
+                "this machine's clock",
+                f"it is {(last_ms - now_ms) // 1_000} s behind the log's last time; the log signs no time so far ahead",
+                "Set the clock right, or wait until it has caught up.",
+            )
+        return max(now_ms, last_ms)
 
-    def _open_note(self, note: bytes) -> Checkpoint | None:
-        return open_checkpoint(note, [self._vkey]) if note else None
+    def _read(self, space: Space, *, hashed: bool = False) -> Callable[[bytes], bytes | None]:
+        """What the state reads through; `hashed`: a key is its value's SHA-256."""
 
-    def _open_state(self) -> FoldState:
-        def read(space: Space) -> Callable[[bytes], bytes | None]:
-            def get(key: bytes) -> bytes | None:
-                with self._store.snapshot() as snapshot:
-                    found = snapshot.get(space, key)
-                    return None if found is None else bytes(found)
+        def read(key: bytes) -> bytes | None:
+            with self._store.snapshot() as snapshot:
+                found = snapshot.get(space, key)
+                value = None if found is None else bytes(found)
+            if hashed and value is not None and hashlib.sha256(value).digest() != key:
+                raise _damaged(f"{space} {key.hex()[:16]}", "it is not what its hash says")
+            return value
 
-            return get
+        return read
 
-        return FoldState(self.log_id, read(Space.FOLD), read(Space.STATUS))
+    def _check_state(self, reader: StoreReader) -> None:
+        """Whether the fold's state is the one that the last entry, a `state`, was written with."""
+        header, head = self._state.header, self._head
+        last = decode_entry(reader.entry(head.size - 1)).statement.body
+        stands = (head.size, head.records, last.get("root"), last.get("time"))
+        if stands != (header.size, header.records, header.status_root, header.clock_ms):
+            raise _damaged("fold state", "it is not the one that the last entry of the log was written with")
+
+    def _check_head(self, snapshot: Snapshot) -> None:
+        """Whether nobody else wrote since: the lock forbids it, and the store would refuse the commit."""
+        if snapshot.head() != self._raw_head:
+            raise head_moved("log writer")
+
+    @contextmanager
+    def _to_its_end(self) -> Iterator[None]:
+        """Poisons the writer unless the block comes to its end."""
+        self._poisoned = True
+        yield
+        self._poisoned = False
 
     def _guard(self) -> None:
         if self._poisoned:
@@ -243,63 +262,104 @@ class LogWriter:
             )
 
 
+def group_end(submissions: Sequence[Submission], start: int) -> int:
+    """Where the commit that begins at `start` ends, by number and bytes: one statement at least, else what fits."""
+    size_bytes = 0
+    for stop in range(start, len(submissions)):
+        entry, records = submissions[stop]
+        size_bytes += len(entry) + sum(map(len, records))
+        if stop > start and (stop - start >= spec.COMMIT_ENTRIES_MAX or size_bytes > spec.COMMIT_BYTES_MAX):
+            return stop
+    return len(submissions)
+
+
 class _Admission:
     """Admission of one group against a snapshot, the state, and what the group itself brought before."""
 
-    def __init__(self, reader: StoreReader, state: FoldState, memo: SignatureMemo, clock_ms: int) -> None:
+    def __init__(
+        self, reader: StoreReader, state: FoldState, head: Head, memo: SignatureMemo, clock_ms: int
+    ) -> None:
+        self.accepted: list[Candidate] = []
         self._reader = reader
         self._state = state
         self._memo = memo
+        self._clock_ms = clock_ms
+        self._size = head.size
+        self._records = head.records
+        self._appended: dict[bytes, Appended] = {}
         self._fresh: dict[bytes, Standing] = {}
-        self.clock_ms = clock_ms
 
-    def known(self, statement: Statement) -> Appended | None:
-        """Where the statement stands already, its leaf read again rather than believed to be there."""
-        snapshot: Snapshot = self._reader.snapshot
-
-        def same(position: int) -> bool:
-            log_index = index.statement_index(position)
-            return log_index is not None and _statement_at(self._reader, log_index) == statement.payload
-
-        position = index.find(snapshot, statement.id, same)
-        log_index = None if position is None else index.statement_index(position)
-        if log_index is None:
-            return None
-        return Appended(statement.id, log_index, self._reader.record_start(log_index), known=True)
-
-    def judge(self, log_index: int, candidate: Candidate) -> None:
-        """Raises the LineageError for which the statement is refused."""
+    def take(self, candidate: Candidate) -> Appended | LineageError:
+        """Takes a candidate into the state and gives its place, the old one if it is known; or why it is refused."""
         statement = candidate.entry.statement
-        judge(self._state, log_index, candidate.entry, self.clock_ms, self._memo.check)
+        before = self._appended.get(statement.id) or self._stored(statement)
+        if before:
+            return replace(before, known=True)
+        log_index = self._size + len(self.accepted)
+        try:
+            self._judge(log_index, candidate)
+        except (RefusedInput, PolicyDenied) as error:
+            return error
+        advance(self._state, log_index, candidate.entry, in_order=True)
+        appended = Appended(statement.id, log_index, self._records)
+        self._appended[statement.id] = appended
+        self._records += len(candidate.records)
+        self._fresh.update((record.id, standing_of(record)) for record in candidate.records)
+        self.accepted.append(candidate)
+        return appended
+
+    def _judge(self, log_index: int, candidate: Candidate) -> None:
+        statement = candidate.entry.statement
+        judge(self._state, log_index, candidate.entry, self._clock_ms, self._memo.check)
         if statement.type == "artifacts":
             signer = self._state.identity(statement.by)
             if signer is not None:
                 admit_records(statement, signer, candidate.records, self._find)
 
-    def taken(self, candidate: Candidate) -> None:
-        """What later candidates of the group may name as parents."""
-        for record in candidate.records:
-            self._fresh[record.id] = standing_of(record)
+    def _stored(self, statement: Statement) -> Appended | None:
+        """Where the statement stands already, its leaf read again rather than believed to be there."""
+
+        def same(position: int) -> bool:
+            log_index = index.statement_index(position)
+            return log_index is not None and self._payload(log_index) == statement.payload
+
+        position = index.find(self._reader.snapshot, statement.id, same)
+        log_index = None if position is None else index.statement_index(position)
+        if log_index is None:
+            return None
+        return Appended(statement.id, log_index, self._reader.record_start(log_index))
+
+    def _payload(self, log_index: int) -> bytes:
+        try:
+            return decode_entry(self._reader.entry(log_index)).statement.payload
+        except RefusedInput as error:  # our damage, not the caller's fault
+            raise _damaged(f"entry {log_index}", f"what is stored is no entry ({error})") from error
 
     def _find(self, artifact_id: bytes) -> Standing | None:
         fresh = self._fresh.get(artifact_id)
         if fresh is not None:
             return fresh
-        found: list[Standing] = []
+        found: list[bytes | Erased] = []
 
         def same(position: int) -> bool:
             if index.statement_index(position) is not None:
                 return False
-            item = self._reader.record(position)
-            if isinstance(item, Erased):
-                found[:] = [UNREAD]
-                return item.leaf_hash == artifact_id
-            record = decode_record(item)
-            found[:] = [standing_of(record)]
-            return record.id == artifact_id
+            found[:] = [self._reader.record(position)]
+            return _leaf_hash(found[0]) == artifact_id
 
-        return None if index.find(self._reader.snapshot, artifact_id, same) is None else found[0]
+        if index.find(self._reader.snapshot, artifact_id, same) is None:
+            return None
+        return UNREAD if isinstance(found[0], Erased) else standing_of(decode_record(found[0]))
 
 
-def _statement_at(reader: StoreReader, log_index: int) -> bytes:
-    return decode_entry(reader.entry(log_index)).statement.payload
+def _leaf_hash(item: bytes | Erased) -> bytes:
+    return item.leaf_hash if isinstance(item, Erased) else hash_leaf(item)
+
+
+def _damaged(item: str, reason: str) -> InvariantBroken:
+    return InvariantBroken(
+        "tree-differs",
+        item,
+        reason,
+        "Keep the folder as it is, check disk and memory, and run `lineage audit`.",
+    )
