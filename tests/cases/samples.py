@@ -109,9 +109,9 @@ def keyset(*keys: tuple[str, bytes], **thresholds: int) -> Fields:
     }
 
 
-def vkey(name: str = "log.example/test", key: bytes = b"") -> str:
+def vkey(name: str = "log.example/test", key: bytes = b"", kind: int = 1) -> str:
     """A vkey whose key id is right; its key is no point that anybody has the secret of, unless it is given."""
-    material = b"\x01" + (key or some("log key"))
+    material = bytes([kind]) + (key or some("log key"))
     key_id = hashlib.sha256(name.encode() + b"\n" + material).hexdigest()[:8]
     return f"{name}+{key_id}+{base64.b64encode(material).decode()}"
 
