@@ -9,9 +9,11 @@ decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
+from ledger import spec
 from ledger.errors import InvariantBroken
 from ledger.fold.state import FoldState
 from ledger.log.candidate import Candidate
@@ -65,7 +67,7 @@ def check_stored(snapshot: Snapshot, batch: Batch) -> None:
     """Whether the store gives back what it was handed, byte for byte. Raises InvariantBroken `tree-differs`.
 
     This alone covers what `recompute` does not read: the fold's state, the status map, and the older part of
-    bundles and tiles that were written anew. The index is left out: it only proposes, can be rebuilt, and an entry
+    bundles that were written anew. The index is left out: it only proposes, can be rebuilt, and an entry
     that it does not find again is refused by its lane, or as an enrolment that is known.
     """
     for space, key, value in batch.puts:
@@ -74,10 +76,17 @@ def check_stored(snapshot: Snapshot, batch: Batch) -> None:
             raise _differs(f"the store does not give back what it was handed ({space} {key.hex()})")
 
 
-def recompute(snapshot: Snapshot, head: Head, signed: Checkpoint | None, origin: str) -> Checkpoint:
+def recompute(
+    snapshot: Snapshot,
+    head: Head,
+    signed: Checkpoint | None,
+    origin: str,
+    decoded: Mapping[bytes, Statement] | None = None,
+) -> Checkpoint:
     """The second path: the checkpoint of what is stored, from the stored bytes alone.
 
-    `signed` is the last signed checkpoint, None before the first. Raises InvariantBroken `tree-differs` if the stored
+    `signed` is the last signed checkpoint, None before the first. `decoded` holds statements by the bytes of their
+    entries, so that stored bytes which were decoded before, to the letter, need not be decoded again. Raises InvariantBroken `tree-differs` if the stored
     tiles, entries and records do not agree with it and with each other, or no `state` stands last; StoreFault if
     something cannot be read. What was signed before is not read again, but for the tiles that have its root: later
     damage to it is for the audit to find.
@@ -93,9 +102,33 @@ def recompute(snapshot: Snapshot, head: Head, signed: Checkpoint | None, origin:
     root = frontier.append([hash_leaf(data) for data in entries]).root()
     if tiles.root(reader.tile, head.size) != root:
         raise _differs("tiles and entries have different roots")
+    _check_tiles(reader, start, head.size)
     if entries:
-        _check_records(reader, start, [decode_entry(data).statement for data in entries], head.records)
+        known = decoded or {}
+        statements = [known.get(data) or decode_entry(data).statement for data in entries]
+        _check_records(reader, start, statements, head.records)
     return Checkpoint(origin, head.size, root)
+
+
+def _check_tiles(reader: stored.StoreReader, start: int, size: int) -> None:
+    """Whether every tile that grew from `start` to `size` is whole: the root of the tree then holds all its nodes.
+
+    The root takes in the peaks of the last tile of each level, these the rest of that tile if its inner nodes follow
+    from its row, and the row of a tile the roots of the full tiles below.
+    """
+    level = 0
+    while (old := start >> spec.TILE_HEIGHT * level) < (new := size >> spec.TILE_HEIGHT * level):
+        for number in range(old // spec.TILE_WIDTH, (new - 1) // spec.TILE_WIDTH + 1):
+            tile, name = reader.tile(level, number), f"tile {level}/{number}"
+            row = tiles.row(tile)
+            hashes = [row[at : at + spec.HASH_BYTES] for at in range(0, len(row), spec.HASH_BYTES)]
+            if tiles.expand(hashes) != tile:
+                raise _differs(f"the inner nodes of {name} do not follow from its row")
+            if len(hashes) == spec.TILE_WIDTH:
+                above, place = divmod(number, spec.TILE_WIDTH)
+                if tiles.node(reader.tile(level + 1, above), 0, place) != tile[-spec.HASH_BYTES :]:
+                    raise _differs(f"the root of {name} is not in the tile above it")
+        level += 1
 
 
 def _check_records(
@@ -104,10 +137,13 @@ def _check_records(
     """Whether the statements from `start` on have the records that they sign, the last of all `records`."""
     counts = [item.body["count"] if item.type == "artifacts" else 0 for item in statements]
     number = records - sum(counts)
+    items = reader.records(
+        max(number, 0), records
+    )  # one walk over the bundles, however many statements share them
     for log_index, (statement, count) in enumerate(zip(statements, counts, strict=True), start):
         if reader.record_start(log_index) != number:
             raise _differs(f"the record start of entry {log_index} is not {number}")
-        held = [item for item in reader.records(number, number + count) if not isinstance(item, Erased)]
+        held = [item for item in islice(items, count) if not isinstance(item, Erased)]
         if count and (
             len(held) != count or root_of([hash_leaf(item) for item in held]) != statement.body["root"]
         ):

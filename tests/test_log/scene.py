@@ -15,6 +15,7 @@ from ledger.statements import codec
 from ledger.statements.entry import CURRENT, Entry, Signature, make_entry
 from ledger.statements.record import Record
 from ledger.statements.statement import make_statement
+from ledger.store.contract import Store
 from ledger.store.head import decode_head
 from ledger.store.reader import StoreReader
 from tests.world import Actor, World, seed_of
@@ -53,8 +54,8 @@ class Scene:
         return self.raw(codec.encode(record.fields | fields))
 
 
-def scene() -> Scene:
-    world = World()
+def scene(store: Store | None = None) -> Scene:
+    world = World(store)
     ada, mech = world.enrol("ada"), world.enrol("mech", "machine")
     duo = world.pair(
         ada, "duo", {"kinds": ["work", "output"], "count": 2, "human": 100_000, "until": 2_000_000}
