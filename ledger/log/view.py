@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
-from ledger.errors import NotFound, RefusedInput
+from ledger.errors import NotFound, RefusedInput, StoreFault
 from ledger.fold.state import FoldState, Identity
 from ledger.fold.transition import open_entry
 from ledger.identity.vkey import Vkey
@@ -53,6 +53,10 @@ class LogView:
         self._paths = PathReader(self._reader.tile, checkpoint.size)
         self._state = FoldState(log, self._get(Space.FOLD), self._get(Space.STATUS))
         closing = open_entry(self._reader.entry(last), log).statement
+        if closing.type != "state":
+            raise StoreFault(
+                "ledger-damaged", f"entry {last}", "no state closes the checkpoint", "Run `lineage audit`."
+            )
         self.clock_ms: int = closing.body["time"]
         self._status_root: bytes = closing.body["root"]
         self._levels: OrderedDict[int, Levels] = OrderedDict()

@@ -255,3 +255,12 @@ def test_what_cannot_be_read_is_not_found_by_content(world: World) -> None:
         assert view.find_content(record.content) == []
         assert view.find_artifact(hash_leaf(garbage)) == [0]
         assert view.find_statement(entry.statement.id) == 5
+
+
+def test_a_checkpoint_that_no_state_closes_is_damage(world: World) -> None:
+    log = DishonestLog.over(world)
+    log.append(world.genesis.encoded)
+    log.close()
+    with pytest.raises(StoreFault, match="no state") as damage, open_view(world.store, world.vkey):
+        pass
+    assert damage.value.code == "ledger-damaged"

@@ -1,0 +1,286 @@
+"""No source that lies is believed: what it alters is refused, or lowers what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.errors import InvariantBroken, ProofInvalid, RefusedInput, StoreFault
+from ledger.fold.topics import Topic, topic_key
+from ledger.log.view import open_view
+from ledger.merkle.tree import hash_leaf, levels_of, path_in_levels, root_of
+from ledger.origin.levels import level_of
+from ledger.proofs.checkpoint import Checkpoint, sign_checkpoint
+from ledger.proofs.source import ProofSource
+from ledger.proofs.trace import Status, trace
+from ledger.statements.record import Parent
+from tests.dishonest import DishonestLog, Lie, liar
+from tests.test_proofs.scene import (
+    MODEL,
+    Scene,
+    evidence,
+    notice,
+    rotate,
+    signed_by,
+    traced,
+)
+from tests.world import World, enrol
+
+
+class Told:
+    """An honest log of everything that a trace looks at, and one of its artifacts."""
+
+    def __init__(self) -> None:
+        self.scene = scene = Scene()
+        self.world = scene.world
+        self.essay = scene.ben.record("essay")
+        self.world.must(*scene.ben.artifacts([scene.ben.record("filler"), self.essay]))
+        self.stale_note = self.world.writer.note
+        self.model = scene.machine.record(
+            "model", "model", [Parent("trained-on", self.essay.id)], facts=MODEL
+        )
+        self.world.must(*scene.machine.artifacts([self.model]))
+        self.answer = scene.pair.record(
+            "answer", "output", [Parent("generated-by", self.model.id), Parent("quotes", self.essay.id)]
+        )
+        self.world.must(*scene.pair.artifacts([self.answer, scene.pair.record("another", "output")]))
+        scene.world.delegate(scene.anna, scene.pair, {"human": 1})
+        notice(scene, self.essay.id)
+        evidence(scene, scene.ben)
+        rotate(scene, scene.machine, "thief")
+        scene.say(scene.ben, "rules", {"mode": "allow-list"})
+        scene.log.close_with_state()
+        self.honest = traced(self.world, self.answer)
+
+
+@pytest.fixture(scope="module")
+def told() -> Told:
+    return Told()
+
+
+def drop(topic: Topic, subject: Callable[[Told], bytes]) -> Callable[[Told], dict[str, Lie]]:
+    """Hides the last entry on a topic."""
+
+    def lies(told: Told) -> dict[str, Lie]:
+        key = topic_key(topic, subject(told))
+        return {
+            "topic_entries": lambda honest, asked: honest(asked)[:-1] if asked == key else honest(asked),
+        }
+
+    return lies
+
+
+def flipped(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+def other(number: int) -> Lie:
+    """Answers about another index or number."""
+    return lambda honest, asked: honest(asked + number)
+
+
+LIES: dict[str, tuple[str, Callable[[Told], dict[str, Lie]]]] = {
+    "hides the notice": ("status-invalid", drop(Topic.NOTICES, lambda told: told.essay.id)),
+    "hides the evidence": ("status-invalid", drop(Topic.EVIDENCE, lambda told: told.scene.ben.id)),
+    "hides a delegation": ("status-invalid", drop(Topic.DELEGATIONS, lambda told: told.scene.pair.id)),
+    "hides an enrolment": ("status-invalid", drop(Topic.KEY_EVENTS, lambda told: told.scene.anna.id)),
+    "hides a rotation": ("status-invalid", drop(Topic.KEY_EVENTS, lambda told: told.scene.machine.id)),
+    "hides the rules": ("status-invalid", drop(Topic.RULES, lambda told: told.world.log)),
+    "hides all topics": ("status-invalid", lambda _: {"topic_entries": lambda _honest, _key: []}),
+    "repeats an entry of a topic": (
+        "status-invalid",
+        lambda _: {"topic_entries": lambda honest, key: honest(key) * 2},
+    ),
+    "adds an entry to a topic": (
+        "status-invalid",
+        lambda _: {"topic_entries": lambda honest, key: [*honest(key), 9]},
+    ),
+    "adds the state to a topic": (
+        "status-invalid",
+        lambda told: {"topic_entries": lambda honest, key: [*honest(key), told.honest.checkpoint.size - 1]},
+    ),
+    "turns a topic round": (
+        "status-invalid",
+        lambda _: {"topic_entries": lambda honest, key: honest(key)[::-1]},
+    ),
+    "another status proof": (
+        "status-invalid",
+        lambda _: {"status_proof": lambda honest, key: honest(flipped(key))},
+    ),
+    "no status proof": ("status-invalid", lambda _: {"status_proof": lambda _honest, _key: []}),
+    "a status proof cut short": (
+        "status-invalid",
+        lambda _: {"status_proof": lambda honest, key: honest(key)[1:]},
+    ),
+    "the entry before": ("inclusion-invalid", lambda _: {"entry": other(-1)}),
+    "another entry path": ("inclusion-invalid", lambda _: {"entry_path": other(-1)}),
+    "no entry path": ("inclusion-invalid", lambda _: {"entry_path": lambda _honest, _index: []}),
+    "another record": ("inclusion-invalid", lambda _: {"record": lambda honest, number: honest(number ^ 1)}),
+    "an altered record": ("inclusion-invalid", lambda _: {"record": lambda honest, n: flipped(honest(n))}),
+    "another record path": ("inclusion-invalid", lambda _: {"record_path": lambda honest, n: honest(n ^ 1)}),
+    "a record of another statement": (
+        "inclusion-invalid",
+        lambda _: {"locate": lambda honest, n: (honest((n + 2) % 5)[0], honest(n)[1])},
+    ),
+    "another place in the statement": (
+        "inclusion-invalid",
+        lambda _: {"locate": lambda honest, n: (honest(n)[0], honest(n)[1] ^ 1)},
+    ),
+    "a record under the genesis": ("inclusion-invalid", lambda _: {"locate": lambda _honest, _n: (0, 0)}),
+    "a record behind the log": (
+        "inclusion-invalid",
+        lambda _: {
+            "locate": lambda _honest, _n: (10**6, 0),
+            "entry": lambda honest, log_index: honest(log_index % 10**6),
+            "entry_path": lambda honest, log_index: honest(log_index % 10**6),
+        },
+    ),
+    "an artifact that is another": (
+        "inclusion-invalid",
+        lambda _: {"find_artifact": lambda honest, asked: [number - 1 for number in honest(asked)]},
+    ),
+    "an older checkpoint": ("inclusion-invalid", lambda told: {"note": lambda _: told.stale_note}),
+    "an altered checkpoint": (
+        "note-invalid",
+        lambda told: {"note": lambda note: note.replace(b"\n%d\n" % told.honest.checkpoint.size, b"\n9\n")},
+    ),
+    "another log's checkpoint": (
+        "note-invalid",
+        lambda _: {"note": lambda _honest: World(origin="other.example").writer.note},
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_is_found_out(told: Told, lie: str) -> None:
+    code, lies = LIES[lie]
+    with pytest.raises(ProofInvalid) as refusal:
+        traced(told.world, told.answer, **lies(told))
+    assert refusal.value.code == code
+
+
+@contextmanager
+def signed_for(world: World, size: int) -> Iterator[ProofSource]:
+    """The log up to any size, under a checkpoint that its operator signed for it against the rules."""
+    with open_view(world.store, world.vkey) as view:
+        hashes = [hash_leaf(view.entry(log_index)) for log_index in range(size)]
+        checkpoint = Checkpoint(world.vkey.name, size, root_of(hashes))
+        note = sign_checkpoint(checkpoint, world.sign_note, world.vkey.key).encode()
+        levels = levels_of(hashes)
+        yield liar(
+            view,
+            note=lambda _: note,
+            entry_path=lambda _honest, log_index: path_in_levels(levels, log_index),
+        )
+
+
+def test_a_checkpoint_ends_with_a_state(told: Told) -> None:
+    size = told.honest.checkpoint.size - 1
+    with signed_for(told.world, size) as source, pytest.raises(ProofInvalid) as refusal:
+        trace(source, told.answer.id, told.world.vkey)
+    assert refusal.value.code == "state-wrong"
+
+
+def test_the_status_root_is_that_of_the_last_state(told: Told) -> None:
+    """Against an older state of the same log, proofs of the newer map do not hold."""
+    size = (told.honest.nodes[told.answer.id].log_index or 0) + 2
+    with signed_for(told.world, size) as source, pytest.raises(ProofInvalid) as refusal:
+        trace(source, told.answer.id, told.world.vkey)
+    assert refusal.value.code == "status-invalid"
+
+
+def test_a_state_with_a_wrong_root_proves_nothing() -> None:
+    scene = Scene()
+    record = scene.anna.record("x")
+    scene.put(scene.anna, record)
+    scene.log.close_with_state(root=bytes(32))
+    with pytest.raises(InvariantBroken, match="status map"):
+        traced(scene.world, record)
+
+
+def test_a_log_begins_with_its_genesis() -> None:
+    world = World(begin=False)
+    log = DishonestLog.over(world)
+    log.append(signed_by("thief", world.genesis).encoded)
+    log.close_with_state()
+    with pytest.raises(ProofInvalid) as refusal:
+        traced(world, bytes(32))
+    assert refusal.value.code == "genesis-illegal"
+    nothing = World(begin=False)
+    headless = DishonestLog.over(nothing)
+    headless.append(enrol("anna", nothing.log).enrolment.encoded)
+    headless.close_with_state()
+    with pytest.raises(ProofInvalid) as refusal:
+        traced(nothing, bytes(32))
+    assert refusal.value.code == "genesis-illegal"
+
+
+ANSWERS = (
+    "entry",
+    "entry_path",
+    "record",
+    "record_path",
+    "locate",
+    "find_artifact",
+    "topic_entries",
+    "status_proof",
+)
+
+
+def altered(answer: Any, how: int, where: int) -> Any:
+    """One answer made another of its type: withheld, cut, doubled, turned round, or a bit or number changed."""
+    if answer is None:
+        return b"\x80"
+    if isinstance(answer, bytes):
+        if how == 0:
+            return None
+        place = where % len(answer)
+        return answer[:place] + bytes([answer[place] ^ 1 << how % 8]) + answer[place + 1 :]
+    if isinstance(answer, tuple):
+        log_index, record_index = answer
+        return [(log_index - 1, record_index), (log_index + 1, 0), (log_index, record_index + 1), (2, 0)][
+            how % 4
+        ]
+    if not answer or how == 0:
+        return []
+    place = where % len(answer)
+    item = answer[place]
+    changed = item + 1 if isinstance(item, int) else flipped(item)
+    return [
+        answer[:place] + answer[place + 1 :],
+        [*answer, answer[place]],
+        answer[::-1],
+        [*answer[:place], changed, *answer[place + 1 :]],
+    ][how % 4]
+
+
+@given(st.sampled_from(ANSWERS), st.integers(0, 40), st.integers(0, 7), st.integers(0, 400))
+@settings(max_examples=400, deadline=None)
+def test_no_altered_answer_raises_a_level(told: Told, name: str, turn: int, how: int, where: int) -> None:
+    """One answer of one method is altered, the `turn`-th: the trace refuses, or says no more than before."""
+    asked = 0
+
+    def lie(honest: Callable[..., Any], *arguments: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        answer = honest(*arguments)
+        return altered(answer, how, where) if asked == turn + 1 else answer
+
+    if name == "entry" and how == 0:
+        how = 1
+    try:
+        ancestry = traced(told.world, told.answer, **{name: lie})
+    except (ProofInvalid, StoreFault, RefusedInput):
+        return
+    assert set(ancestry.nodes) <= set(told.honest.nodes)
+    for artifact_id, node in ancestry.nodes.items():
+        before = told.honest.nodes[artifact_id]
+        assert level_of(node) <= level_of(before)
+        assert node.status in (before.status, Status.UNKNOWN)
+    assert set(ancestry.humans) <= set(told.honest.humans)
+    assert set(ancestry.authors) <= set(told.honest.authors)
