@@ -134,7 +134,7 @@ def _any_entry(data: bytes) -> Entry:
     try:
         return decode_entry(data)
     except RefusedInput:
-        return Entry(data, Statement(data, {}), ())
+        return Entry(data, Statement(data, {"type": "none"}), ())
 
 
 def _any_record(data: bytes) -> Record:
