@@ -19,7 +19,7 @@ from tests.cases.logs import Actor, Erased, Script, id_of, keys, parent_of, sign
 from tests.cases.replay import by_ledger, by_naive
 from tests.cases.samples import Fields, changed, facts, in_order, parent, payload, some
 from tests.cases.scenarios import all_scenarios
-from tests.reference import pack, tagged
+from tests.reference import own_shares, pack, tagged
 
 KINDS = ("work", "output", "model", "dataset", "experience", "abstract", "derived")
 ROLES = ("human", "machine", "registrar", "pair", "pair")
@@ -35,14 +35,18 @@ SCOPES: tuple[Fields | None, ...] = (
 class Writer:
     """Writes a log from small numbers: each choice is taken modulo what there is to choose from."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, scope: int) -> None:
         rules: Fields = {"mode": "open"} | ({"limits": {"records": limit}} if limit else {})
         self.script = Script()
         self.script.operator.enrolment = self.script.genesis(rules=rules)
         self.script.begin()
-        self.actors = [self.script.operator, self.script.actor("first")]
+        human = self.script.actor("first")
+        pair = self.script.actor("its pair", "pair", human.id)
+        self.actors = [self.script.operator, human, pair]
         self.delegations: dict[bytes, list[bytes]] = {}
         self.written: list[bytes] = []
+        if scope >= 0:
+            self.delegate(1, 2, scope)
 
     def enrol(self, role: int, of: int, flaw: int) -> None:
         name, anchor = f"actor {len(self.actors)}", self.actors[of % len(self.actors)]
@@ -96,11 +100,15 @@ class Writer:
         self.written += records
 
     def record(self, actor: Actor, choice: int) -> bytes:
-        kind, relation = KINDS[choice % len(KINDS)], ("quotes", "generated-by", "derived-from")[choice % 3]
+        fitting = [kind for kind in KINDS if own_shares(kind, actor.role) != "-"]
+        kind = (fitting if choice % 7 else KINDS)[choice % len(fitting)]
+        relation = {"output": "generated-by", "derived": "derived-from", "abstract": "distilled-from"}.get(
+            kind, "quotes" if choice % 3 else "evidence"
+        )
         parents = [parent()] if choice % 11 == 0 else []
-        if self.written and choice % 2:
+        if self.written and choice % 4:
             parents.append(parent_of(self.written[choice % len(self.written)], relation))
-        human = 5 if choice % 5 == 0 else None
+        human = 5 if choice % 3 == 0 and "h" in own_shares(kind, actor.role) else None
         if choice % 13 == 0:
             return b"\xc1"
         stated = facts(kind) if kind in ("derived", "model") else None
@@ -144,8 +152,8 @@ steps = st.one_of(
 )
 
 
-def write(limit: int, choices: list[Any]) -> Script:
-    writer = Writer(limit)
+def write(limit: int, scope: int, choices: list[Any]) -> Script:
+    writer = Writer(limit, scope)
     for name, *arguments in choices:
         getattr(writer, name)(*arguments)
     writer.script.time += 10_000
@@ -153,10 +161,10 @@ def write(limit: int, choices: list[Any]) -> Script:
     return writer.script
 
 
-@given(st.sampled_from([0, 0, 2]), st.lists(steps, min_size=3, max_size=14))
+@given(st.sampled_from([0, 0, 2]), st.integers(-1, 4), st.lists(steps, min_size=3, max_size=14))
 @settings(max_examples=250, deadline=None)
-def test_the_fold_is_the_naive_fold(limit: int, choices: list[Any]) -> None:
-    script = write(limit, choices)
+def test_the_fold_is_the_naive_fold(limit: int, scope: int, choices: list[Any]) -> None:
+    script = write(limit, scope, choices)
     assert by_ledger(script.log, script.entries, script.records) == by_naive(
         script.log, script.entries, script.records
     )
@@ -179,7 +187,7 @@ class Saved:
 @given(st.lists(steps, min_size=3, max_size=10))
 @settings(max_examples=60, deadline=None)
 def test_a_state_that_was_saved_behind_every_entry_is_the_same(choices: list[Any]) -> None:
-    script = write(0, choices)
+    script = write(0, 1, choices)
     plain = by_ledger(script.log, script.entries, script.records)
     assert by_ledger(script.log, script.entries, script.records, Saved().reload) == plain
 
