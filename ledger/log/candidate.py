@@ -1,12 +1,15 @@
 """Candidates: submitted statements, checked as far as that needs no place in the log (SPEC §9.2).
 
-This is the part that many threads may do at once: parsing, the records' root, and the signatures under the keyset
-that was in force when it was looked at. The writer looks again at all that may have changed since.
+Parsing, the records' root, and the signatures under the keyset that was in force when it was looked at; the writer
+looks again at all that may have changed since. Only signatures go to other threads: verifying one lets go of the
+interpreter's lock, parsing holds it, and threads that do both in turn wait for each other more than they gain.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ledger import spec
@@ -18,6 +21,7 @@ from ledger.merkle.tree import hash_leaf
 from ledger.statements.entry import CURRENT, Entry
 from ledger.statements.record import Record, decode_record
 
+_SHARE = 16  # entries that a thread verifies at a time: handing over one costs as much as parsing it
 NEVER_SUBMITTED = frozenset({"genesis", "state"})  # the log's own entries (SPEC §10.2)
 
 
@@ -66,6 +70,16 @@ def open_candidate(
     return Candidate(entry, tuple(opened))
 
 
+def _valid(asked: Sequence[tuple[Entry, Keyset]]) -> list[tuple[bytes, Keyset]]:
+    """The leaf hashes of those that are signed as asked, each with its keyset."""
+    found = []
+    for entry, keyset in asked:
+        with suppress(RefusedInput):
+            check_signatures(entry, {CURRENT: keyset})
+            found.append((entry.leaf_hash, keyset))
+    return found
+
+
 class SignatureMemo:
     """Signatures of one group found valid ahead, so that the writer need not verify them again.
 
@@ -76,13 +90,14 @@ class SignatureMemo:
     def __init__(self) -> None:
         self._valid: dict[bytes, Keyset] = {}
 
-    def verify_ahead(self, candidate: Candidate, keyset: Keyset) -> None:
-        """Verifies under the current keyset; a fault is left for the writer to find and report."""
-        try:
-            check_signatures(candidate.entry, {CURRENT: keyset})
-        except RefusedInput:
-            return
-        self._valid[candidate.entry.leaf_hash] = keyset
+    def verify_ahead(self, asked: Sequence[tuple[Entry, Keyset]], executor: Executor | None) -> None:
+        """Verifies entries under current keysets, on the threads of `executor` if there is one.
+
+        A fault is left for the writer to find and report.
+        """
+        shares = [asked[at : at + _SHARE] for at in range(0, len(asked), _SHARE)]
+        for valid in (executor.map if executor else map)(_valid, shares):
+            self._valid.update(valid)
 
     @property
     def check(self) -> SignatureCheck:

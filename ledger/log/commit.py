@@ -86,10 +86,11 @@ def recompute(
     """The second path: the checkpoint of what is stored, from the stored bytes alone.
 
     `signed` is the last signed checkpoint, None before the first. `decoded` holds statements by the bytes of their
-    entries, so that stored bytes which were decoded before, to the letter, need not be decoded again. Raises InvariantBroken `tree-differs` if the stored
-    tiles, entries and records do not agree with it and with each other, or no `state` stands last; StoreFault if
-    something cannot be read. What was signed before is not read again, but for the tiles that have its root: later
-    damage to it is for the audit to find.
+    entries: where the stored bytes are those to the letter, they are not decoded again.
+
+    Raises InvariantBroken `tree-differs` if the stored tiles, entries and records do not agree with it and with each
+    other, or no `state` stands last; StoreFault if something cannot be read. What was signed before is not read
+    again, but for the tiles that have its root: later damage to it is for the audit to find.
     """
     reader = stored.StoreReader(snapshot, head.size, head.records)
     start = signed.size if signed else 0
@@ -137,9 +138,7 @@ def _check_records(
     """Whether the statements from `start` on have the records that they sign, the last of all `records`."""
     counts = [item.body["count"] if item.type == "artifacts" else 0 for item in statements]
     number = records - sum(counts)
-    items = reader.records(
-        max(number, 0), records
-    )  # one walk over the bundles, however many statements share them
+    items = reader.records(max(number, 0), records)  # many statements share a bundle: one walk for all
     for log_index, (statement, count) in enumerate(zip(statements, counts, strict=True), start):
         if reader.record_start(log_index) != number:
             raise _differs(f"the record start of entry {log_index} is not {number}")

@@ -21,13 +21,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 
 from ledger import spec
 from ledger.errors import InvariantBroken, LineageError, PolicyDenied, RefusedInput, StoreFault
 from ledger.fold.records import UNREAD, Standing, admit_records, standing_of
 from ledger.fold.state import FoldState
 from ledger.fold.transition import advance, judge, open_entry
+from ledger.identity.keyset import Keyset
 from ledger.identity.vkey import Vkey
 from ledger.log.candidate import Candidate, SignatureMemo, open_candidate
 from ledger.log.commit import check_stored, plan_commit, recompute
@@ -143,9 +143,9 @@ class LogWriter:
     def _append_group(
         self, submissions: Sequence[Submission], executor: Executor | None
     ) -> list[Appended | LineageError]:
+        opened = [self._open(submission) for submission in submissions]
         memo = SignatureMemo()
-        run = executor.map if executor else map
-        opened = list(run(partial(self._open, memo), submissions))
+        memo.verify_ahead([asked for item in opened for asked in self._asked(item)], executor)
         clock_ms = self._now()
         with self._to_its_end():
             with self._store.snapshot() as snapshot:
@@ -156,21 +156,23 @@ class LogWriter:
                 self._commit(admission.accepted, clock_ms)
         return results
 
-    def _open(self, memo: SignatureMemo, submission: Submission) -> Candidate | LineageError:
+    def _open(self, submission: Submission) -> Candidate | LineageError:
         entry, records = submission
         limits = self._state.header.rules.get("limits", {})
         try:
-            candidate = open_candidate(entry, records, self.log_id, limits)
+            return open_candidate(entry, records, self.log_id, limits)
         except (RefusedInput, PolicyDenied) as error:
             return error
-        statement = candidate.entry.statement
+
+    def _asked(self, opened: Candidate | LineageError) -> Iterator[tuple[Entry, Keyset]]:
+        """The entry and the keyset that it will most likely be judged by, if one is known yet."""
+        if not isinstance(opened, Candidate):
+            return
+        statement = opened.entry.statement
         if statement.type == "enrol":
-            memo.verify_ahead(candidate, statement.body["keyset"])
-        else:
-            signer = self._state.identity(statement.by)
-            if signer is not None:
-                memo.verify_ahead(candidate, signer.in_force.keyset)
-        return candidate
+            yield opened.entry, statement.body["keyset"]
+        elif signer := self._state.identity(statement.by):
+            yield opened.entry, signer.in_force.keyset
 
     def _commit(self, accepted: list[Candidate], clock_ms: int) -> None:
         """From entries that the state has taken to a signed, durable checkpoint."""
@@ -182,9 +184,10 @@ class LogWriter:
             self._check_head(snapshot)
             planned = plan_commit(snapshot, self._head, [*accepted, Candidate(state_entry)], self._state)
         self._store_head(planned.batch, planned.head)
+        decoded = {item.entry.encoded: item.entry.statement for item in accepted}
         with self._store.snapshot() as snapshot:
             check_stored(snapshot, planned.batch)
-            checkpoint = recompute(snapshot, self._head, self._signed, self._vkey.name)
+            checkpoint = recompute(snapshot, self._head, self._signed, self._vkey.name, decoded)
         self._finish(checkpoint)
 
     def _finish(self, checkpoint: Checkpoint) -> None:

@@ -120,10 +120,7 @@ def _fork(value: Any, where: str) -> None:
 
 def signatures(value: Any, where: str) -> None:
     """The signatures of an entry (SPEC §8.1): [keyset 0-2, key index, signature], ascending by the first two."""
-    array(
-        _tuple(integer(0, 2), integer(0, spec.KEYS_MAX - 1), _signature),
-        3 * spec.KEYS_MAX,
-    )(value, where)
+    _SIGNATURES(value, where)
     schema.strictly_ascending([item[:2] for item in value], where)
 
 
@@ -172,6 +169,10 @@ _GENESIS: Final = exact(
         "rules": _RULES,
         "fold": integer(1, spec.INTEGER_MAX),
     }
+)
+_SIGNATURES: Final = array(
+    _tuple(integer(0, 2), integer(0, spec.KEYS_MAX - 1), _signature),
+    3 * spec.KEYS_MAX,
 )
 _SIGNED: Final = _tuple(_BIN, signatures)
 _FORK: Final = exact({"first": _SIGNED, "second": _SIGNED})

@@ -107,7 +107,9 @@ def _check_map(value: dict[Any, Any], depth: int, key: str) -> None:
         if name <= previous:
             raise _refuse(f"has map key '{name[:64]}' out of order after '{previous[:64]}'")
         previous = name
-        _check(item, depth + 1, name)
+        kind = type(item)
+        if not item or (kind is not bytes and kind is not str):  # most values are strings, and not empty
+            _check(item, depth + 1, name)
 
 
 def _check_array(value: list[Any], depth: int, key: str) -> None:

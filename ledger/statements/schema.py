@@ -99,19 +99,21 @@ def exact(
 ) -> Check:
     """A map with all of `required`, any of `optional` and nothing else; `one_of`: at least one key."""
     known = {**required, **(optional or {})}
+    required_names = required.keys()
 
     def check(value: Any, where: str) -> None:
         if type(value) is not dict:
             raise refuse(where, "it must be a map")
-        for name in required:
-            if name not in value:
-                raise refuse(f"{where}.{name}", "it is missing")
+        if not required_names <= value.keys():
+            missing = next(name for name in required if name not in value)
+            raise refuse(f"{where}.{missing}", "it is missing")
         if one_of and not value:
             raise refuse(where, "it is empty")
         for name, item in value.items():
-            if name not in known:
+            item_check = known.get(name)
+            if item_check is None:
                 raise refuse(f"{where}.{name[:64]}", "this key is unknown")
-            known[name](item, f"{where}.{name}")
+            item_check(item, f"{where}.{name}")
 
     return check
 

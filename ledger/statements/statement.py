@@ -38,18 +38,19 @@ _ORDINARY: Final = exact(
 
 
 class Statement:
-    """A checked payload, its fields and its id. Made by `decode_statement` and `make_statement` only."""
+    """A checked payload, its fields and its id. Made by `decode_statement` and `make_statement` only.
 
-    __slots__ = ("fields", "id", "payload")
+    `by` is the signer; for `enrol` and `genesis` the identity that they make; not defined for `state`.
+    """
+
+    __slots__ = ("by", "fields", "id", "payload", "type")
 
     def __init__(self, payload: bytes, fields: dict[str, Any]) -> None:
         self.payload = payload
         self.fields = fields
         self.id = statement_id(payload)
-
-    @property
-    def type(self) -> str:
-        return str(self.fields["type"])
+        self.type: str = fields["type"]
+        self.by: bytes = fields.get("by", self.id)
 
     @property
     def log(self) -> bytes:
@@ -59,11 +60,6 @@ class Statement:
     def body(self) -> dict[str, Any]:
         body: dict[str, Any] = self.fields["body"]
         return body
-
-    @property
-    def by(self) -> bytes:
-        """The signer; for `enrol` and `genesis` the identity that they make; not defined for `state`."""
-        return bytes(self.fields["by"]) if "by" in self.fields else self.id
 
     @property
     def key(self) -> bytes:

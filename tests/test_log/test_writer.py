@@ -366,12 +366,12 @@ def test_memo_asks_again_when_the_keyset_changed() -> None:
     ]
     for keysets, code in asked:
         memo = SignatureMemo()
-        memo.verify_ahead(candidate, mine)
+        memo.verify_ahead([(candidate.entry, mine)], None)
         with pytest.raises(RefusedInput) as error:
             memo.check(candidate.entry, keysets)
         assert error.value.code == code
     memo = SignatureMemo()
-    memo.verify_ahead(candidate, other)  # does not hold, so nothing is remembered
+    memo.verify_ahead([(candidate.entry, other)], None)  # does not hold, so nothing is remembered
     with pytest.raises(RefusedInput):
         memo.check(candidate.entry, {CURRENT: other})
     memo.check(candidate.entry, {CURRENT: mine})
@@ -382,7 +382,7 @@ def test_memo_spares_the_writer_the_second_verification(monkeypatch: pytest.Monk
     entry, records = s.ada.artifacts([s.work])
     candidate = open_candidate(entry.encoded, records, s.world.log, {})
     memo = SignatureMemo()
-    memo.verify_ahead(candidate, keyset_of("ada"))
+    memo.verify_ahead([(candidate.entry, keyset_of("ada"))], None)
     monkeypatch.setattr("ledger.log.candidate.check_signatures", refuse_all)
     memo.check(candidate.entry, {CURRENT: keyset_of("ada")})
     with pytest.raises(RefusedInput):  # once: what was taken out of the memo is verified again
