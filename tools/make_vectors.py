@@ -1,0 +1,147 @@
+"""Vectors that any implementation can read: `python -m tools.make_vectors` writes tests/vectors anew.
+
+Everything here is made by the naive code of tests/reference.py and tests/cases, not by the ledger: bytes that the ledger
+reads were written by another hand. All keys are test keys: the seed of key "x" is SHA-256("test seed x"). The output is
+the same on every run; a test compares it with what stands in the repository.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.cases import payloads, records
+from tests.cases.logs import Erased
+from tests.cases.replay import by_naive, clocks
+from tests.cases.samples import Case
+from tests.cases.scenarios import Scenario, all_scenarios
+from tests.reference import tagged
+from tools import spec_examples
+
+FOLDER = Path(__file__).resolve().parents[1] / "tests" / "vectors"
+
+README = """# Vectors
+
+One file a case, named after what it shows; `python -m tools.make_vectors` writes them, a test reads them all. JSON, bytes in
+hex; an object {{"byte": "00", "times": n}} stands for n equal bytes. {count} files:
+
+| folder | files | what `hex` is | good ones give | bad ones give |
+|---|---|---|---|---|
+| record | {record} | a record (SPEC §4) | `artifact_id` | `error` |
+| payload | {payload} | a payload (SPEC §5); its signatures are not looked at | `statement_id` | `error` |
+| entry | {entry} | an entry (SPEC §8.1); its signatures are not verified | `statement_id`, `leaf_hash` | `error` |
+| log | {log} | (see below) | | |
+
+`error` is a code of SPEC §14. Each bad file breaks one rule, except `log/order-*`, which break several: the first of SPEC §9.2
+counts.
+
+A log has `log_id` (the log that the reader trusts), `entries` by log_index, `records` by log_index (those held of that entry,
+by record_index; {{"erased": hash}} for one of which only the leaf hash is left), `clocks` (SPEC §9.5, ms, by log_index),
+`faults` as [log_index, record_index or null, code] in order, `status_roots` (of the status map behind each entry, by log_index)
+and `identities` (id and role, of those that are enrolled in the end).
+"""
+
+
+def hexed(data: bytes) -> Any:
+    """Hex, or a run of one byte where that is much shorter."""
+    if len(data) > 1024 and len(set(data)) == 1:
+        return {"byte": data[:1].hex(), "times": len(data)}
+    return data.hex()
+
+
+def unhexed(value: Any) -> bytes:
+    """The bytes that `hexed` wrote."""
+    if isinstance(value, dict):
+        return bytes.fromhex(value["byte"]) * int(value["times"])
+    return bytes.fromhex(value)
+
+
+def case_vector(case: Case) -> dict[str, Any]:
+    vector: dict[str, Any] = {"what": case.what, "kind": case.kind, "hex": hexed(case.data)}
+    leaf_hash = hashlib.sha256(b"\x00" + case.data).hexdigest()
+    if case.code:
+        vector["error"] = case.code
+    elif case.kind == "record":
+        vector["artifact_id"] = leaf_hash
+    elif case.kind == "payload":
+        vector["statement_id"] = tagged("statement", case.data).hex()
+    else:
+        vector["leaf_hash"] = leaf_hash
+        vector["statement_id"] = tagged("statement", payload_of(case.data)).hex()
+    return vector
+
+
+def payload_of(entry: bytes) -> bytes:
+    """The payload of an entry whose header is that of a bin of 256 bytes and more, or of fewer."""
+    start = 3 if entry[1] == 0xC4 else 4
+    return entry[start : start + int.from_bytes(entry[2:start], "big")]
+
+
+def log_vector(scenario: Scenario) -> dict[str, Any]:
+    script = scenario.script
+    outcome = by_naive(script.log, script.entries, script.records)
+    if outcome.faults != scenario.expected:
+        raise ValueError(f"{scenario.name}: {outcome.faults} is not {scenario.expected}")
+    return {
+        "what": scenario.what,
+        "kind": "log",
+        "log_id": script.log.hex(),
+        "entries": [hexed(data) for data in script.entries],
+        "records": {
+            str(index): [
+                {"erased": item.leaf_hash.hex()} if isinstance(item, Erased) else hexed(item)
+                for item in items
+            ]
+            for index, items in script.records.items()
+        },
+        "clocks": clocks(script.log, script.entries),
+        "faults": [list(fault) for fault in outcome.faults],
+        "status_roots": [root.hex() for root in outcome.status_roots],
+        "identities": {name.hex(): role for name, role in sorted(outcome.identities.items())},
+    }
+
+
+def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, content) of every file."""
+    for group in (records.legal, records.refused, payloads.legal, payloads.refused, payloads.entries):
+        for case in group():
+            yield case.name, case_vector(case)
+    for scenario in all_scenarios():
+        yield scenario.name, log_vector(scenario)
+
+
+def files() -> dict[str, str]:
+    """Path below tests/vectors -> text; names are unique."""
+    result: dict[str, str] = {}
+    counts = dict.fromkeys(("record", "payload", "entry", "log"), 0)
+    for name, vector in vectors():
+        path = f"{name}.json"
+        if path in result:
+            raise ValueError(f"two vectors are called {name}")
+        counts[vector["kind"]] += 1
+        result[path] = json.dumps(vector, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
+    result["README.md"] = README.format(count=sum(counts.values()), **counts)
+    return result
+
+
+def main() -> None:
+    if "--spec" in sys.argv[1:]:
+        spec_examples.write()
+        return
+    wanted = files()
+    for path in FOLDER.rglob("*.*"):
+        if str(path.relative_to(FOLDER)) not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        target = FOLDER / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    print(f"{len(wanted) - 1} vectors in {FOLDER}")
+
+
+if __name__ == "__main__":
+    main()
