@@ -13,7 +13,7 @@ from typing import Final
 import msgpack
 
 from ledger.audit.index import IndexAudit
-from ledger.audit.report import AuditReport
+from ledger.audit.report import AuditReport, entries_named
 from ledger.audit.sources import Source
 from ledger.errors import StoreFault
 from ledger.fold.faults import Fault
@@ -74,7 +74,7 @@ class RecordAudit:
             else:
                 doubtful.add(start + fault.record_index)
         self._expect(held, hashes, range(start, start + count), doubtful)
-        for leaf_hash, standing in zip(hashes, standings, strict=True):
+        for leaf_hash, standing in zip(hashes, standings, strict=False):  # none stand under another root
             if not self._standing.get(leaf_hash):
                 self._standing[leaf_hash] = standing.row_count << 3 | _CODES[standing.kind]
 
@@ -92,7 +92,7 @@ class RecordAudit:
 
     def _load(self, log_index: int, number: int) -> list[bytes | Erased]:
         start = number * TILE_WIDTH
-        named = f"records [{start}, {start + TILE_WIDTH}), from those of entry {log_index} on"
+        named = f"records [{start}, {start + TILE_WIDTH}) of {entries_named(log_index, self._source.size)}"
         try:
             found = self._source.records(number)
         except StoreFault as error:

@@ -102,12 +102,17 @@ class _Replay:
         return self.state.header.size == self._source.size
 
     def run(self, verify: SignatureCheck, advance: Callable[[int], None]) -> None:
-        """Folds segment by segment; faults, and where it had to stop, are reported."""
-        start = 0
+        """Folds the genesis, then segment by segment; faults, and where it had to stop, are reported."""
+        start = 1
         try:
+            if not self._stop or not self._step(0, 0, verify):
+                return
+            if self._source.size == 1:
+                self._accuse_open_end(0)
             while start < self._stop:
                 closing = self._closing_state(start)
                 if closing is None:
+                    self._accuse_open_end(start)
                     break
                 end, time_ms, number = closing
                 if number != FOLD_VERSION:
@@ -116,8 +121,7 @@ class _Replay:
                     break
                 clock_ms = max(self.state.header.clock_ms, time_ms)
                 for log_index in range(start, end + 1):
-                    if not self._step(log_index, clock_ms, verify):
-                        return
+                    self._step(log_index, clock_ms, verify)
                 self._keep_changes()
                 start = end + 1
                 advance(start)
@@ -132,14 +136,15 @@ class _Replay:
         self._report.identities = sum(key.startswith(b"i") for key in self.pairs)
         if header.size == size:
             return
-        named = entries_named(header.size, size)
-        if not self._report.incomplete:
-            text = (
-                f"no well-formed state stands behind them, the last of what is signed: {named} are not folded"
-            )
-            self._report.accuse(Fault(size - 1, "state-wrong", text))
         self._report.incomplete = True
-        self._report.remarks.append(f"Not replayed: {named}.")
+        self._report.remarks.append(f"Not replayed: {entries_named(header.size, size)}.")
+
+    def _accuse_open_end(self, start: int) -> None:
+        """Entries that no state closes; where reading had to stop before the end, one may stand behind."""
+        size = self._source.size
+        if self._stop == size:
+            text = f"{entries_named(start, size)} are signed, but no well-formed state stands last"
+            self._report.accuse(Fault(size - 1, "state-wrong", text))
 
     def _keep_changes(self) -> None:
         pairs, nodes = self.state.take_changes()
@@ -162,7 +167,10 @@ class _Replay:
         return None
 
     def _step(self, log_index: int, clock_ms: int, verify: SignatureCheck) -> bool:
-        """One entry and its records. False if it is entry 0 and no genesis in order: then there is no log."""
+        """One entry and its records. False if it is entry 0 and no genesis in order: then there is no log.
+
+        No clock matters to a genesis.
+        """
         start = self.state.header.records
         entry, fault = fold(self.state, log_index, self._entry(log_index), clock_ms, verify)
         if fault is not None and log_index == 0:

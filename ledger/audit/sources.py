@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from ledger.identity.vkey import Vkey
 from ledger.merkle import tiles
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
 from ledger.proofs.note import parse_note
-from ledger.spec import HASH_BYTES, TILE_WIDTH
+from ledger.spec import HASH_BYTES, TILE_WIDTH, TREE_SIZE_MAX
 from ledger.statements.entry import decode_entry
 from ledger.store.bundles import Erased, items, record_items
 from ledger.store.contract import Snapshot, Space, key_u64
@@ -123,6 +124,11 @@ class LedgerSource(Source):
             report.miss(fault_of(error, 0))
             return
         checkpoint = self._open_note(self.head.note, report) if self.head.note else None
+        if self.head.size > TREE_SIZE_MAX:
+            report.accuse(
+                Fault(0, "ledger-damaged", f"the head says {self.head.size} entries, over {TREE_SIZE_MAX}")
+            )
+            self.head = replace(self.head, size=checkpoint.size if checkpoint else 0)
         self.size = checkpoint.size if checkpoint else self.head.size
         if not self.head.note:
             report.incomplete = True
