@@ -78,6 +78,7 @@ TILE_WIDTH: Final = 256  # hashes in a full tile, entries and records in a full 
 TILE_HEIGHT: Final = 8
 
 CONTENT_BYTES_MAX: Final = 1_099_511_627_776  # a file: 1 TiB
+GUESSABLE_BYTES: Final = 64  # `raw` content of fewer bytes may be guessed from its digest (SPEC §15)
 ROW_BYTES_MAX: Final = 4_194_304  # a row of a dataset: 4 MiB
 JSON_DEPTH_MAX: Final = 64  # nested objects and arrays in JSON content that is made canonical
 RECOVERY_WAIT_S: Final = 604_800

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
     from ledger.api import audit_folder
     from ledger.signer.places import ledger_folder
 
-    folder = Path(args.folder) if args.folder else ledger_folder(args.ledger)
+    folder = ledger_folder(args.folder if args.folder is not None else args.ledger)
     report = audit_folder(folder, args.vkey, reporter.progress)
     faults = [
         {
@@ -66,7 +66,9 @@ def _words(report: Any, folder: Path) -> str:
     verdict = (
         "ok" if report.ok else "INCOMPLETE" if report.incomplete and not report.fault_count else "FAULTY"
     )
-    lines = [f"{folder}: {verdict}: {report.size:,} entries, {report.records:,} records replayed"]
+    lines = [
+        f"{printable(str(folder))}: {verdict}: {report.size:,} entries, {report.records:,} records replayed"
+    ]
     for fault in report.faults[:SHOWN_MAX]:
         place = f"log index {fault.log_index}"
         if fault.record_index is not None:
@@ -74,7 +76,7 @@ def _words(report: Any, folder: Path) -> str:
         lines.append(f"  {place}: {fault.code}: {printable(fault.what)}")
     if report.fault_count > len(report.faults[:SHOWN_MAX]):
         lines.append(f"  … {report.fault_count:,} faults in all (--json lists more)")
-    lines += [f"  note: {note}" for note in report.remarks]
+    lines += [f"  note: {printable(note)}" for note in report.remarks]
     if report.ok:
         lines.append("Every signature, lane, parent, rule, record, status root and checkpoint holds.")
     if report.self_trusted:

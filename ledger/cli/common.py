@@ -5,21 +5,25 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import math
 import os
+import re
 import sys
 import textwrap
 import time
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from ledger.errors import LineageError, RefusedInput
+from ledger.errors import LineageError, RefusedInput, StoreFault
 from ledger.spec import PPM, WRITER_WAIT_S
 
 if TYPE_CHECKING:
     from ledger.api import Ledger
     from ledger.signer.passphrases import Passphrases
 
+NAME_AT_VERSION: Final = re.compile(r"(?P<name>.+)@(?P<version>[^@]+)", re.DOTALL)
 PROGRESS_EVERY_S: Final = 0.2
 SHORT_ID: Final = 16  # hex digits of an id that a person is shown, and may type
 
@@ -42,10 +46,38 @@ def add_common(parser: argparse.ArgumentParser, *, writes: bool = False) -> None
         group.add_argument(
             "--wait",
             metavar="S",
-            type=float,
+            type=_seconds,
             default=WRITER_WAIT_S,
             help="seconds to wait for another writer (default: %(default)s)",
         )
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong argument like every other failure; options are never guessed from their beginnings."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        command = self.prog.removeprefix("lineage").strip() or "arguments"
+        raise RefusedInput("usage", command, message, f"See: {self.prog} --help")
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!a} is no number of seconds")
+    return value
+
+
+def at_least_0(text: str) -> int:
+    """An argument that counts something."""
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!a} is no whole number from 0 on")
+    return int(text)
 
 
 def command(commands: Any, name: str, summary: str, example: str) -> argparse.ArgumentParser:
@@ -63,9 +95,9 @@ def command(commands: Any, name: str, summary: str, example: str) -> argparse.Ar
 class Reporter:
     """Prints results: words for a person, or one JSON document."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self._json = bool(getattr(args, "json", False))
-        self._live = sys.stderr.isatty()
+    def __init__(self, *, as_json: bool) -> None:
+        self._json = as_json
+        self._live = sys.stderr is not None and sys.stderr.isatty()
         self._shown_at = 0.0
         self._started_at = time.monotonic()
 
@@ -76,7 +108,32 @@ class Reporter:
     def result(self, document: dict[str, Any], text: str) -> None:
         """The one result of a command."""
         self.done()
-        print(json.dumps(document, ensure_ascii=False) if self._json else text)
+        self.write((json.dumps(document) if self._json else text) + "\n")
+
+    def write(self, text: str) -> None:
+        """To stdout. Once its reader has seen enough the rest goes nowhere: what is done is done, and has its exit code."""
+        try:
+            print(text, end="")
+        except OSError as error:
+            self._lost(error)
+
+    def flush(self) -> None:
+        """The last of stdout. Raises StoreFault `output-failed` if it was lost for another reason than its reader's leaving."""
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError as error:
+            self._lost(error)
+
+    def _lost(self, error: OSError) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise StoreFault(
+                "output-failed",
+                "stdout",
+                f"the result could not be written ({error.strerror}); the command itself was done",
+                "Look to where its output goes.",
+            ) from error
 
     def note(self, text: str) -> None:
         """Something that a person should know, beside the result."""
@@ -105,7 +162,7 @@ class Reporter:
         if self._json:
             fields = {"family": error.family, "code": error.code, "item": error.item}
             fields |= {"reason": error.reason, "fix": error.fix}
-            print(json.dumps({"error": fields}, ensure_ascii=False))
+            self.write(json.dumps({"error": fields}) + "\n")
         print(f"lineage: {printable(error.item)}: {printable(error.reason)}", file=sys.stderr)
         if error.fix:
             print(f"  {printable(error.fix)}", file=sys.stderr)
@@ -113,7 +170,10 @@ class Reporter:
 
 def printable(text: str) -> str:
     """Text that cannot move the cursor or colour a terminal, whoever wrote it."""
-    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 def open_for(args: argparse.Namespace, *, readonly: bool = True) -> Ledger:
@@ -133,8 +193,9 @@ def passphrases(args: argparse.Namespace) -> Passphrases:
     from ledger.signer.passphrases import Passphrases
 
     named = getattr(args, "passphrase_file", None)
-    ask = _ask if sys.stdin.isatty() and sys.stderr.isatty() else None
-    if named:
+    is_terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+    ask = _ask if is_terminal else None
+    if named is not None:
         try:
             known = Path(named).read_bytes()
         except OSError as error:
@@ -142,41 +203,75 @@ def passphrases(args: argparse.Namespace) -> Passphrases:
                 "passphrase-missing", named, f"it cannot be read ({error.strerror})", "Name a readable file."
             ) from error
         return Passphrases(known.removesuffix(b"\n").removesuffix(b"\r"), ask)
-    from_environment = os.environ.get("LINEAGE_PASSPHRASE")
-    return Passphrases(os.fsencode(from_environment) if from_environment is not None else None, ask)
+    return Passphrases.from_environment(ask)
 
 
 def _ask(name: str) -> bytes:
-    if name != "new keys":
-        return getpass.getpass(f"Passphrase for {name}: ").encode()
+    from ledger.signer.passphrases import NEW_KEYS
+
+    if name != NEW_KEYS:
+        return _typed(f"Passphrase for {name}: ")
     while True:
-        first = getpass.getpass("Passphrase for the new keys: ")
-        if first and first == getpass.getpass("The same again: "):
-            return first.encode()
-        print("They differ, or are empty; once more.", file=sys.stderr)
+        first = _typed("A passphrase for the new keys: ")
+        if not first:
+            print("It is empty; once more.", file=sys.stderr)
+        elif first == _typed("The same again: "):
+            return first
+        else:
+            print("They differ; once more.", file=sys.stderr)
+
+
+def _typed(prompt: str) -> bytes:
+    try:
+        return os.fsencode(getpass.getpass(prompt))
+    except EOFError as error:
+        raise RefusedInput(
+            "passphrase-missing",
+            "terminal",
+            "no passphrase was typed",
+            "Try again, or set LINEAGE_PASSPHRASE.",
+        ) from error
+
+
+def parse_versioned(option: str, text: str) -> tuple[str, str]:
+    """Name and version of "NAME@VERSION". Raises RefusedInput `schema`."""
+    found = NAME_AT_VERSION.fullmatch(text)
+    if found is None:
+        raise RefusedInput(
+            "schema", f"{option} '{text}'", "it is no name with a version", "Write NAME@VERSION."
+        )
+    return found["name"], found["version"]
 
 
 def parse_share(text: str) -> int:
     """Ppm of "70%", "0.7" or "12.5%". Raises RefusedInput `share-illegal`."""
     try:
         value = Decimal(text.removesuffix("%")) * (PPM // 100 if text.endswith("%") else PPM)
-    except InvalidOperation:
-        value = Decimal(-1)
-    if not 0 <= value <= PPM or value != int(value):
-        raise RefusedInput(
-            "share-illegal",
-            f"share '{printable(text)}'",
-            "it is no share from 0 to 1",
-            "Write 70%, or 0.7; at most six decimals.",
-        )
-    return int(value)
+        if 0 <= value <= PPM and value == int(value):
+            return int(value)
+    except InvalidOperation:  # no number, or NaN compared
+        pass
+    raise RefusedInput(
+        "share-illegal",
+        f"share '{text}'",
+        "it is no share from 0 % to 100 %, in whole parts per million",
+        "Write 70%, or 0.7.",
+    )
 
 
 def percent(ppm: int) -> str:
-    """ppm as a person reads it: 700,000 is 70 %."""
+    """Ppm as a person reads it: 700,000 is 70 %."""
     return (
         f"{Decimal(ppm) / 10_000:f}".rstrip("0").rstrip(".") + " %" if ppm % 10_000 else f"{ppm // 10_000} %"
     )
+
+
+def moment(time_ms: int) -> str:
+    """Unix milliseconds as a person reads them, in UTC; as a number beyond the years that a calendar has."""
+    try:
+        return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"{time_ms} ms"
 
 
 def short(identifier: bytes) -> str:

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
     lines = []
     for item in findings:
         lines.append(f"{'ok  ' if item.ok else 'BAD '} {item.name}: {printable(item.what)}")
-        if not item.ok and item.fix:
+        if item.fix:
             lines.append(f"      {printable(item.fix)}")
     reporter.result(document, "\n".join(lines))
     return 0 if ok else 1

@@ -5,7 +5,19 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ledger.cli.common import Reporter, add_common, command, open_for, parse_share, percent, short
+from ledger.cli.common import (
+    Reporter,
+    add_common,
+    at_least_0,
+    command,
+    moment,
+    open_for,
+    parse_share,
+    parse_versioned,
+    percent,
+    printable,
+    short,
+)
 from ledger.errors import RefusedInput
 
 if TYPE_CHECKING:
@@ -27,7 +39,7 @@ def add(commands: Any) -> None:
     verbs = parser.add_subparsers(metavar="VERB", dest="verb", required=True)
     _add_new(verbs)
     show = command(verbs, "show", "What the log knows of an identity.", "lineage identity show ada")
-    show.add_argument("name", metavar="NAME", help="a name here, or an identity id (8 hex digits or more)")
+    show.add_argument("name", metavar="NAME", help="a name here, or all 64 digits of an identity id")
     add_common(show)
     show.set_defaults(run=run_show)
     listing = command(
@@ -82,20 +94,16 @@ def _add_delegation(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--weights", metavar="HEX", help="SHA-256 of the substrate's weights")
     parser.add_argument("--kinds", metavar="KIND,…", help="scope: only these kinds")
     parser.add_argument("--until", metavar="DATE", help="scope: until 2027-01-31 (UTC), by the log's clock")
-    parser.add_argument("--count", metavar="N", type=int, help="scope: at most N records")
+    parser.add_argument("--count", metavar="N", type=at_least_0, help="scope: at most N records")
     parser.add_argument(
         "--human-up-to", metavar="SHARE", help="scope: human shares the pair may state (default: none)"
     )
 
 
 def _substrate(args: argparse.Namespace) -> dict[str, Any]:
-    name, at, version = args.substrate.rpartition("@")
-    if not at:
-        raise RefusedInput(
-            "schema", f"substrate '{args.substrate}'", "it names no version", "Write NAME@VERSION."
-        )
+    name, version = parse_versioned("--substrate", args.substrate)
     substrate: dict[str, Any] = {"name": name, "version": version}
-    if args.weights:
+    if args.weights is not None:
         try:
             substrate["weights"] = bytes.fromhex(args.weights)
         except ValueError as error:
@@ -107,15 +115,15 @@ def _substrate(args: argparse.Namespace) -> dict[str, Any]:
 
 def _scope(args: argparse.Namespace) -> dict[str, Any]:
     scope: dict[str, Any] = {}
-    if args.kinds:
-        from ledger.statements import codec
-
-        scope["kinds"] = sorted(args.kinds.split(","), key=codec.encode)
-    if args.until:
+    if args.kinds is not None:
+        scope["kinds"] = sorted(
+            args.kinds.split(","), key=lambda kind: (len(kind), kind)
+        )  # as they are encoded
+    if args.until is not None:
         scope["until"] = _date_ms(args.until)
     if args.count is not None:
         scope["count"] = args.count
-    if args.human_up_to:
+    if args.human_up_to is not None:
         scope["human"] = parse_share(args.human_up_to)
     return scope
 
@@ -134,22 +142,36 @@ def _date_ms(text: str) -> int:
 
 def run_new(args: argparse.Namespace, reporter: Reporter) -> int:
     """Makes and enrols an identity; a pair with --substrate is delegated at once."""
-    if args.substrate and args.role != "pair":
+    delegates = args.substrate is not None
+    scope = _scope(args)
+    if delegates and args.role != "pair":
         raise RefusedInput(
             "role-illegal", "--substrate", "only a pair has one", "Say --role pair --of ANCHOR."
         )
-    substrate, scope = (_substrate(args), _scope(args)) if args.substrate else (None, {})
+    if (scope or args.weights is not None) and not delegates:
+        raise RefusedInput(
+            "schema",
+            "delegation",
+            "a scope and weights are a delegation's, and no substrate is named",
+            "Add --substrate NAME@VERSION.",
+        )
+    substrate = _substrate(args) if delegates else None
     with open_for(args, readonly=False) as ledger:
-        identity = ledger.new_identity(args.name, args.role, of=args.of, unencrypted=args.unencrypted)
-        if substrate is not None:
-            ledger.delegate(args.of, args.name, substrate, scope)
+        identity = ledger.new_identity(
+            args.name,
+            args.role,
+            of=args.of,
+            substrate=substrate,
+            scope=scope,
+            unencrypted=args.unencrypted,
+        )
     document = {
         "id": identity.id.hex(),
         "role": identity.role,
         "name": identity.name,
         "keys": str(identity.folder),
     }
-    reporter.result(document, _welcome(identity, delegated=substrate is not None))
+    reporter.result(document, _welcome(identity, delegated=delegates))
     return 0
 
 
@@ -210,7 +232,7 @@ def _scope_words(scope: dict[str, Any]) -> list[str]:
     if "kinds" in scope:
         words.append("kinds " + ", ".join(scope["kinds"]))
     if "until" in scope:
-        words.append(f"until {scope['until']} ms")
+        words.append(f"until {moment(scope['until'])}")
     if "count" in scope:
         words.append(f"{scope['count']} records")
     if "human" in scope:
@@ -239,6 +261,6 @@ def run_delegate(args: argparse.Namespace, reporter: Reporter) -> int:
     }
     reporter.result(
         document,
-        f"'{anchor.name}' delegated '{pair.name}' ({short(pair.id)}) on {args.substrate}, at log index {log_index}",
+        f"'{anchor.name}' delegated '{pair.name}' ({short(pair.id)}) on {printable(args.substrate)}, at log index {log_index}",
     )
     return 0

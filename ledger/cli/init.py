@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ledger.cli.common import Reporter, add_common, command, passphrases
+from ledger.cli.common import Reporter, add_common, command, passphrases, printable
 
 
 def add(commands: Any) -> None:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
             "log_id": made.marker.log_id.hex(),
             "keys": str(made.keys.folder),
         }
-        text = f"""Made a ledger in {made.path}
+        text = f"""Made a ledger in {printable(str(made.path))}
 
   log origin  {made.marker.origin}
   vkey        {made.marker.vkey}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
-from ledger.cli.common import Reporter, add_common, command, open_for
+from ledger.cli.common import Reporter, add_common, command, open_for, printable
 
 
 def add(commands: Any) -> None:
@@ -97,7 +98,8 @@ def run_proof(args: argparse.Namespace, reporter: Reporter) -> int:
         write_atomically(Path(args.output), text.encode(), replace=True)
         document["path"] = args.output
         reporter.result(
-            document, f"Wrote {args.output}: logged and signed; whether it still stands is not in it"
+            document,
+            f"Wrote {printable(args.output)}: logged and signed; whether it still stands is not in it",
         )
     else:
         document["proof"] = text
@@ -113,7 +115,7 @@ def run_publish(args: argparse.Namespace, reporter: Reporter) -> int:
     document = {"folder": args.folder, "size": published.size, "files_written": published.files_written}
     reporter.result(
         document,
-        f"Published {published.size:,} entries to {args.folder} ({published.files_written:,} files written)\n"
-        f"Others check it with: lineage audit {args.folder} --vkey '{vkey}'",
+        f"Published {published.size:,} entries to {printable(args.folder)} ({published.files_written:,} files written)\n"
+        f"Others check it with: lineage audit {shlex.quote(printable(args.folder))} --vkey '{vkey}'",
     )
     return 0

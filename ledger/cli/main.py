@@ -7,14 +7,15 @@ the rooms they need when they run, so that `--help` is quick.
 from __future__ import annotations
 
 import argparse
-import os
+import io
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Final
 
 from ledger.cli import audit, doctor, identity, init, log, sign, status, trace
-from ledger.cli.common import Reporter, add_common
-from ledger.errors import LineageError, ProofInvalid
+from ledger.cli.common import Parser, Reporter
+from ledger.errors import InvariantBroken, LineageError, ProofInvalid
 
 WELL: Final = 0
 NEGATIVE: Final = 1
@@ -35,7 +36,7 @@ Four words are enough to begin: identity, sign, trace, gate (gate comes in a lat
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lineage", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="store_true", help="print the version and stop")
@@ -47,23 +48,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
-    parser = build_parser()
-    args = parser.parse_args(arguments)
-    if args.version:
-        from importlib.metadata import version
-
-        print(f"lineage {version('lineage-ledger')}")
-        return WELL
-    if args.command is None or not hasattr(args, "run"):
-        parser.print_help(sys.stderr)
-        return USAGE
-    reporter = Reporter(args)
+    given = sys.argv[1:] if arguments is None else arguments
+    reporter = Reporter(as_json="--json" in given)
     try:
-        code: int = args.run(args, reporter)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return WELL
+        code = _run(given, reporter)
+        reporter.flush()
     except KeyboardInterrupt:
         reporter.done()
         print("lineage: interrupted; what was acknowledged is durable", file=sys.stderr)
@@ -71,12 +60,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LineageError as error:  # InvariantBroken too: here the process stops
         reporter.error(error)
         return NEGATIVE if isinstance(error, ProofInvalid) else USAGE
+    except Exception as error:  # noqa: BLE001 - Python's own exit code, 1, would read as a verdict
+        traceback.print_exc()
+        reporter.error(
+            InvariantBroken(
+                "bug", type(error).__name__, str(error), "This is a bug; please report the lines above."
+            )
+        )
+        return USAGE
+    return code
+
+
+def _run(arguments: Sequence[str], reporter: Reporter) -> int:
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    if args.version:
+        from importlib.metadata import version
+
+        reporter.write(f"lineage {version('lineage-ledger')}\n")
+        return WELL
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return USAGE
+    code: int = args.run(args, reporter)
     return code
 
 
 def entry_point() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a terminal that lacks a character is no reason to fail
     sys.exit(main())
 
 
-__all__ = ["add_common", "build_parser", "entry_point", "main"]
+__all__ = ["build_parser", "entry_point", "main"]

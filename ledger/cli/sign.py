@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
+import os
+import re
 from typing import TYPE_CHECKING, Any
 
-from ledger.cli.common import Reporter, add_common, command, open_for, parse_share, printable, short
-from ledger.errors import RefusedInput
+from ledger.cli.common import (
+    Reporter,
+    add_common,
+    command,
+    open_for,
+    parse_share,
+    parse_versioned,
+    printable,
+    short,
+)
+from ledger.errors import NotYet, RefusedInput
+from ledger.spec import GUESSABLE_BYTES
 
 if TYPE_CHECKING:
     from ledger.api import Ledger
@@ -17,7 +28,10 @@ if TYPE_CHECKING:
     from ledger.statements.record import Parent
 
 WHOLE_ROW = "."  # --rows .: the row as a whole
+NOBODY = ""  # --reported without an author
 SHOWN_MAX = 8  # artifacts that a person is shown one by one
+SHARED = re.compile(r"(?P<name>.+)@(?P<share>[0-9.]+%?)", re.DOTALL)  # a parent with its share
+MAPPED = ("kind", "parents", "author")  # what --map may take from a column; `author` is built
 
 
 def add(commands: Any) -> None:
@@ -32,6 +46,7 @@ def add(commands: Any) -> None:
         lineage sign summary.md --by ada+model --parent derived-from=notes.md@60%
         lineage sign data.jsonl --rows text --by ada
         lineage sign old.jsonl --rows . --by ada --reported --license CC-BY-4.0
+        lineage sign old.jsonl --rows text --map author=writer --by ada --reported
         """,
     )
     parser.add_argument(
@@ -40,6 +55,11 @@ def add(commands: Any) -> None:
     parser.add_argument("--by", metavar="NAME", help="who signs (default: the only identity here)")
     parser.add_argument(
         "--rows", metavar="COLUMN", help="PATH is JSONL: sign each row's COLUMN; '.' is the whole row"
+    )
+    parser.add_argument(
+        "--map",
+        metavar="author=COLUMN",
+        help="with --rows and --reported: COLUMN names each row's author, who is logged as a pseudonym only",
     )
     parser.add_argument(
         "--kind",
@@ -67,7 +87,7 @@ def add(commands: Any) -> None:
         "--reported",
         metavar="AUTHOR",
         nargs="?",
-        const="",
+        const=NOBODY,
         help="the signer did not make it; AUTHOR is logged as a pseudonym only",
     )
     _add_facts(parser)
@@ -93,25 +113,49 @@ def _add_facts(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, reporter: Reporter) -> int:
     """Signs, and says where everything stands."""
     with open_for(args, readonly=False) as ledger:
-        by = args.by or _only_identity(ledger)
+        by = _only_identity(ledger) if args.by is None else args.by
         claim = _claim(args, ledger)
+        author_column = _author_column(args)
         if args.rows is None:
             signed = ledger.sign(args.paths, by, claim, reporter.progress)
         elif len(args.paths) == 1:
             column = None if args.rows == WHOLE_ROW else args.rows
-            signed = ledger.sign_rows(args.paths[0], column, by, claim, reporter.progress)
+            signed = ledger.sign_rows(
+                args.paths[0], column, by, claim, reporter.progress, author_column=author_column
+            )
         else:
             raise RefusedInput(
                 "no-paths", "--rows", "it takes one dataset at a time", "Run it once for each."
             )
     reporter.done()
     if reporter.wants_json:
-        _write_json(signed, "row_index" if args.rows is not None else "path")
+        _write_json(reporter, signed, "row_index" if args.rows is not None else "path")
     else:
-        print(_words(signed, by))
+        reporter.write(_words(signed, by) + "\n")
     if signed.hidden_files:
-        reporter.note(f"{signed.hidden_files} hidden files were left out")
+        reporter.note(f"Hidden files and folders left out: {signed.hidden_files:,}")
+    if signed.guessable:
+        reporter.note(
+            f"Contents under {GUESSABLE_BYTES} bytes: {signed.guessable:,}. The log holds only their digests, "
+            "but whoever guesses one can confirm it."
+        )
     return 0
+
+
+def _author_column(args: argparse.Namespace) -> str | None:
+    """The column that --map names for `author`. Raises RefusedInput."""
+    if args.map is None:
+        return None
+    what, _, column = args.map.partition("=")
+    if what not in MAPPED or not column or "," in column:
+        raise RefusedInput("usage", f"--map '{args.map}'", "it maps no author", "Write --map author=COLUMN.")
+    if what != "author":
+        raise NotYet(
+            "not-yet", f"--map {what}", "this version maps authors alone", "Sign each kind by itself."
+        )
+    if args.rows is None:
+        raise RefusedInput("usage", "--map", "only rows have columns", "Add --rows COLUMN.")
+    return str(column)
 
 
 def _only_identity(ledger: Ledger) -> str:
@@ -129,29 +173,49 @@ def _only_identity(ledger: Ledger) -> str:
 def _claim(args: argparse.Namespace, ledger: Ledger) -> Claim:
     from ledger.signer.claims import Claim
 
-    rights = {name: value for name, value in (("license", args.license), ("train", args.train)) if value}
+    rights = {
+        name: value for name, value in (("license", args.license), ("train", args.train)) if value is not None
+    }
     facts: dict[str, Any] = {}
-    if args.confidence:
+    if args.confidence is not None:
         facts["confidence"] = parse_share(args.confidence)
     if args.stake:
         facts["stake"] = args.stake
     for option, first in (("tool", "tool"), ("model", "name")):
         named = getattr(args, option)
-        if named:
-            facts[first], _at, facts["version"] = named.rpartition("@")
-    if args.tool:
+        if named is not None:
+            facts[first], facts["version"] = parse_versioned(f"--{option}", named)
+    if args.tool is not None:
         facts["parameters"] = _no_parameters()
     return Claim(
         kind=args.kind,
         parents=tuple(_parent(text, ledger) for text in args.parent),
-        human=parse_share(args.human) if args.human else None,
-        machine=parse_share(args.machine) if args.machine else None,
+        human=parse_share(args.human) if args.human is not None else None,
+        machine=parse_share(args.machine) if args.machine is not None else None,
         reported=args.reported is not None,
-        author=args.reported or None,
+        author=_author(args.reported),
         rights=rights,
-        source={"uri": args.source} if args.source else {},
+        source={"uri": args.source} if args.source is not None else {},
         facts=facts,
     )
+
+
+def _author(reported: str | None) -> str | None:
+    """The AUTHOR of --reported AUTHOR; a file in its place was meant to be signed."""
+    if not reported:
+        return None
+    if _exists(reported):
+        raise RefusedInput(
+            "usage",
+            f"--reported '{reported}'",
+            "it stands where the author's name is expected, and is a file",
+            "Name the files first: lineage sign FILE --reported",
+        )
+    return reported
+
+
+def _exists(name: str) -> bool:
+    return os.path.exists(name)  # noqa: PTH110 - unlike a Path, it never raises: any text may be asked for
 
 
 def _no_parameters() -> bytes:
@@ -167,31 +231,38 @@ def _parent(text: str, ledger: Ledger) -> Parent:
     from ledger.statements.record import Parent
 
     relation, equals, rest = text.partition("=")
-    if not equals or relation not in RELATIONS:
-        if equals and not any(mark in relation for mark in "/.@"):
+    if not equals or relation not in RELATIONS or _exists(text):
+        if equals and not any(mark in relation for mark in "/.@") and not _exists(text):
             raise RefusedInput(
                 "schema",
-                f"relation '{printable(relation)}'",
+                f"relation '{relation}'",
                 "there is no such relation",
                 f"Relations: {', '.join(RELATIONS)}.",
             )
         relation, rest = "derived-from", text
-    name, at, share = rest.rpartition("@")
-    if not at:
-        name, share = rest, ""
-    ppm = parse_share(share) if share else None
-    return Parent(relation, ledger.resolve(name), ppm or None)
+    found = SHARED.fullmatch(rest)
+    if found is None or _exists(rest):
+        return Parent(relation, ledger.resolve(rest))
+    ppm = parse_share(found["share"])
+    if not ppm:
+        raise RefusedInput(
+            "share-illegal",
+            f"parent '{text}'",
+            "a stated share of a parent is more than nothing",
+            "Leave @SHARE out if it is unknown.",
+        )
+    return Parent(relation, ledger.resolve(found["name"]), ppm)
 
 
-def _write_json(signed: Signed, label: str) -> None:
+def _write_json(reporter: Reporter, signed: Signed, label: str) -> None:
     """One document, written piece by piece: a million rows are not held twice."""
-    write = sys.stdout.write
+    write = reporter.write
     write('{"artifacts": [')
     for position, (name, artifact_id, log_index) in enumerate(
         zip(signed.labels, signed.ids, signed.log_indices, strict=True)
     ):
         item = {"id": artifact_id.hex(), label: name, "log_index": log_index}
-        write((", " if position else "") + json.dumps(item, ensure_ascii=False))
+        write((", " if position else "") + json.dumps(item))
     write(f'], "new": {signed.new}, "already_logged": {signed.already_logged}}}\n')
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 from typing import Any
 
-from ledger.cli.common import Reporter, add_common, command, open_for
+from ledger.cli.common import Reporter, add_common, command, moment, open_for, printable
 
 
 def add(commands: Any) -> None:
@@ -25,13 +24,12 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
     """Reads; changes nothing."""
     with open_for(args) as ledger:
         status = ledger.status()
-    moment = datetime.fromtimestamp(status["clock_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     lines = [
-        f"ledger      {status['ledger']}",
+        f"ledger      {printable(status['ledger'])}",
         f"log origin  {status['log_origin']}",
         f"vkey        {status['vkey']}",
-        f"checkpoint  {status['size']:,} entries, {status['records']:,} records, {moment}",
-        f"keys        {status['keys']}",
+        f"checkpoint  {status['size']:,} entries, {status['records']:,} records, {moment(status['clock_ms'])}",
+        f"keys        {printable(status['keys'])}",
     ]
     for item in status["identities"]:
         waits = (

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ledger.cli.common import Reporter, add_common, command, open_for, percent, printable, short
+from ledger.cli.common import Reporter, add_common, at_least_0, command, open_for, percent, printable, short
 from ledger.errors import NotFound
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 DEPTH_MAX: Final = 64  # levels that are drawn; JSON of a deeper one could not be read back by many parsers
 RIVALS_SHOWN_MAX: Final = 8
+CASE_CHARS: Final = 100
 
 PROVEN: Final = """Proven: every record above is under its signer's signature and in the log, and no later entry on its makers' keys,
 delegations or notices was left out (the status map, by the operator's word until an auditor cosigns)."""
@@ -43,7 +45,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--depth",
         metavar="N",
-        type=int,
+        type=at_least_0,
         default=DEPTH_MAX,
         help="generations to show, at most (default: %(default)s)",
     )
@@ -62,6 +64,8 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
             unlogged: dict[str, Any] = {
                 "id": None,
                 "level": "L0",
+                "kind": None,
+                "maker": None,
                 "status": "unknown",
                 "humans": [],
                 "parents": [],
@@ -160,7 +164,9 @@ def _tree(
         if again:
             return
         if node.id in cases:
-            lines.append(f"{indent}    case: {printable(cases[node.id])[:100]}")
+            lines.append(
+                f"{indent}    case: {textwrap.shorten(printable(cases[node.id]), CASE_CHARS, placeholder=' …')}"
+            )
         if node.parents and depth >= depth_max:
             lines.append(f"{indent}  … {len(node.parents)} parents more, and theirs: --depth shows them")
 
@@ -235,6 +241,9 @@ def _fields(
             "id": edge.id.hex() if edge else None,
             "log": edge.log.hex() if edge and edge.log else None,
             "level": "L0",
+            "kind": None,
+            "maker": None,
+            "humans": [],
             "status": "unknown",
             "parents": [],
         }

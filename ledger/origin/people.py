@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from ledger.proofs.trace import DESCENT, Ancestry
+from ledger.proofs.trace import DESCENT, Ancestry, Node
 
 
 def humans_of_nodes(ancestry: Ancestry) -> dict[bytes, frozenset[bytes]]:
-    """For each artifact id the identity ids of its `humans`. Parents stand before children, so one pass is enough."""
+    """For each artifact id the identity ids of its `humans`.
+
+    Parents are taken before their children by following the edges, not by place in the log: an artifact may stand by a later
+    place than the one by which its child stands. An id is a hash over the ids of the parents, so there is no circle.
+    """
     humans: dict[bytes, frozenset[bytes]] = {}
-    ordered = sorted(ancestry.nodes.values(), key=lambda node: (node.log_index or 0, node.record_index or 0))
-    for node in ordered:
-        own = frozenset({node.anchor} if node.anchor is not None and node.stance == "made" else ())
-        reached = [
-            humans.get(parent.id, frozenset())
-            for parent in node.parents
-            if parent.log is None and parent.rel in DESCENT
-        ]
-        humans[node.id] = own.union(*reached)
+    for start in ancestry.nodes:
+        waiting = [start]
+        while waiting:
+            node = ancestry.nodes[waiting[-1]]
+            parents = _descent(node)
+            missing = [parent for parent in parents if parent not in humans]
+            if missing:
+                waiting += missing
+                continue
+            waiting.pop()
+            own = {node.anchor} if node.anchor is not None and node.stance == "made" else set()
+            humans[node.id] = frozenset(own).union(*(humans[parent] for parent in parents))
     return humans
+
+
+def _descent(node: Node) -> list[bytes]:
+    return [parent.id for parent in node.parents if parent.log is None and parent.rel in DESCENT]

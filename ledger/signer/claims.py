@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from ledger import spec
@@ -15,7 +16,7 @@ from ledger.statements.record import Parent
 from ledger.statements.template import RecordTemplate
 
 DEFAULT_KINDS: Final = {"human": "work", "pair": "output", "machine": "output"}
-DEFAULT_RELATION: Final = "derived-from"
+TEMPLATES_MAX: Final = 4_096  # kept; a dataset may name more authors than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,18 @@ class Claim:
 class Claimant:
     """Makes the records of one identity under one claim."""
 
-    def __init__(self, maker: bytes, role: str, claim: Claim, pseudonym_key: Callable[[], bytes]) -> None:
-        """`pseudonym_key` is asked only if an author is reported."""
-        self.kind = claim.kind or ("work" if claim.reported else DEFAULT_KINDS.get(role, "dataset"))
+    def __init__(
+        self,
+        maker: bytes,
+        role: str,
+        claim: Claim,
+        pseudonym_key: Callable[[], bytes],
+        *,
+        names_authors: bool = False,
+    ) -> None:
+        """`pseudonym_key` is asked only if an author is reported; `names_authors`: each content names its own."""
+        default = "work" if claim.reported else DEFAULT_KINDS.get(role, "dataset")
+        self.kind = default if claim.kind is None else claim.kind
         if self.kind not in legal.ANY:
             raise RefusedInput(
                 "schema",
@@ -51,26 +61,37 @@ class Claimant:
                 "there is no such kind",
                 f"Kinds: {', '.join(sorted(legal.ANY))}.",
             )
-        if claim.author is not None and not claim.reported:
+        if not claim.reported and (claim.author is not None or names_authors):
             raise RefusedInput(
                 "record-illegal", "author", "only a reported artifact has another author", "Say --reported."
             )
+        if claim.author is not None and names_authors:
+            raise RefusedInput(
+                "record-illegal", "author", "one is named for all, and one for each", "Name either."
+            )
         self._maker = maker
+        self._role = role
         self._claim = claim
         self._shares = own_shares(claim, self.kind, role)
-        self._attributed = pseudonym(pseudonym_key(), claim.author) if claim.author is not None else None
-        self._templates: dict[tuple[str, str | None], RecordTemplate] = {}
+        self._ask_pseudonym_key = pseudonym_key
+        self._template = lru_cache(TEMPLATES_MAX)(self._make_template)
 
-    def record(self, content: bytes, size_bytes: int, form: str, media: str | None) -> bytes:
-        """The record of one content digest (32 bytes). Raises RefusedInput with the code of what SPEC §4 forbids."""
-        template = self._templates.get((form, media))
-        if template is None:
-            template = self._templates[form, media] = self._template(form, media)
-        return template.encode(content, size_bytes)
+    def record(
+        self, content: bytes, size_bytes: int, form: str, media: str | None, author: str | None = None
+    ) -> bytes:
+        """The record of one content digest (32 bytes); `author` stands where the claim names none.
 
-    def _template(self, form: str, media: str | None) -> RecordTemplate:
+        Raises RefusedInput with the code of what SPEC §4 forbids.
+        """
+        return self._template(form, media, author or self._claim.author).encode(content, size_bytes)
+
+    @cached_property
+    def _pseudonym_key(self) -> bytes:
+        return self._ask_pseudonym_key()
+
+    def _make_template(self, form: str, media: str | None, author: str | None) -> RecordTemplate:
         claim = self._claim
-        return RecordTemplate(
+        template = RecordTemplate(
             kind=self.kind,
             maker=self._maker,
             form=form,
@@ -78,12 +99,14 @@ class Claimant:
             stance="reported" if claim.reported else "made",
             parents=claim.parents,
             made=claim.made,
-            attributed=self._attributed,
+            attributed=pseudonym(self._pseudonym_key, author) if author is not None else None,
             rights=claim.rights or None,
             source=claim.source or None,
             facts=claim.facts or None,
             **self._shares,
         )
+        legal.check_maker(template.fields, self._role)
+        return template
 
 
 def own_shares(claim: Claim, kind: str, role: str) -> dict[str, int]:
@@ -93,7 +116,8 @@ def own_shares(claim: Claim, kind: str, role: str) -> dict[str, int]:
         for name, share in (("human", claim.human), ("machine", claim.machine))
         if share is not None
     }
-    if stated or claim.reported or any(legal.RELATIONS[parent.rel].share for parent in claim.parents):
+    relations = [legal.RELATIONS.get(parent.rel) for parent in claim.parents]
+    if stated or claim.reported or any(relation is not None and relation.share for relation in relations):
         return stated
     if kind in ("work", "experience") and role == "human":
         return {"human": spec.PPM}

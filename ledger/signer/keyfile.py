@@ -1,8 +1,11 @@
-"""Key files: one Ed25519 seed a file, encrypted at rest (argon2id, then XSalsa20-Poly1305).
+"""Key files: one Ed25519 seed a file, encrypted at rest (argon2id, RFC 9106; then XSalsa20-Poly1305, NaCl secretbox).
 
 A key file is JSON, so that its owner can see what it is: the public key in clear, how the seed is protected, and
 the sealed seed. Files are made with mode 0600 and never overwritten. Without a passphrase the seed stands in clear,
 which the caller must have asked for by name.
+
+A file is read strictly before a passphrase is asked for, and its argon2id parameters are bounded before they are
+used: who can put a file in place of another must not be able to stop the machine with it.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +23,8 @@ from nacl.exceptions import CryptoError
 
 from ledger.errors import RefusedInput, StoreFault
 from ledger.identity import ed25519
+from ledger.spec import KEY_BYTES
+from ledger.store.files import sync_folder
 
 FORMAT: Final = "lineage-key"
 VERSION: Final = 1
@@ -26,6 +33,12 @@ ARGON2_PASSES: Final = 3
 ARGON2_MEMORY_BYTES_MAX: Final = 1_073_741_824  # a file that asks for more is refused before it is tried
 ARGON2_PASSES_MAX: Final = 64
 KEY_FILE_BYTES_MAX: Final = 4_096
+
+_IN_CLEAR: Final = "none"
+_ENCRYPTED: Final = "argon2id+secretbox"
+_SEALED_BYTES: Final = secret.SecretBox.NONCE_SIZE + ed25519.SEED_BYTES + secret.SecretBox.MACBYTES
+_COMMON_FIELDS: Final = {"format", "version", "algorithm", "public", "protection", "secret"}
+_ENCRYPTED_FIELDS: Final = _COMMON_FIELDS | {"salt", "passes", "memory_bytes"}
 
 Passphrase = Callable[[str], bytes]  # asked with what it is for
 
@@ -39,12 +52,12 @@ def write_key(path: Path, seed: bytes, passphrase: bytes | None) -> None:
         "public": ed25519.public_key(seed).hex(),
     }
     if passphrase is None:
-        fields |= {"protection": "none", "secret": seed.hex()}
+        fields |= {"protection": _IN_CLEAR, "secret": seed.hex()}
     else:
         salt = utils.random(pwhash.argon2id.SALTBYTES)
         box = secret.SecretBox(_stretch(passphrase, salt, ARGON2_PASSES, ARGON2_MEMORY_BYTES))
         fields |= {
-            "protection": "argon2id+secretbox",
+            "protection": _ENCRYPTED,
             "salt": salt.hex(),
             "passes": ARGON2_PASSES,
             "memory_bytes": ARGON2_MEMORY_BYTES,
@@ -54,14 +67,9 @@ def write_key(path: Path, seed: bytes, passphrase: bytes | None) -> None:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Creates a file that its owner alone may read, synced with its folder. Never overwrites."""
+    """Creates a file that its owner alone may read, synced with its folder, or leaves none. Never overwrites."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(path.parent)
     except FileExistsError as error:
         raise StoreFault(
             "key-file-exists",
@@ -70,46 +78,79 @@ def write_private(path: Path, data: bytes) -> None:
             "Keys are never overwritten; choose another name.",
         ) from error
     except OSError as error:
-        raise StoreFault(
-            "key-file-unwritable", str(path), f"it cannot be written: {error.strerror}"
-        ) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes a new or renamed name in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+        raise _unwritable(path, error) from error
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            path.unlink()
+        if isinstance(error, OSError):
+            raise _unwritable(path, error) from error
+        raise
+
+
+def make_private_folder(folder: Path) -> None:
+    """Makes a folder that its owner alone may enter, those above it too where absent, durably. Raises OSError."""
+    if folder.is_dir():
+        return
+    make_private_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(folder.parent)
 
 
 def read_public(path: Path) -> bytes:
-    """The public key of a key file, without its secret."""
-    return bytes.fromhex(_read(path)["public"])
+    """The public key (32 bytes) of a key file, without its secret. Raises as `read_key`, but for the passphrase."""
+    return _read(path).public
 
 
 def read_key(path: Path, passphrase: Passphrase) -> bytes:
-    """The seed of a key file. Raises RefusedInput `passphrase-wrong` or `key-file-damaged`."""
-    fields = _read(path)
-    try:
-        sealed = bytes.fromhex(fields["secret"])
-        seed = sealed if fields["protection"] == "none" else _open(path, fields, sealed, passphrase)
-        matches = ed25519.public_key(seed).hex() == fields["public"]
-    except (KeyError, ValueError, TypeError) as error:
-        raise _damaged(path, f"a field is missing or ill-formed ({error})") from error
-    if not matches:
+    """The seed (32 bytes) of a key file; `passphrase` is asked only if it is encrypted, with the file's name.
+
+    Raises RefusedInput `passphrase-wrong`, `key-file-missing`, `key-file-newer` or `key-file-damaged`; StoreFault
+    `key-file-unreadable` or `memory-short`.
+    """
+    file = _read(path)
+    seed = file.sealed if file.stretch is None else _open(path, file, file.stretch, passphrase)
+    if ed25519.public_key(seed) != file.public:
         raise _damaged(path, "its secret does not belong to its public key")
     return seed
 
 
-def _open(path: Path, fields: dict[str, Any], sealed: bytes, passphrase: Passphrase) -> bytes:
-    passes, memory_bytes = int(fields["passes"]), int(fields["memory_bytes"])
-    if not (0 < passes <= ARGON2_PASSES_MAX and 8192 <= memory_bytes <= ARGON2_MEMORY_BYTES_MAX):
-        raise _damaged(path, "its argon2id parameters are out of range")
-    key = _stretch(passphrase(path.name), bytes.fromhex(fields["salt"]), passes, memory_bytes)
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """How a passphrase becomes a key."""
+
+    salt: bytes
+    passes: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyFile:
+    """What a key file holds; `sealed` is the seed itself where `stretch` is None."""
+
+    public: bytes
+    sealed: bytes
+    stretch: _Stretch | None
+
+
+def _open(path: Path, file: _KeyFile, stretch: _Stretch, passphrase: Passphrase) -> bytes:
+    answer = passphrase(path.name)
     try:
-        return bytes(secret.SecretBox(key).decrypt(sealed))
+        key = _stretch(answer, stretch.salt, stretch.passes, stretch.memory_bytes)
+    except (CryptoError, MemoryError) as error:  # libsodium tells nothing else of a failed allocation
+        raise StoreFault(
+            "memory-short",
+            str(path),
+            f"argon2id did not get its {stretch.memory_bytes} bytes of memory",
+            "Free some memory and try again.",
+        ) from error
+    try:
+        return bytes(secret.SecretBox(key).decrypt(file.sealed))
     except CryptoError as error:
         raise RefusedInput(
             "passphrase-wrong",
@@ -119,11 +160,10 @@ def _open(path: Path, fields: dict[str, Any], sealed: bytes, passphrase: Passphr
         ) from error
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> _KeyFile:
     try:
-        if path.stat().st_size > KEY_FILE_BYTES_MAX:
-            raise _damaged(path, "it is too large for a key file")
-        fields = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            data = file.read(KEY_FILE_BYTES_MAX + 1)
     except FileNotFoundError as error:
         raise RefusedInput(
             "key-file-missing",
@@ -133,15 +173,54 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
     except OSError as error:
         raise StoreFault("key-file-unreadable", str(path), f"it cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    if len(data) > KEY_FILE_BYTES_MAX:
+        raise _damaged(path, "it is too large for a key file")
+    try:
+        fields = json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, "it is no JSON") from error
-    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+    if type(fields) is not dict or fields.get("format") != FORMAT:
         raise _damaged(path, "it is no key file of this program")
-    if fields.get("version") != VERSION:
+    version = fields.get("version")
+    if type(version) is int and version > VERSION:
         raise RefusedInput(
             "key-file-newer", str(path), "it was written by a newer version", "Upgrade lineage-ledger."
         )
-    return fields
+    if type(version) is not int or version != VERSION:
+        raise _damaged(path, "its version is none that there was")
+    return _parse(path, fields)
+
+
+def _parse(path: Path, fields: dict[str, Any]) -> _KeyFile:
+    encrypted = fields.get("protection") == _ENCRYPTED
+    if fields.keys() != (_ENCRYPTED_FIELDS if encrypted else _COMMON_FIELDS):
+        raise _damaged(path, "a field is missing, or one too many")
+    if fields["algorithm"] != "ed25519" or not (encrypted or fields["protection"] == _IN_CLEAR):
+        raise _damaged(path, "it names an algorithm or a protection that does not exist")
+    public = _hex(path, fields, "public", KEY_BYTES)
+    if not encrypted:
+        return _KeyFile(public, _hex(path, fields, "secret", ed25519.SEED_BYTES), None)
+    passes, memory_bytes = fields["passes"], fields["memory_bytes"]
+    if (
+        type(passes) is not int
+        or type(memory_bytes) is not int
+        or not pwhash.argon2id.OPSLIMIT_MIN <= passes <= ARGON2_PASSES_MAX
+        or not pwhash.argon2id.MEMLIMIT_MIN <= memory_bytes <= ARGON2_MEMORY_BYTES_MAX
+    ):
+        raise _damaged(path, "its argon2id parameters are out of range")
+    salt = _hex(path, fields, "salt", pwhash.argon2id.SALTBYTES)
+    return _KeyFile(public, _hex(path, fields, "secret", _SEALED_BYTES), _Stretch(salt, passes, memory_bytes))
+
+
+def _hex(path: Path, fields: dict[str, Any], name: str, size: int) -> bytes:
+    text = fields[name]
+    try:
+        value = bytes.fromhex(text)
+    except (TypeError, ValueError):
+        value = b""
+    if len(value) != size or value.hex() != text:
+        raise _damaged(path, f"'{name}' is not {size} bytes in hex")
+    return value
 
 
 def _stretch(passphrase: bytes, salt: bytes, passes: int, memory_bytes: int) -> bytes:
@@ -154,3 +233,12 @@ def _stretch(passphrase: bytes, salt: bytes, passes: int, memory_bytes: int) -> 
 
 def _damaged(path: Path, reason: str) -> RefusedInput:
     return RefusedInput("key-file-damaged", str(path), reason, "Restore it from a copy.")
+
+
+def _unwritable(path: Path, error: OSError) -> StoreFault:
+    return StoreFault(
+        "key-file-unwritable",
+        str(path),
+        f"it cannot be written: {error.strerror}",
+        "Look to the folder and its disk.",
+    )

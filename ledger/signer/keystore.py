@@ -28,11 +28,14 @@ from ledger.errors import NotFound, RefusedInput, StoreFault
 from ledger.identity import ed25519
 from ledger.identity.keyset import Keyset, make_keyset, sign_entry_payload
 from ledger.signer import keyfile
+from ledger.spec import HASH_BYTES
 from ledger.statements.entry import CURRENT, Entry, Signature, make_entry
 from ledger.statements.statement import Statement, keyset_digest, make_statement
+from ledger.store.files import sync_folder
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z", re.ASCII)
 KEY_NAMES: Final = ("current", "next", "recovery")
+ID_DIGITS_MIN: Final = 8  # hex digits of an id that may stand for a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,19 @@ class LocalIdentity:
 
     def pending_enrolment(self) -> bytes | None:
         """The signed enrolment, until the log acknowledged it."""
-        path = self.folder / "enrol.entry"
-        return path.read_bytes() if path.exists() else None
+        try:
+            return (self.folder / "enrol.entry").read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
 
     def enrolled(self) -> None:
         """The log holds the enrolment."""
-        (self.folder / "enrol.entry").unlink(missing_ok=True)
+        try:
+            (self.folder / "enrol.entry").unlink(missing_ok=True)
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
 
 
 class Unlocked:
@@ -95,11 +105,11 @@ class Keystore:
     def creating(self) -> Iterator[None]:
         """Makes the folder of a new log's keys; if the block fails, it is removed again."""
         try:
-            self.folder.mkdir(parents=True, mode=0o700)
+            keyfile.make_private_folder(self.folder.parent)
+            self.folder.mkdir(mode=0o700)
+            sync_folder(self.folder.parent)
         except OSError as error:
-            raise StoreFault(
-                "keys-unwritable", str(self.folder), f"it cannot be made: {error.strerror}"
-            ) from error
+            raise _unusable(self.folder, error) from error
         try:
             yield
         except BaseException:
@@ -118,20 +128,29 @@ class Keystore:
         return [self.find(name) for name in self.names()]
 
     def find(self, name: str) -> LocalIdentity:
-        """The identity of that name, or of that id in hex (8 digits or more). Raises NotFound."""
+        """The identity of that name, or whose id begins so in hex (8 digits or more).
+
+        Raises NotFound `name-unknown`; RefusedInput `name-ambiguous` if ids of several begin so.
+        """
         folder = self.folder / "identities" / name
         if NAME.match(name) and folder.is_dir():
             return _load(folder)
-        for known in self.names():
-            identity = _load(self.folder / "identities" / known)
-            if len(name) >= 8 and identity.id.hex().startswith(name.lower()):
-                return identity
-        raise NotFound(
-            "name-unknown",
-            f"identity '{name}'",
-            "this machine holds no keys under that name for this ledger",
-            f"Known here: {', '.join(self.names()) or 'none'}. Make one: lineage identity new {name}",
-        )
+        found = [one for one in self.identities() if one.id.hex().startswith(name.lower())]
+        if len(name) < ID_DIGITS_MIN or not found:
+            raise NotFound(
+                "name-unknown",
+                f"identity '{name}'",
+                "this machine holds no keys under that name for this ledger",
+                f"Known here: {', '.join(self.names()) or 'none'}. Make one: lineage identity new {name}",
+            )
+        if len(found) > 1:
+            raise RefusedInput(
+                "name-ambiguous",
+                f"identity '{name}'",
+                f"the ids of several begin so: {', '.join(one.name for one in found)}",
+                "Give its name, or more digits.",
+            )
+        return found[0]
 
     def unlock(self, identity: LocalIdentity, passphrase: keyfile.Passphrase) -> Unlocked:
         """Opens the daily key. Raises RefusedInput `passphrase-wrong`, `key-file-missing` or `key-file-damaged`."""
@@ -175,12 +194,10 @@ class Keystore:
         self.check_free(name)
         parent = self.folder / "identities"
         try:
-            parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            keyfile.make_private_folder(parent)
             made = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
         except OSError as error:
-            raise StoreFault(
-                "keys-unwritable", str(parent), f"it cannot be written: {error.strerror}"
-            ) from error
+            raise _unusable(parent, error) from error
         try:
             for which, seed in zip(KEY_NAMES, seeds, strict=True):
                 keyfile.write_key(made / f"{which}.key", seed, passphrase)
@@ -188,12 +205,20 @@ class Keystore:
             keyfile.write_private(made / "identity.json", (json.dumps(about, indent=1) + "\n").encode())
             if enrolment is not None:
                 keyfile.write_private(made / "enrol.entry", enrolment)
-            made.rename(parent / name)
-            keyfile.sync_folder(parent)
+            self._name(made, name)
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise
         return _load(parent / name)
+
+    def _name(self, made: Path, name: str) -> None:
+        try:
+            made.rename(made.with_name(name))
+            sync_folder(made.parent)
+        except OSError as error:
+            if made.exists():
+                self.check_free(name)  # somebody else was faster
+            raise _unusable(made.parent, error) from error
 
     def check_free(self, name: str) -> None:
         """Raises RefusedInput unless an identity may be made under that name."""
@@ -211,19 +236,26 @@ class Keystore:
 
 
 def _load(folder: Path) -> LocalIdentity:
+    """The identity in `folder`, whose name is the folder's."""
     try:
         about = json.loads((folder / "identity.json").read_bytes())
-        return LocalIdentity(
-            str(about["name"]),
-            bytes.fromhex(about["id"]),
-            str(about["role"]),
-            folder,
-            bytes.fromhex(about["of"]) or None,
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        identity_id, of = bytes.fromhex(about["id"]), bytes.fromhex(about["of"])
+        if len(identity_id) != HASH_BYTES or len(of) not in (0, HASH_BYTES):
+            raise ValueError
+        return LocalIdentity(folder.name, identity_id, str(about["role"]), folder, of or None)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreFault(
             "keys-damaged",
             str(folder),
             "identity.json is missing or damaged",
             "Restore the folder from a copy.",
         ) from error
+
+
+def _unusable(folder: Path, error: OSError) -> StoreFault:
+    return StoreFault(
+        "keys-unwritable",
+        str(folder),
+        f"it cannot be used: {error.strerror}",
+        "Look to the folder and its disk.",
+    )

@@ -7,6 +7,9 @@ in a lane is never signed twice, which is the one thing an honest signer must no
     lanes/<32 hex digits>/lane.lock   held while a process uses the lane; freed when the process dies
                           state.json  key event, next seq, last statement id, abandoned
                           out/<seq>   a parcel: statements from that seq on, signed and not yet acknowledged
+
+Names that begin with a dot are files half written; nobody reads them, and the next one of that name takes their place.
+A lane whose state was lost or cannot be read is never used again.
 """
 
 from __future__ import annotations
@@ -15,17 +18,23 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 from filelock import FileLock, Timeout
 
 from ledger import spec
-from ledger.errors import RefusedInput, StoreFault
-from ledger.signer.keyfile import sync_folder
+from ledger.errors import InvariantBroken, RefusedInput, StoreFault
+from ledger.signer.keyfile import make_private_folder
 from ledger.statements.entry import decode_entry
+from ledger.statements.statement import Statement
+from ledger.store.files import sync_folder
+
+_LOCK_FILE: Final = "lane.lock"
+_STATE_FILE: Final = "state.json"
+_OUT: Final = "out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,58 +44,94 @@ class Parcel:
     statements: tuple[tuple[bytes, tuple[bytes, ...]], ...]
 
 
-class Lane:
-    """A lane that this process holds. Made by `hold_lane`."""
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What `state.json` holds; `key` and `last` in hex, `last` empty at seq 0."""
 
-    def __init__(self, folder: Path, lane_id: bytes, state: dict[str, Any]) -> None:
+    key: str
+    next_seq: int = 0
+    last: str = ""
+    abandoned: bool = False
+
+
+class Lane:
+    """A lane that this process holds. Made by `hold_lane`; every method raises StoreFault if the disk fails."""
+
+    def __init__(self, folder: Path, state: _State) -> None:
         self._folder = folder
         self._state = state
-        self.id = lane_id
+        self.id = bytes.fromhex(folder.name)
 
     @property
     def next_seq(self) -> int:
-        return int(self._state["next_seq"])
+        return self._state.next_seq
 
     @property
     def last(self) -> bytes | None:
         """The id of the lane's last acknowledged statement; None at seq 0."""
-        last = self._state["last"]
-        return bytes.fromhex(last) if last else None
+        return bytes.fromhex(self._state.last) or None
 
     def pending(self) -> Parcel | None:
-        """What was signed here and not acknowledged: send it again before anything new."""
-        files = sorted((self._folder / "out").glob("[0-9]*"), key=lambda path: int(path.name))
-        for path in files:
-            if int(path.name) < self.next_seq:  # acknowledged; the process died before it was removed
-                path.unlink()
-                continue
-            return _parcel(path)
+        """What was signed here and not acknowledged: send it again before anything new.
+
+        Raises RefusedInput `outbox-damaged`.
+        """
+        with _told(self._folder):
+            for seq, path in _parcels(self._folder):
+                if (
+                    seq > self.next_seq
+                ):  # the state is an older one, put back: what followed it was signed already
+                    raise _damaged(path)
+                if seq == self.next_seq:
+                    return _parcel(path)
+                path.unlink()  # acknowledged; the process died before it was removed
         return None
 
     def keep(self, parcel: Parcel) -> None:
-        """Makes a parcel durable before it is sent. Its first statement has seq `next_seq`."""
-        data = msgpack.packb(
-            [[entry, list(records)] for entry, records in parcel.statements], use_bin_type=True
-        )
-        out = self._folder / "out"
-        _write_synced(out / f".{self.next_seq}", data)
-        (out / f".{self.next_seq}").rename(out / str(self.next_seq))
-        sync_folder(out)
+        """Makes a parcel durable before it is sent. Its first statement has seq `next_seq`.
+
+        Raises InvariantBroken `lane-misused` for what would sign a place twice, or leave the lane's order.
+        """
+        with _told(self._folder):
+            if self._state.abandoned or any(seq >= self.next_seq for seq, _path in _parcels(self._folder)):
+                raise _misused(
+                    self._folder, "it is abandoned, or what was signed there waits to be sent again"
+                )
+            self._check_places(parcel)
+            data = msgpack.packb(
+                [[entry, list(records)] for entry, records in parcel.statements], use_bin_type=True
+            )
+            _write(self._folder / _OUT / str(self.next_seq), data)
 
     def acknowledged(self, parcel: Parcel) -> None:
-        """The log holds the parcel: the lane goes on behind it."""
-        path = self._folder / "out" / str(self.next_seq)
-        last = decode_entry(parcel.statements[-1][0]).statement
-        self._save({**self._state, "next_seq": last.seq + 1, "last": last.id.hex()})
-        path.unlink(missing_ok=True)
+        """The log holds the parcel: the lane goes on behind it. Raises InvariantBroken `lane-misused`."""
+        with _told(self._folder):
+            last = self._check_places(parcel)
+            path = self._folder / _OUT / str(self.next_seq)
+            self._save(replace(self._state, next_seq=last.seq + 1, last=last.id.hex()))
+            path.unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """After a refusal: nothing is ever signed in this lane again."""
-        self._save({**self._state, "abandoned": True})
-        for path in (self._folder / "out").iterdir():
-            path.unlink()
+        with _told(self._folder):
+            self._save(replace(self._state, abandoned=True))
+            for path in (self._folder / _OUT).iterdir():
+                path.unlink()
 
-    def _save(self, state: dict[str, Any]) -> None:
+    def _check_places(self, parcel: Parcel) -> Statement:
+        """Whether the parcel continues the lane; its last statement."""
+        seq, prev, last = self.next_seq, self.last, None
+        for entry, _records in parcel.statements:
+            last = decode_entry(entry).statement
+            place = tuple(last.fields.get(name) for name in ("lane", "key", "seq", "prev"))
+            if place != (self.id, bytes.fromhex(self._state.key), seq, prev):
+                raise _misused(self._folder, f"a statement of the parcel is not the one of seq {seq} in it")
+            seq, prev = seq + 1, last.id
+        if last is None:
+            raise _misused(self._folder, "the parcel is empty")
+        return last
+
+    def _save(self, state: _State) -> None:
         _save_state(self._folder, state)
         self._state = state
 
@@ -95,85 +140,149 @@ class Lane:
 def hold_lane(lanes: Path, key_event: bytes) -> Iterator[Lane]:
     """Holds a free lane of `key_event` in the folder `lanes`, one with pending statements first; opens one if none is free.
 
-    Raises StoreFault if the folder cannot be written.
+    Two holders, threads or processes, never have the same lane. Raises StoreFault if the folder cannot be written.
     """
+    with _told(lanes):
+        lane, lock = _take(lanes, key_event)
     try:
-        lanes.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for folder in sorted(lanes.iterdir(), key=_pending_first):
-            state = _load_state(folder)
-            if state is None or state["abandoned"] or state["key"] != key_event.hex():
-                continue
-            lock = FileLock(folder / "lane.lock", timeout=0)
-            try:
-                with lock:
-                    state = _load_state(folder)  # as the last holder left it
-                    if state is not None and not state["abandoned"]:
-                        yield Lane(folder, bytes.fromhex(folder.name), state)
-                        return
-            except Timeout:
-                continue
-        folder, state = _open_lane(lanes, key_event)
-    except OSError as error:
-        raise StoreFault("lane-unwritable", str(lanes), f"it cannot be used: {error.strerror}") from error
-    with FileLock(folder / "lane.lock", timeout=0):
-        yield Lane(folder, bytes.fromhex(folder.name), state)
+        yield lane
+    finally:
+        lock.release()
 
 
-def _open_lane(lanes: Path, key_event: bytes) -> tuple[Path, dict[str, Any]]:
+def pending_parcels(lanes: Path) -> list[tuple[Path, Sequence[bytes]]]:
+    """What waits in all lanes of an identity, for `lineage status`: (file, entries). Raises as `Lane.pending`."""
+    if not lanes.is_dir():
+        return []
+    found = []
+    with _told(lanes):
+        for folder in sorted(lanes.iterdir()):
+            state = _load_state(folder) or _State("")
+            if (folder / _OUT).is_dir() and not state.abandoned:
+                found += [path for seq, path in _parcels(folder) if seq >= state.next_seq]
+        return [(path, [entry for entry, _records in _parcel(path).statements]) for path in found]
+
+
+def _take(lanes: Path, key_event: bytes) -> tuple[Lane, FileLock]:
+    """A lane and the lock that holds it."""
+    make_private_folder(lanes)
+    for folder in sorted(lanes.iterdir(), key=_pending_first):
+        if _usable(folder, key_event) is None:
+            continue
+        lock = _lock_of(folder)
+        try:
+            lock.acquire()
+        except Timeout:
+            continue
+        state = _usable(folder, key_event)  # again, as the last holder left it
+        if state is not None:
+            return Lane(folder, state), lock
+        lock.release()
+    return _open_lane(lanes, key_event)
+
+
+def _open_lane(lanes: Path, key_event: bytes) -> tuple[Lane, FileLock]:
+    """A new lane, locked before its state makes it one that others would take."""
     folder = lanes / os.urandom(spec.LANE_BYTES).hex()
-    (folder / "out").mkdir(parents=True, mode=0o700)
-    state = {"key": key_event.hex(), "next_seq": 0, "last": "", "abandoned": False}
-    _save_state(folder, state)
-    sync_folder(lanes)
-    return folder, state
+    make_private_folder(folder / _OUT)
+    lock = _lock_of(folder)
+    lock.acquire()
+    try:
+        state = _State(key_event.hex())
+        _save_state(folder, state)
+    except BaseException:
+        lock.release()
+        raise
+    return Lane(folder, state), lock
+
+
+def _lock_of(folder: Path) -> FileLock:
+    return FileLock(folder / _LOCK_FILE, timeout=0, thread_local=False)
 
 
 def _pending_first(folder: Path) -> tuple[bool, str]:
-    out = folder / "out"
-    return (not (out.is_dir() and any(out.iterdir())), folder.name)
+    return not ((folder / _OUT).is_dir() and _parcels(folder)), folder.name
 
 
-def _load_state(folder: Path) -> dict[str, Any] | None:
-    """The lane's state, or None where it was lost: such a lane is never used again."""
+def _parcels(folder: Path) -> list[tuple[int, Path]]:
+    """The parcels of a lane by their first seq, ascending."""
+    paths = [path for path in (folder / _OUT).iterdir() if path.name.isascii() and path.name.isdigit()]
+    return sorted((int(path.name), path) for path in paths)
+
+
+def _usable(folder: Path, key_event: bytes) -> _State | None:
+    state = _load_state(folder)
+    return state if state is not None and not state.abandoned and state.key == key_event.hex() else None
+
+
+def _load_state(folder: Path) -> _State | None:
+    """The lane's state, or None where it was lost."""
     try:
-        state = json.loads((folder / "state.json").read_bytes())
-        if not isinstance(state, dict) or {"key", "next_seq", "last", "abandoned"} - state.keys():
-            return None
-        bytes.fromhex(folder.name)
-    except (OSError, ValueError):
+        fields: Any = json.loads((folder / _STATE_FILE).read_bytes())
+        state = _State(**fields)
+        sizes = [len(bytes.fromhex(text)) for text in (folder.name, state.key, state.last)]
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
-    return state
+    if sizes not in ([spec.LANE_BYTES, spec.HASH_BYTES, size] for size in (0, spec.HASH_BYTES)):
+        return None
+    if type(state.next_seq) is not int or type(state.abandoned) is not bool:
+        return None
+    return state if state.next_seq >= 0 and (state.next_seq == 0) == (not state.last) else None
 
 
-def _save_state(folder: Path, state: dict[str, Any]) -> None:
-    _write_synced(folder / ".state.json", json.dumps(state).encode())
-    (folder / ".state.json").rename(folder / "state.json")
-    sync_folder(folder)
+def _save_state(folder: Path, state: _State) -> None:
+    _write(folder / _STATE_FILE, json.dumps(asdict(state)).encode())
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
+def _write(path: Path, data: bytes) -> None:
+    """Puts a file in place durably, whole or not at all; the lane's lock keeps others from its unfinished name."""
+    unfinished = path.with_name(f".{path.name}")
+    with unfinished.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    unfinished.replace(path)
+    sync_folder(path.parent)
 
 
 def _parcel(path: Path) -> Parcel:
     try:
         statements = msgpack.unpackb(path.read_bytes(), raw=False, max_array_len=spec.STATEMENT_RECORDS_MAX)
-        return Parcel(tuple((entry, tuple(records)) for entry, records in statements))
-    except (ValueError, TypeError) as error:
-        raise RefusedInput(
-            "outbox-damaged",
+        parcel = Parcel(tuple((entry, tuple(records)) for entry, records in statements))
+        first = decode_entry(parcel.statements[0][0]).statement.fields
+        kinds = {type(item) for entry, records in parcel.statements for item in (entry, *records)}
+        right = (first["lane"].hex(), first["seq"], kinds) == (path.parents[1].name, int(path.name), {bytes})
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException, RefusedInput) as error:
+        raise _damaged(path) from error
+    if not right:
+        raise _damaged(path)
+    return parcel
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Says of what the disk failed in, within this module."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreFault(
+            "lane-unwritable",
             str(path),
-            "it holds no signed statements",
-            "Move its lane's folder away; a new lane is opened.",
+            f"it cannot be used: {error.strerror or error}",
+            "Look to the folder and its disk; what was signed and kept is sent again.",
         ) from error
 
 
-def pending_parcels(lanes: Path) -> list[tuple[Path, Sequence[bytes]]]:
-    """What waits in all lanes of an identity, for `lineage status`: (file, entries)."""
-    if not lanes.is_dir():
-        return []
-    files = sorted(path for path in lanes.glob("*/out/[0-9]*"))
-    return [(path, [entry for entry, _records in _parcel(path).statements]) for path in files]
+def _damaged(path: Path) -> RefusedInput:
+    return RefusedInput(
+        "outbox-damaged",
+        str(path),
+        "it holds no signed statements that continue its lane",
+        "Move its lane's folder away; a new lane is opened.",
+    )
+
+
+def _misused(folder: Path, reason: str) -> InvariantBroken:
+    return InvariantBroken(
+        "lane-misused", f"lane {folder.name}", reason, "Hold the lane, and send what waits first."
+    )

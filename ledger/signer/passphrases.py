@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Final, Self
 
 from ledger.errors import RefusedInput
 from ledger.signer.keyfile import read_key
 
+VARIABLE: Final = "LINEAGE_PASSPHRASE"
+NEW_KEYS: Final = "new keys"  # what `Ask` is asked for when keys are made: twice, then
+TRIES: Final = 3  # how often a person is asked for one key file
 
-Ask = Callable[[str], bytes]  # asked with the name of the key file
+Ask = Callable[[str], bytes]  # asked with what is to be opened, or with NEW_KEYS
 
 
 class Passphrases:
@@ -21,6 +26,12 @@ class Passphrases:
         self._known = [known] if known is not None else []
         self._ask = ask
 
+    @classmethod
+    def from_environment(cls, ask: Ask | None = None) -> Self:
+        """LINEAGE_PASSPHRASE, if it is set."""
+        known = os.environ.get(VARIABLE)
+        return cls(os.fsencode(known) if known is not None else None, ask)
+
     def open(self, path: Path) -> bytes:
         """The seed of a key file. Raises RefusedInput `passphrase-wrong`, `passphrase-missing`, or as `read_key`."""
         for known in self._known:
@@ -29,24 +40,59 @@ class Passphrases:
             except RefusedInput as error:
                 if error.code != "passphrase-wrong" or self._ask is None:
                     raise
-        return read_key(path, self._asked)
+        for _ in range(TRIES - 1):
+            try:
+                return self._open_asking(path)
+            except RefusedInput as error:
+                if error.code != "passphrase-wrong":
+                    raise
+        return self._open_asking(path)
 
     def for_new_keys(self) -> bytes:
         """The passphrase that protects new key files. Raises RefusedInput `passphrase-missing`."""
-        return self._known[0] if self._known else self._asked("new keys")
-
-    def _asked(self, name: str) -> bytes:
-        if self._ask is None:
+        if not self._known:
+            if self._ask is None:
+                raise RefusedInput(
+                    "passphrase-missing",
+                    NEW_KEYS,
+                    "they are to be encrypted, and no passphrase was given",
+                    f"Set {VARIABLE}, use --passphrase-file, run it on a terminal, or say --unencrypted.",
+                )
+            self._known.append(self._ask(NEW_KEYS))
+        if not self._known[0]:
             raise RefusedInput(
                 "passphrase-missing",
-                name,
-                "it is encrypted, and no passphrase was given",
-                "Set LINEAGE_PASSPHRASE, use --passphrase-file, or run it on a terminal.",
+                NEW_KEYS,
+                "the passphrase given is empty, which protects nothing",
+                "Give another, or say --unencrypted.",
             )
-        answer = self._ask(name)
-        self._known.insert(0, answer)
-        return answer
+        return self._known[0]
+
+    def _open_asking(self, path: Path) -> bytes:
+        """Asks only if the file is encrypted, and remembers the answer only if it was right."""
+        answers: list[bytes] = []
+
+        def ask(_name: str) -> bytes:
+            if self._ask is None:
+                raise RefusedInput(
+                    "passphrase-missing",
+                    str(path),
+                    "it is encrypted, and no passphrase was given",
+                    f"Set {VARIABLE}, use --passphrase-file, or run it on a terminal.",
+                )
+            answers.append(self._ask(_shown(path)))
+            return answers[0]
+
+        seed = read_key(path, ask)
+        self._known[:0] = answers
+        return seed
 
 
 def _answer(known: bytes, _name: str) -> bytes:
     return known
+
+
+def _shown(path: Path) -> str:
+    """A key file as its owner knows it: "ada (current.key)"."""
+    owner = path.parent.name if path.parent.parent.name == "identities" else "the log"
+    return f"{owner} ({path.name})"

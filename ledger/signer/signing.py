@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from ledger.errors import LineageError, RefusedInput
+from ledger.errors import LineageError, PolicyDenied, RefusedInput
 from ledger.merkle.tree import hash_leaf
 from ledger.signer.drafts import chunks, sign_ordinary, sign_records
 from ledger.signer.keystore import LocalIdentity, Unlocked
-from ledger.signer.lanes import Lane, Parcel, hold_lane
+from ledger.signer.lanes import Lane, Parcel, hold_lane, pending_parcels
 
 
 class Standing(NamedTuple):
@@ -59,6 +59,7 @@ class Signed:
     """What a signing came to: for each content its label, artifact id and log index.
 
     `labels` are paths or 0-based row indices. `new` artifacts were appended, `already_logged` ones stood there before.
+    `guessable` contents are so short that their digest gives them away (`spec.GUESSABLE_BYTES`).
     """
 
     labels: list[str | int] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Signed:
     new: int = 0
     already_logged: int = 0
     hidden_files: int = 0
+    guessable: int = 0
 
 
 def enrol_pending(door: LogDoor, identity: LocalIdentity) -> None:
@@ -117,6 +119,7 @@ def append_records(
             "its anchor has not delegated it",
             f"Run: lineage identity delegate {signer.identity.name} --substrate NAME@VERSION",
         )
+    resend_pending(door, signer.identity, standing.key_event)
     places: dict[bytes, int] = {}
     for group in chunks(_unknown(door, records, places)):
         with ready_lane(door, signer.identity, standing.key_event) as lane:
@@ -128,6 +131,13 @@ def append_records(
         progress(signed.new)
     signed.already_logged = len(places) - signed.new
     signed.log_indices = [places[artifact_id] for artifact_id in signed.ids]
+
+
+def resend_pending(door: LogDoor, identity: LocalIdentity, key_event: bytes) -> None:
+    """Sends what a crash left in the lanes, before anything asks what the log knows: else it would be signed twice."""
+    for _ in pending_parcels(identity.lanes):
+        with ready_lane(door, identity, key_event):  # takes a lane with something pending first
+            pass
 
 
 @contextmanager
@@ -144,7 +154,7 @@ def ready_lane(door: LogDoor, identity: LocalIdentity, key_event: bytes) -> Iter
                 while pending is not None:
                     _answer(door, lane, pending)
                     pending = lane.pending()
-            except RefusedInput:
+            except (RefusedInput, PolicyDenied):
                 continue  # abandoned by _answer
             yield lane
             return

@@ -45,13 +45,14 @@ class RecordTemplate:
             media=media,
             parents=parents,
             **optional,
-        ).encoded
+        )
+        self.fields: Final = sample.fields  # of a record with other content and size
         content = codec.encode("content") + codec.encode(_SENTINEL_CONTENT)
         size = codec.encode("size") + codec.encode(_SENTINEL_SIZE)
-        head, found, rest = sample.partition(content)
+        head, found, rest = sample.encoded.partition(content)
         middle, found_size, self._tail = rest.partition(size)
-        if not found or not found_size:
-            raise InvariantBroken("schema", "record template", "its two fields were not found")
+        if not found or not found_size or size in self._tail:
+            raise InvariantBroken("schema", "record template", "its two fields were not found, each once")
         self._head = head + content[: -spec.HASH_BYTES]
         self._middle = middle + codec.encode("size")
 

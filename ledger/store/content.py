@@ -26,6 +26,15 @@ class ContentStore:
         write_atomically(self.path(digest), content)
         return digest
 
+    def remove(self, digest: bytes) -> None:
+        """Lets go of content, if it is kept. Raises StoreFault `store-failed`."""
+        try:
+            self.path(digest).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreFault(
+                "store-failed", str(self.path(digest)), f"it cannot be removed ({error.strerror})"
+            ) from error
+
     def get(self, digest: bytes) -> bytes | None:
         """The content, or None if it is not kept. Raises StoreFault `content-damaged`."""
         try:

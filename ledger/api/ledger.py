@@ -1,13 +1,4 @@
-"""The few names people import; wires the rooms; no logic of its own (SPEC §1).
-
-    import ledger
-
-    with ledger.open("my-ledger") as l:
-        signed = l.sign(["notes.md"], by="ada")
-        print(l.trace(signed.ids[0]).humans)
-
-A `Ledger` is one ledger folder, with the key store of this machine's user beside it. Reading needs neither lock nor key.
-"""
+"""A ledger on this machine: its folder, and the key store of this machine's user beside it."""
 
 from __future__ import annotations
 
@@ -16,58 +7,44 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from ledger.audit import replay
-from ledger.audit.report import AuditReport
-from ledger.datasets.experience import check_experience
-from ledger.datasets.files import load_file, printable, read_file, walk
-from ledger.datasets.jsonl import read_jsonl
-from ledger.datasets.media import guess_media
-from ledger.errors import LineageError, NotFound, RefusedInput
+from ledger.api.contents import Content, Keep, file_contents, keeping, row_contents
+from ledger.api.door import Door
+from ledger.datasets.files import printable, read_file, walk
+from ledger.errors import LineageError, NotFound, RefusedInput, StoreFault
 from ledger.identity import ed25519
 from ledger.identity.vkey import Vkey
-from ledger.log.genesis import make_genesis
 from ledger.log.publish import Published, publish
 from ledger.log.view import LogView, open_view
-from ledger.log.writer import Appended, LogWriter
+from ledger.log.writer import LogWriter
 from ledger.merkle.tree import hash_leaf
 from ledger.proofs.checkpoint import Checkpoint
 from ledger.proofs.receipt import make_entry_proof, make_receipt
 from ledger.proofs.trace import Ancestry, trace
-from ledger.signer import keyfile, signing
+from ledger.signer import signing
 from ledger.signer.claims import Claim, Claimant
 from ledger.signer.keystore import Keystore, LocalIdentity, Unlocked
 from ledger.signer.lanes import pending_parcels
 from ledger.signer.passphrases import Passphrases
-from ledger.signer.places import config_folder, ledger_folder
-from ledger.signer.signing import Signed, Standing
+from ledger.signer.signing import Signed
 from ledger.signer.spool import Spool
-from ledger.spec import WRITER_WAIT_S
+from ledger.spec import GUESSABLE_BYTES, HASH_BYTES
+from ledger.statements.bodies import BODIES
 from ledger.statements.statement import log_id
 from ledger.store.content import ContentStore
-from ledger.store.folder import Marker, creating_folder, open_folder
+from ledger.store.folder import MARKER_FILE, Marker, open_folder
 from ledger.store.lmdb import LmdbStore
 from ledger.store.lock import WriterLock
-from ledger.store.static import CHECKPOINT_PATH
 
-HEX_ID: Final = re.compile(r"[0-9a-f]{16,64}", re.ASCII)
+ID_CHARS_LEAST: Final = 16  # hex digits that name an artifact
+HEX: Final = re.compile(r"[0-9a-f]{1,64}", re.ASCII | re.IGNORECASE)
 FULL_ID: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 OPERATOR: Final = "operator"  # under which the key store keeps the operator's keys
 Progress = Callable[[int, int | None], None]  # done, total where it is known
-
-
-class Content(NamedTuple):
-    """One content to be signed: `label` is its path or row index; `digest` has 32 bytes."""
-
-    label: str | int
-    digest: bytes
-    size_bytes: int
-    form: str
-    media: str
 
 
 class Paths(NamedTuple):
@@ -78,7 +55,7 @@ class Paths(NamedTuple):
     log_path: list[bytes]
 
 
-def _silent(_done: int, _total: int | None) -> None:
+def silent(_done: int, _total: int | None) -> None:
     """No progress is shown."""
 
 
@@ -96,7 +73,7 @@ class Ledger:
         """Raises RefusedInput `not-a-ledger`, `ledger-newer`; StoreFault `ledger-damaged`."""
         self.path = path
         self.marker: Marker = open_folder(path)
-        self.vkey = Vkey.parse(self.marker.vkey)
+        self.vkey = _vkey_of(self.marker, path)
         self.keys = Keystore(config, self.marker.log_id)
         self.content = ContentStore(path)
         self._passphrases = passphrases
@@ -118,11 +95,19 @@ class Ledger:
     # Identities
 
     def new_identity(
-        self, name: str, role: str = "human", *, of: str | None = None, unencrypted: bool = False
+        self,
+        name: str,
+        role: str = "human",
+        *,
+        of: str | None = None,
+        substrate: dict[str, Any] | None = None,
+        scope: dict[str, Any] | None = None,
+        unencrypted: bool = False,
     ) -> LocalIdentity:
-        """Makes keys under `name` and enrols them; `of` names a pair's anchor.
+        """Makes keys under `name` and enrols them. `of` names a pair's anchor; with `substrate` it delegates the pair at once.
 
-        Raises RefusedInput `name-taken`, `name-illegal`, `name-unknown`, `passphrase-missing` or `role-illegal`.
+        Whatever can be refused is refused before a key is made. Raises RefusedInput `name-taken`, `name-illegal`,
+        `name-unknown`, `passphrase-missing`, `passphrase-wrong`, `role-illegal`, `delegation-illegal` or `schema`.
         """
         anchor = self.keys.find(of) if of is not None else None
         if (role == "pair") != (anchor is not None):
@@ -132,13 +117,26 @@ class Ledger:
                 "a pair, and only a pair, has an anchor",
                 "Say --role pair --of ANCHOR.",
             )
+        if anchor is not None and anchor.role != "human":
+            raise RefusedInput(
+                "delegation-illegal",
+                f"anchor '{anchor.name}'",
+                f"it is a {anchor.role}; the anchor of a pair is a human",
+                "Name a human identity with --of.",
+            )
         self.keys.check_free(name)
+        signer = None
+        if anchor is not None and substrate is not None:
+            BODIES["delegate"](_delegation(bytes(HASH_BYTES), substrate, scope), "delegation")
+            signer = self._unlock(anchor)
         passphrase = None if unencrypted else self._passphrases.for_new_keys()
         with self._door() as door:
             if anchor is not None:
-                signing.enrol_pending(door, anchor)
+                signing.standing_of(door, anchor)
             identity = self.keys.create(name, role, passphrase, of=anchor.id if anchor else None)
             signing.enrol_pending(door, identity)
+            if signer is not None and substrate is not None:
+                signing.say(door, signer, "delegate", _delegation(identity.id, substrate, scope))
         return identity
 
     def delegate(
@@ -146,9 +144,8 @@ class Ledger:
     ) -> int:
         """Lets a pair speak, signed by its anchor (SPEC §7.3); the log index. Raises RefusedInput if it may not."""
         local = self.keys.find(pair)
-        body: dict[str, Any] = {"pair": local.id, "substrate": substrate}
-        if scope:
-            body["scope"] = scope
+        body = _delegation(local.id, substrate, scope)
+        BODIES["delegate"](body, "delegation")
         signer = self._unlock(self.keys.find(anchor))
         with self._door() as door:
             signing.enrol_pending(door, signer.identity)
@@ -162,17 +159,14 @@ class Ledger:
         paths: Sequence[str | os.PathLike[str]],
         by: str,
         claim: Claim | None = None,
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> Signed:
-        """Signs files and folders, each file an artifact of form `raw`. Nothing is signed unless all can be."""
+        """Signs files and folders, each file an artifact of form `raw`. All are read before any is signed."""
         walked = walk(paths)
-
-        def contents(kind: str) -> Iterator[Content]:
-            for path in walked.files:
-                file = read_file(path) if kind != "experience" else self._keep_experience(path)
-                yield Content(printable(path), file.digest, file.size_bytes, "raw", guess_media(path))
-
-        signed = self._sign(contents, by, claim or Claim(), progress, len(walked.files))
+        claimant = self._claimant(by, claim)
+        signed = self._sign(
+            by, claimant, lambda keep: file_contents(walked.files, keep), progress, len(walked.files)
+        )
         signed.hidden_files = walked.hidden_count
         return signed
 
@@ -182,51 +176,44 @@ class Ledger:
         column: str | None,
         by: str,
         claim: Claim | None = None,
-        progress: Progress = _silent,
+        progress: Progress = silent,
+        *,
+        author_column: str | None = None,
     ) -> Signed:
-        """Signs every row of a JSONL dataset: one column, or with None the whole row as JCS."""
+        """Signs every row of a JSONL dataset: one column, or with None the whole row as JCS.
 
-        def contents(kind: str) -> Iterator[Content]:
-            for row in read_jsonl(path, column):
-                if kind == "experience":
-                    check_experience(row.content)
-                    self.content.put(row.content)
-                digest = hashlib.sha256(row.content).digest()
-                yield Content(row.row_index, digest, row.size_bytes, row.form, row.media)
+        `author_column`: the column that names the author of each row, who is reported by a pseudonym. All rows are read
+        before any is signed.
+        """
+        claimant = self._claimant(by, claim, names_authors=author_column is not None)
+        return self._sign(
+            by, claimant, lambda keep: row_contents(path, column, author_column, keep), progress, None
+        )
 
-        return self._sign(contents, by, claim or Claim(), progress, None)
-
-    def _keep_experience(self, path: Path) -> Any:
-        """An experience's content is checked, and always kept in the content store (SPEC §4.1)."""
-        file, content = load_file(path)
-        check_experience(content)
-        self.content.put(content)
-        return file
+    def _claimant(self, by: str, claim: Claim | None, *, names_authors: bool = False) -> Claimant:
+        identity = self.keys.find(by)
+        return Claimant(
+            identity.id,
+            identity.role,
+            claim or Claim(),
+            lambda: self._pseudonym_key(identity),
+            names_authors=names_authors,
+        )
 
     def _sign(
         self,
-        contents: Callable[[str], Iterable[Content]],
         by: str,
-        claim: Claim,
+        claimant: Claimant,
+        read: Callable[[Keep | None], Iterable[Content]],
         progress: Progress,
         total: int | None,
     ) -> Signed:
-        identity = self.keys.find(by)
-        claimant = Claimant(identity.id, identity.role, claim, lambda: self._pseudonym_key(identity))
+        signer = self._unlock(self.keys.find(by))  # first: a wrong passphrase shows before a long reading
         signed = Signed()
-        seen: set[bytes] = set()
         with Spool() as spool:
-            for done, content in enumerate(contents(claimant.kind), 1):
-                record = claimant.record(content.digest, content.size_bytes, content.form, content.media)
-                artifact_id = hash_leaf(record)
-                signed.labels.append(content.label)
-                signed.ids.append(artifact_id)
-                if artifact_id not in seen:
-                    seen.add(artifact_id)
-                    spool.add(record)
-                progress(done, total)
-            seen.clear()
-            signer = self._unlock(identity)
+            with keeping(self.content) as keep:
+                contents = read(keep if claimant.kind == "experience" else None)
+                _draft(claimant, contents, spool, signed, lambda done: progress(done, total))
             with self._door() as door:
                 signing.append_records(door, signer, spool, signed, lambda done: progress(done, spool.count))
         return signed
@@ -240,7 +227,7 @@ class Ledger:
             yield view
 
     def resolve(self, text: str | os.PathLike[str]) -> bytes:
-        """The artifact id that a person means: an id in hex (16 digits or more), or a file that was signed.
+        """The artifact id that a person means: an id in hex (16 digits or more) or a file that was signed.
 
         Raises NotFound `unlogged`; RefusedInput `ambiguous` if several artifacts have that content.
         """
@@ -258,7 +245,15 @@ class Ledger:
     def find(self, view: LogView, text: str | os.PathLike[str]) -> list[bytes]:
         """All artifact ids that an id in hex, or a file's content, may mean; in log order. Raises NotFound `unlogged`."""
         named = os.fspath(text)
-        if HEX_ID.fullmatch(named) and not Path(named).exists():
+        if HEX.fullmatch(named) and not Path(named).exists():
+            named = named.lower()
+            if len(named) < ID_CHARS_LEAST:
+                raise NotFound(
+                    "file-not-found",
+                    named,
+                    f"there is no such file, and as an id it is too short: it takes {ID_CHARS_LEAST} digits",
+                    "Check the path, or give more of the id.",
+                )
             found = [
                 view.record_leaf(number)
                 for number in view.find_prefix(bytes.fromhex(named[: len(named) & ~1]))
@@ -281,8 +276,11 @@ class Ledger:
 
     def find_text(self, text: str) -> list[bytes]:
         """The ids of all artifacts whose content is this text in UTF-8. Raises NotFound `unlogged`."""
+        content = text.encode(
+            "utf-8", "surrogateescape"
+        )  # as an argument of bytes that are no UTF-8 comes in
         with self.view() as view:
-            found = self.find_content(view, hashlib.sha256(text.encode()).digest())
+            found = self.find_content(view, hashlib.sha256(content).digest())
         if not found:
             raise NotFound(
                 "unlogged",
@@ -426,128 +424,56 @@ class Ledger:
             yield LogWriter(self._store, self.vkey, lambda message: ed25519.sign(seed, message), now_ms)
 
     @contextmanager
-    def _door(self) -> Iterator[_Door]:
+    def _door(self) -> Iterator[Door]:
         with self._writer() as writer:
-            door = _Door(writer, self.view)
+            door = Door(writer, self.view)
             try:
                 yield door
             finally:
                 door.close()
 
 
-class _Door:
-    """The log as a signer knows it (`ledger.signer.signing.LogDoor`)."""
-
-    def __init__(self, writer: LogWriter, open_: Callable[[], AbstractContextManager[LogView]]) -> None:
-        self._writer = writer
-        self._open = open_
-        self._held = ExitStack()
-        self._view: LogView | None = None
-
-    def close(self) -> None:
-        """Ends the view that answers `find_artifact`; the next question opens one anew."""
-        self._view = None
-        self._held.close()
-
-    @property
-    def log_id(self) -> bytes:
-        return self._writer.log_id
-
-    def append(self, submissions: Sequence[tuple[bytes, Sequence[bytes]]]) -> list[Appended | LineageError]:
-        self.close()
-        return self._writer.append(submissions)
-
-    def standing(self, identity_id: bytes) -> Standing | None:
-        identity = self._writer.state.identity(identity_id)
-        if identity is None:
-            return None
-        delegation = identity.delegations[-1].id if identity.delegations else None
-        return Standing(identity.in_force.id, delegation)
-
-    def find_artifact(self, artifact_id: bytes) -> int | None:
-        if self._view is None:
-            self._view = self._held.enter_context(self._open())
-        numbers = self._view.find_artifact(artifact_id)
-        return self._view.locate(numbers[0])[0] if numbers else None
+def _draft(
+    claimant: Claimant,
+    contents: Iterable[Content],
+    spool: Spool,
+    signed: Signed,
+    progress: Callable[[int], None],
+) -> None:
+    """The records of all contents, each once, into the spool; their labels and ids in order into `signed`."""
+    seen: set[bytes] = set()
+    for done, content in enumerate(contents, 1):
+        record = claimant.record(
+            content.digest, content.size_bytes, content.form, content.media, content.author
+        )
+        artifact_id = hash_leaf(record)
+        signed.labels.append(content.label)
+        signed.ids.append(artifact_id)
+        signed.guessable += content.form == "raw" and content.size_bytes < GUESSABLE_BYTES
+        if artifact_id not in seen:
+            seen.add(artifact_id)
+            spool.add(record)
+        progress(done)
 
 
-def open_ledger(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    readonly: bool = False,
-    passphrases: Passphrases | None = None,
-    config: str | None = None,
-    wait_s: float = WRITER_WAIT_S,
-) -> Ledger:
-    """Opens the ledger in `path` (default: LINEAGE_LEDGER, else the platform's data folder).
-
-    Without `passphrases` the environment's LINEAGE_PASSPHRASE is used where a key is needed. A second writer waits
-    `wait_s` seconds for the first. Raises RefusedInput `not-a-ledger`, `ledger-newer`, `network-filesystem`;
-    StoreFault `ledger-damaged`.
-    """
-    given = passphrases or passphrases_from_environment()
-    folder = ledger_folder(os.fspath(path) if path is not None else None)
-    return Ledger(folder, config_folder(config), given, readonly=readonly, wait_s=wait_s)
+def _delegation(pair: bytes, substrate: dict[str, Any], scope: dict[str, Any] | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"pair": pair, "substrate": substrate}
+    return body | {"scope": scope} if scope else body
 
 
-def create_ledger(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    origin: str | None = None,
-    unencrypted: bool = False,
-    passphrases: Passphrases | None = None,
-    config: str | None = None,
-    wait_s: float = WRITER_WAIT_S,
-) -> Ledger:
-    """Makes a ledger, its log's key and its operator's keys, all or nothing, and opens it.
-
-    Raises RefusedInput `ledger-exists`, `folder-not-empty`, `schema` (an origin outside SPEC §3.1),
-    `passphrase-missing`; StoreFault.
-    """
-    given = passphrases or passphrases_from_environment()
-    folder = ledger_folder(os.fspath(path) if path is not None else None)
-    passphrase = None if unencrypted else given.for_new_keys()
-    seeds = [os.urandom(ed25519.SEED_BYTES) for _ in range(4)]
-    vkey = Vkey.make(origin or default_origin(), ed25519.public_key(seeds[0]))
-    genesis = make_genesis(vkey, seeds[1:])
-    marker = Marker(vkey.name, str(vkey), log_id(str(vkey)))
-    keys = Keystore(config_folder(config), marker.log_id)
-    with creating_folder(folder, marker), keys.creating():
-        keyfile.write_key(keys.log_key_file, seeds[0], passphrase)
-        keys.keep(OPERATOR, "operator", seeds[1:], genesis.statement.id, passphrase)
-        store = LmdbStore.create(folder)
-        try:
-            LogWriter(store, vkey, lambda message: ed25519.sign(seeds[0], message), now_ms).begin(genesis)
-        finally:
-            store.close()
-    return Ledger(folder, config_folder(config), given, readonly=False, wait_s=wait_s)
-
-
-def audit_folder(folder: Path, vkey: str | None = None, progress: Progress = _silent) -> AuditReport:
-    """Replays a ledger's folder, or a published one, from nothing but its bytes (SPEC §9, §10).
-
-    `vkey` says whose log it must be; without it a ledger's marker or the copy's own genesis is believed, and the report
-    says so. Raises RefusedInput `not-a-ledger` if the folder is neither.
-    """
-    trusted = Vkey.parse(vkey) if vkey else None
-    if (folder / CHECKPOINT_PATH).is_file():
-        return replay.audit_folder(folder, trusted, progress)
-    marker = open_folder(folder)
-    store = LmdbStore(folder, readonly=True)
+def _vkey_of(marker: Marker, folder: Path) -> Vkey:
+    """The vkey of a marker whose parts agree. Raises StoreFault `ledger-damaged`."""
     try:
-        report = replay.audit_ledger(store, trusted or Vkey.parse(marker.vkey), progress)
-        report.self_trusted = trusted is None
-        return report
-    finally:
-        store.close()
-
-
-def default_origin() -> str:
-    """An origin with a random part, so that copies and namesakes differ (SPEC §10.2)."""
-    return f"localhost/lineage/{os.urandom(8).hex()}"
-
-
-def passphrases_from_environment() -> Passphrases:
-    """LINEAGE_PASSPHRASE, if it is set; nobody is asked."""
-    known = os.environ.get("LINEAGE_PASSPHRASE")
-    return Passphrases(known.encode() if known is not None else None)
+        vkey = Vkey.parse(marker.vkey)
+    except LineageError as error:
+        reason = f"its vkey is none: {error.reason}"
+    else:
+        if (vkey.name, log_id(marker.vkey)) == (marker.origin, marker.log_id):
+            return vkey
+        reason = "its vkey, origin and log id do not belong together"
+    raise StoreFault(
+        "ledger-damaged",
+        str(folder / MARKER_FILE),
+        reason,
+        "Restore it from a backup: it never changes after the ledger was made.",
+    )

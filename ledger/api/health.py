@@ -1,0 +1,61 @@
+"""Looking without trusting: the audit of a log, and the local health of a ledger and its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ledger.api.ledger import Progress, now_ms, silent
+from ledger.audit import replay
+from ledger.audit.doctor import Finding, doctor
+from ledger.audit.report import AuditReport
+from ledger.errors import LineageError
+from ledger.identity.vkey import Vkey
+from ledger.signer.checkup import examine_keys
+from ledger.signer.keystore import Keystore
+from ledger.signer.places import config_folder, ledger_folder
+from ledger.store.folder import open_folder
+from ledger.store.lmdb import LmdbStore
+from ledger.store.static import CHECKPOINT_PATH
+
+
+def audit_folder(folder: Path, vkey: str | None = None, progress: Progress = silent) -> AuditReport:
+    """Replays a ledger's folder, or a published one, from nothing but its bytes (SPEC §9, §10).
+
+    `vkey` says whose log it must be; without it a ledger's marker or the copy's own genesis is believed, and the report
+    says so. Raises RefusedInput `not-a-ledger` if the folder is neither.
+    """
+    trusted = Vkey.parse(vkey) if vkey is not None else None
+    if (folder / CHECKPOINT_PATH).is_file():
+        return replay.audit_folder(folder, trusted, progress)
+    marker = open_folder(folder)
+    store = LmdbStore(folder, readonly=True)
+    try:
+        report = replay.audit_ledger(store, trusted or Vkey.parse(marker.vkey), progress)
+        report.self_trusted = trusted is None
+        return report
+    finally:
+        store.close()
+
+
+def examine(ledger: str | None = None, config: str | None = None) -> list[Finding]:
+    """The local health of a ledger (as `open_ledger` finds it) and of its keys on this machine; changes nothing.
+
+    What keeps a check from being made is itself a finding.
+    """
+    folder = ledger_folder(ledger)
+    return doctor(
+        folder,
+        lambda: LmdbStore(folder, readonly=True),
+        now_ms(),
+        _key_findings(folder, config_folder(config)),
+    )
+
+
+def _key_findings(folder: Path, config: Path) -> Iterator[Finding]:
+    try:
+        keys = Keystore(config, open_folder(folder).log_id)
+    except LineageError:  # the doctor has said already what is wrong with the folder
+        return
+    for found in examine_keys(keys):
+        yield Finding(*found)
