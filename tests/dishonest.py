@@ -105,6 +105,10 @@ class DishonestLog:
         self.time_ms = max(self.time_ms, self._state.header.clock_ms) + 1
         return note
 
+    def forge_chain(self, topic_key: bytes, log_index: int, leaf_hash: bytes) -> None:
+        """Puts an entry into a chain of the status map to which it does not belong."""
+        self._state.extend_chain(topic_key, log_index, leaf_hash)
+
     def erase(self, record_number: int) -> None:
         """Leaves of a record its leaf hash alone, notice or no notice."""
         number, index = divmod(record_number, spec.TILE_WIDTH)

@@ -157,17 +157,16 @@ def under_a_delegation_replaced(scene: Scene) -> Record:
     return record
 
 
-@fault("not-delegated")
-def an_old_delegation_slipped_in_again(scene: Scene) -> Record:
-    """The operator repeats the anchor's first delegation behind the second: its lane went on, so it has no effect."""
+def an_old_delegation_slipped_in_again(scene: Scene, again: int) -> Record:
+    """The operator repeats an earlier delegation of the anchor behind a later: its lane went on, so it has no effect."""
     pair, lane = put_pair(scene), scene.lane()
-    first, second = (
+    said = [
         scene.anna.say("delegate", {"pair": pair.id, "substrate": {**MODEL, "version": version}}, lane)
-        for version in ("1", "2")
-    )
-    for entry in (first, second, first):
+        for version in ("1", "2", "3")
+    ]
+    for entry in (*said, said[again]):
         scene.log.append(entry.encoded)
-    pair.delegation = first.statement.id
+    pair.delegation = said[again].statement.id
     record = pair.record("on the old substrate")
     scene.put(pair, record)
     return record
@@ -225,6 +224,10 @@ def scoped(scene: Scene, scope: dict[str, Any], *records: str, **fields: Any) ->
     return made[0]
 
 
+FAULTS += [
+    ("not-delegated", lambda scene: an_old_delegation_slipped_in_again(scene, 0)),
+    ("not-delegated", lambda scene: an_old_delegation_slipped_in_again(scene, 1)),
+]
 FAULTS += [
     ("scope-exceeded", lambda scene: scoped(scene, {"kinds": ["output"]}, "no output")),
     ("scope-exceeded", lambda scene: scoped(scene, {"human": 9}, "ten", human=10)),
@@ -349,7 +352,7 @@ def test_a_fault_is_named_and_nothing_stands(code: str, case: Case) -> None:
 
 
 def test_the_faults_that_were_tried() -> None:
-    assert len(FAULTS) == 33
+    assert len(FAULTS) == 34
 
 
 def test_a_delegation_ends_by_the_clock_of_the_first_state_behind() -> None:
@@ -396,8 +399,10 @@ def test_the_first_place_without_fault_decides() -> None:
     good = scene.log.size - 1
     scene.put(scene.anna, record)
     scene.log.close_with_state()
-    node = traced(scene.world, record).nodes[record.id]
-    assert (node.log_index, node.fault, level_of(node)) == (good, None, 2)
+    for order in (1, -1):  # whatever order a source tells them in
+        told = traced(scene.world, record, find_artifact=lambda honest, asked, by=order: honest(asked)[::by])
+        node = told.nodes[record.id]
+        assert (node.log_index, node.fault, level_of(node)) == (good, None, 2)
 
 
 def test_a_faulty_parent_is_a_fault_of_its_own() -> None:

@@ -211,13 +211,28 @@ def test_a_log_begins_with_its_genesis() -> None:
     with pytest.raises(ProofInvalid) as refusal:
         traced(world, bytes(32))
     assert refusal.value.code == "genesis-illegal"
-    nothing = World(begin=False)
-    headless = DishonestLog.over(nothing)
-    headless.append(enrol("anna", nothing.log).enrolment.encoded)
-    headless.close_with_state()
-    with pytest.raises(ProofInvalid) as refusal:
-        traced(nothing, bytes(32))
-    assert refusal.value.code == "genesis-illegal"
+    for late in ([], [world.genesis]):
+        nothing = World(begin=False)
+        headless = DishonestLog.over(nothing)
+        for entry in (enrol("anna", nothing.log).enrolment, *late):
+            headless.append(entry.encoded)
+        headless.close_with_state()
+        with pytest.raises(ProofInvalid) as refusal:
+            traced(nothing, bytes(32))
+        assert refusal.value.code == "genesis-illegal"
+
+
+def test_a_status_map_holds_no_entry_on_another_subject() -> None:
+    """Though the operator signs for a root with such a chain, and every proof in it holds."""
+    scene = Scene()
+    record = scene.anna.record("x")
+    scene.put(scene.anna, record)
+    key = topic_key(Topic.NOTICES, record.id)
+    scene.log.forge_chain(key, 2, scene.anna.enrolment.leaf_hash)
+    scene.log.close_with_state()
+    with pytest.raises(ProofInvalid, match="entry 2 is not on it") as refusal:
+        traced(scene.world, record)
+    assert refusal.value.code == "status-invalid"
 
 
 ANSWERS = (
