@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -67,7 +67,15 @@ def write_key(path: Path, seed: bytes, passphrase: bytes | None) -> None:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Creates a file that its owner alone may read, synced with its folder, or leaves none. Never overwrites."""
+    """Creates a file that its owner alone may read, synced with its folder, or leaves none. Never overwrites.
+
+    Raises StoreFault `key-file-exists` or `key-file-unwritable`.
+    """
+    with disk_told(path, "key-file-unwritable"):
+        _write_new(path, data)
+
+
+def _write_new(path: Path, data: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
@@ -77,20 +85,30 @@ def write_private(path: Path, data: bytes) -> None:
             "it exists already",
             "Keys are never overwritten; choose another name.",
         ) from error
-    except OSError as error:
-        raise _unwritable(path, error) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         sync_folder(path.parent)
-    except BaseException as error:
+    except BaseException:
         with suppress(OSError):
             path.unlink()
-        if isinstance(error, OSError):
-            raise _unwritable(path, error) from error
         raise
+
+
+@contextmanager
+def disk_told(path: Path, code: str) -> Iterator[None]:
+    """Turns what the disk fails in into a StoreFault of this code."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreFault(
+            code,
+            str(path),
+            f"the disk refuses: {error.strerror or error}",
+            "Look to the folder, its permissions and its disk; nothing that was acknowledged is lost.",
+        ) from error
 
 
 def make_private_folder(folder: Path) -> None:
@@ -161,18 +179,8 @@ def _open(path: Path, file: _KeyFile, stretch: _Stretch, passphrase: Passphrase)
 
 
 def _read(path: Path) -> _KeyFile:
-    try:
-        with path.open("rb") as file:
-            data = file.read(KEY_FILE_BYTES_MAX + 1)
-    except FileNotFoundError as error:
-        raise RefusedInput(
-            "key-file-missing",
-            str(path),
-            "there is no such key file",
-            "Was it moved away? Bring it back, or name another identity.",
-        ) from error
-    except OSError as error:
-        raise StoreFault("key-file-unreadable", str(path), f"it cannot be read: {error.strerror}") from error
+    with disk_told(path, "key-file-unreadable"):
+        data = _read_bytes(path)
     if len(data) > KEY_FILE_BYTES_MAX:
         raise _damaged(path, "it is too large for a key file")
     try:
@@ -189,6 +197,19 @@ def _read(path: Path) -> _KeyFile:
     if type(version) is not int or version != VERSION:
         raise _damaged(path, "its version is none that there was")
     return _parse(path, fields)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(KEY_FILE_BYTES_MAX + 1)
+    except FileNotFoundError as error:
+        raise RefusedInput(
+            "key-file-missing",
+            str(path),
+            "there is no such key file",
+            "Was it moved away? Bring it back, or name another identity.",
+        ) from error
 
 
 def _parse(path: Path, fields: dict[str, Any]) -> _KeyFile:
@@ -233,12 +254,3 @@ def _stretch(passphrase: bytes, salt: bytes, passes: int, memory_bytes: int) -> 
 
 def _damaged(path: Path, reason: str) -> RefusedInput:
     return RefusedInput("key-file-damaged", str(path), reason, "Restore it from a copy.")
-
-
-def _unwritable(path: Path, error: OSError) -> StoreFault:
-    return StoreFault(
-        "key-file-unwritable",
-        str(path),
-        f"it cannot be written: {error.strerror}",
-        "Look to the folder and its disk.",
-    )

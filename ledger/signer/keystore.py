@@ -35,6 +35,7 @@ from ledger.store.files import sync_folder
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z", re.ASCII)
 KEY_NAMES: Final = ("current", "next", "recovery")
+FAULT: Final = "keys-unwritable"  # the code of what the disk fails in here
 ID_DIGITS_MIN: Final = 8  # hex digits of an id that may stand for a name
 
 
@@ -58,19 +59,15 @@ class LocalIdentity:
 
     def pending_enrolment(self) -> bytes | None:
         """The signed enrolment, until the log acknowledged it."""
-        try:
-            return (self.folder / "enrol.entry").read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise _unusable(self.folder, error) from error
+        path = self.folder / "enrol.entry"
+        with keyfile.disk_told(path, FAULT):
+            return path.read_bytes() if path.exists() else None
 
     def enrolled(self) -> None:
         """The log holds the enrolment."""
-        try:
-            (self.folder / "enrol.entry").unlink(missing_ok=True)
-        except OSError as error:
-            raise _unusable(self.folder, error) from error
+        path = self.folder / "enrol.entry"
+        with keyfile.disk_told(path, FAULT):
+            path.unlink(missing_ok=True)
 
 
 class Unlocked:
@@ -104,13 +101,12 @@ class Keystore:
     @contextmanager
     def creating(self) -> Iterator[None]:
         """Makes the folder of a new log's keys; if the block fails, it is removed again."""
-        try:
+        with keyfile.disk_told(self.folder, FAULT):
             keyfile.make_private_folder(self.folder.parent)
             self.folder.mkdir(mode=0o700)
-            sync_folder(self.folder.parent)
-        except OSError as error:
-            raise _unusable(self.folder, error) from error
         try:
+            with keyfile.disk_told(self.folder, FAULT):
+                sync_folder(self.folder.parent)
             yield
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -193,11 +189,9 @@ class Keystore:
         """Stores the three keys of an identity under `name`; the folder appears whole or not at all."""
         self.check_free(name)
         parent = self.folder / "identities"
-        try:
+        with keyfile.disk_told(parent, FAULT):
             keyfile.make_private_folder(parent)
             made = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
-        except OSError as error:
-            raise _unusable(parent, error) from error
         try:
             for which, seed in zip(KEY_NAMES, seeds, strict=True):
                 keyfile.write_key(made / f"{which}.key", seed, passphrase)
@@ -212,13 +206,13 @@ class Keystore:
         return _load(parent / name)
 
     def _name(self, made: Path, name: str) -> None:
-        try:
-            made.rename(made.with_name(name))
-            sync_folder(made.parent)
-        except OSError as error:
-            if made.exists():
+        with keyfile.disk_told(made.parent, FAULT):
+            try:
+                made.rename(made.with_name(name))
+            except OSError:
                 self.check_free(name)  # somebody else was faster
-            raise _unusable(made.parent, error) from error
+                raise
+            sync_folder(made.parent)
 
     def check_free(self, name: str) -> None:
         """Raises RefusedInput unless an identity may be made under that name."""
@@ -250,12 +244,3 @@ def _load(folder: Path) -> LocalIdentity:
             "identity.json is missing or damaged",
             "Restore the folder from a copy.",
         ) from error
-
-
-def _unusable(folder: Path, error: OSError) -> StoreFault:
-    return StoreFault(
-        "keys-unwritable",
-        str(folder),
-        f"it cannot be used: {error.strerror}",
-        "Look to the folder and its disk.",
-    )

@@ -26,12 +26,13 @@ import msgpack
 from filelock import FileLock, Timeout
 
 from ledger import spec
-from ledger.errors import InvariantBroken, RefusedInput, StoreFault
-from ledger.signer.keyfile import make_private_folder
+from ledger.errors import InvariantBroken, RefusedInput
+from ledger.signer.keyfile import disk_told, make_private_folder
 from ledger.statements.entry import decode_entry
 from ledger.statements.statement import Statement
 from ledger.store.files import sync_folder
 
+FAULT: Final = "lane-unwritable"  # the code of every StoreFault of this module
 _LOCK_FILE: Final = "lane.lock"
 _STATE_FILE: Final = "state.json"
 _OUT: Final = "out"
@@ -76,7 +77,7 @@ class Lane:
 
         Raises RefusedInput `outbox-damaged`.
         """
-        with _told(self._folder):
+        with disk_told(self._folder, FAULT):
             for seq, path in _parcels(self._folder):
                 if (
                     seq > self.next_seq
@@ -92,7 +93,7 @@ class Lane:
 
         Raises InvariantBroken `lane-misused` for what would sign a place twice, or leave the lane's order.
         """
-        with _told(self._folder):
+        with disk_told(self._folder, FAULT):
             if self._state.abandoned or any(seq >= self.next_seq for seq, _path in _parcels(self._folder)):
                 raise _misused(
                     self._folder, "it is abandoned, or what was signed there waits to be sent again"
@@ -105,7 +106,7 @@ class Lane:
 
     def acknowledged(self, parcel: Parcel) -> None:
         """The log holds the parcel: the lane goes on behind it. Raises InvariantBroken `lane-misused`."""
-        with _told(self._folder):
+        with disk_told(self._folder, FAULT):
             last = self._check_places(parcel)
             path = self._folder / _OUT / str(self.next_seq)
             self._save(replace(self._state, next_seq=last.seq + 1, last=last.id.hex()))
@@ -113,7 +114,7 @@ class Lane:
 
     def abandon(self) -> None:
         """After a refusal: nothing is ever signed in this lane again."""
-        with _told(self._folder):
+        with disk_told(self._folder, FAULT):
             self._save(replace(self._state, abandoned=True))
             for path in (self._folder / _OUT).iterdir():
                 path.unlink()
@@ -142,7 +143,7 @@ def hold_lane(lanes: Path, key_event: bytes) -> Iterator[Lane]:
 
     Two holders, threads or processes, never have the same lane. Raises StoreFault if the folder cannot be written.
     """
-    with _told(lanes):
+    with disk_told(lanes, FAULT):
         lane, lock = _take(lanes, key_event)
     try:
         yield lane
@@ -155,7 +156,7 @@ def pending_parcels(lanes: Path) -> list[tuple[Path, Sequence[bytes]]]:
     if not lanes.is_dir():
         return []
     found = []
-    with _told(lanes):
+    with disk_told(lanes, FAULT):
         for folder in sorted(lanes.iterdir()):
             state = _load_state(folder) or _State("")
             if (folder / _OUT).is_dir() and not state.abandoned:
@@ -257,20 +258,6 @@ def _parcel(path: Path) -> Parcel:
     if not right:
         raise _damaged(path)
     return parcel
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Says of what the disk failed in, within this module."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreFault(
-            "lane-unwritable",
-            str(path),
-            f"it cannot be used: {error.strerror or error}",
-            "Look to the folder and its disk; what was signed and kept is sent again.",
-        ) from error
 
 
 def _damaged(path: Path) -> RefusedInput:
