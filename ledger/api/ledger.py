@@ -77,6 +77,7 @@ class Ledger:
         self.keys = Keystore(config, self.marker.log_id)
         self.content = ContentStore(path)
         self._passphrases = passphrases
+        self._readonly = readonly
         self._wait_s = wait_s
         self._store = LmdbStore(path, readonly=readonly)
 
@@ -419,6 +420,10 @@ class Ledger:
     @contextmanager
     def _writer(self) -> Iterator[LogWriter]:
         """The log's writer, under its lock. Opening it finishes a commit that a crash left."""
+        if self._readonly:
+            raise StoreFault(
+                "store-readonly", str(self.path), "it was opened for reading only", "Open it for writing."
+            )
         seed = self._passphrases.open(self.keys.log_key_file)
         with WriterLock(self.path).acquire(self._wait_s):
             yield LogWriter(self._store, self.vkey, lambda message: ed25519.sign(seed, message), now_ms)

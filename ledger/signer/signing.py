@@ -149,15 +149,19 @@ def ready_lane(door: LogDoor, identity: LocalIdentity, key_event: bytes) -> Iter
     """
     while True:
         with hold_lane(identity.lanes, key_event) as lane:
-            pending = lane.pending()
-            try:
-                while pending is not None:
-                    _answer(door, lane, pending)
-                    pending = lane.pending()
-            except (RefusedInput, PolicyDenied):
-                continue  # abandoned by _answer
-            yield lane
-            return
+            if _flushed(door, lane):
+                yield lane
+                return
+
+
+def _flushed(door: LogDoor, lane: Lane) -> bool:
+    """Whether nothing is pending in the lane any more; False if it was abandoned."""
+    while (pending := lane.pending()) is not None:
+        try:
+            _answer(door, lane, pending)
+        except (RefusedInput, PolicyDenied):
+            return False
+    return True
 
 
 def _send(door: LogDoor, lane: Lane, parcel: Parcel) -> Placed:
