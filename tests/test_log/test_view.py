@@ -87,6 +87,7 @@ def test_every_answer_holds(world: World, monkeypatch: pytest.MonkeyPatch) -> No
             verify_inclusion(
                 artifact_id, record_index, body["count"], source.record_path(number), body["root"]
             )
+        assert view._leaves_held == sum(len(levels[0]) for levels in view._levels.values()) <= 40
         assert check_status(view, topic_key(Topic.RULES, world.log)) == 1
         assert check_status(view, topic_key(Topic.NOTICES, ids[0])) == 0
         assert source.find_artifact(bytes(32)) == []
