@@ -320,10 +320,15 @@ class Ledger:
                 return make_entry_proof(view, view.locate(numbers[0])[0])
             return make_receipt(view, numbers[0])
 
-    def trace(self, artifact_id: bytes) -> Ancestry:
-        """The whole ancestry of an artifact, every step verified (SPEC §12). Raises NotFound `unlogged`, ProofInvalid."""
-        with self.view() as view:
+    def trace(self, artifact_id: bytes, view: LogView | None = None) -> Ancestry:
+        """The whole ancestry of an artifact, every step verified (SPEC §12); of one that is not logged, a root that is absent.
+
+        Raises ProofInvalid. Give one `view` for many artifacts: it remembers the trees of large statements.
+        """
+        if view is not None:
             return trace(view, artifact_id, self.vkey)
+        with self.view() as opened:
+            return trace(opened, artifact_id, self.vkey)
 
     def paths(self, ancestry: Ancestry) -> Paths | None:
         """How the root of an ancestry is reached from the log checkpoint; None if it stands nowhere."""

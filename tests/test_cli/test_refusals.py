@@ -275,6 +275,7 @@ def test_shares(ada: Cli) -> None:
     ada.refused("share-illegal", *sign, "--reported", "--human", "50%")
     ada.refused("role-illegal", "sign", file, "--by", "p", "--kind", "output", "--human", "10%")
     ada.refused("role-illegal", *sign, "--kind", "output")
+    assert not (ada.keys("p") / "lanes").exists(), "nothing was signed only to be refused"
     ada.refused("scope-exceeded", "sign", file, "--by", "p", "--kind", "work", "--human", "10%")
     assert ada.json(*sign, "--human", "60%", "--parent", f"{source}@40%")["new"] == 1
 
