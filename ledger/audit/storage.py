@@ -80,9 +80,10 @@ class StorageAudit:
 
     def _width(self, space: Space, count: int, name: str) -> None:
         """The last bundle has as many items as the head says."""
-        number, width = divmod(count, TILE_WIDTH)
-        if not width:
+        if not count:
             return
+        number = (count - 1) // TILE_WIDTH
+        width = count - number * TILE_WIDTH
         try:
             bundle = self.snapshot.get(space, key_u64(number))
             found = len(offsets(bundle, erasable=space is Space.RECORDS)) if bundle is not None else 0
