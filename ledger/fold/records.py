@@ -15,7 +15,8 @@ from ledger.fold.faults import Fault, fault_of
 from ledger.fold.state import Identity
 from ledger.merkle.tree import root_of
 from ledger.statements import legal, words
-from ledger.statements.record import Record, decode_record
+from ledger.statements.alike import RecordDecoder
+from ledger.statements.record import Record
 from ledger.statements.statement import Statement
 
 
@@ -119,13 +120,14 @@ def fold_records(
     standings: list[Standing] = []
     before: dict[bytes, Standing] = {}
     known = _with(before, find)
+    decoder = RecordDecoder()
     for position, data in enumerate(records):
         standing = before.get(leaf_hashes[position], UNREAD)
         try:
             if leaf_hashes[position] in before:
                 raise _duplicate()
             if data is not None:
-                record = decode_record(data)
+                record = decoder.decode(data, leaf_hashes[position])
                 standing = standing_of(record)
                 judge_record(record, signer, statement.log, known)
         except RefusedInput as error:

@@ -18,8 +18,9 @@ from ledger.fold.records import check_root, check_sizes
 from ledger.fold.transition import SignatureCheck, open_entry
 from ledger.identity.keyset import Keyset, check_signatures
 from ledger.merkle.tree import hash_leaf
+from ledger.statements.alike import RecordDecoder
 from ledger.statements.entry import CURRENT, Entry
-from ledger.statements.record import Record, decode_record
+from ledger.statements.record import Record
 
 _SHARE = 16  # entries that a thread verifies at a time: handing over one costs as much as parsing it
 NEVER_SUBMITTED = frozenset({"genesis", "state"})  # the log's own entries (SPEC §10.2)
@@ -34,9 +35,16 @@ class Candidate:
 
 
 def open_candidate(
-    entry_bytes: bytes, records: Sequence[bytes], log: bytes, limits: Mapping[str, int]
+    entry_bytes: bytes,
+    records: Sequence[bytes],
+    log: bytes,
+    limits: Mapping[str, int],
+    decoder: RecordDecoder | None = None,
 ) -> Candidate:
-    """Parses and checks a submission on its own. Raises RefusedInput with the code of SPEC §14 that applies."""
+    """Parses and checks a submission on its own. Raises RefusedInput with the code of SPEC §14 that applies.
+
+    `decoder` may have seen records of earlier submissions, which these are like.
+    """
     entry = open_entry(entry_bytes, log)
     statement = entry.statement
     if statement.type in NEVER_SUBMITTED:
@@ -58,11 +66,13 @@ def open_candidate(
     if len(records) > spec.STATEMENT_RECORDS_MAX:
         raise RefusedInput("too-large", "records", f"a statement has at most {spec.STATEMENT_RECORDS_MAX}")
     check_sizes(records, limits)
-    check_root(statement, [hash_leaf(data) for data in records])
+    ids = [hash_leaf(data) for data in records]
+    check_root(statement, ids)
+    decode = (decoder or RecordDecoder()).decode
     opened = []
     for position, data in enumerate(records):
         try:
-            opened.append(decode_record(data))
+            opened.append(decode(data, ids[position]))
         except RefusedInput as error:
             raise type(error)(
                 error.code, f"record {position}: {error.item}", error.reason, error.fix

@@ -33,6 +33,7 @@ from ledger.log.commit import check_stored, plan_commit, recompute
 from ledger.merkle.tree import hash_leaf
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.proofs.note import Sign
+from ledger.statements.alike import RecordDecoder
 from ledger.statements.entry import Entry, decode_entry, make_entry
 from ledger.statements.record import decode_record
 from ledger.statements.statement import Statement, log_id, make_statement
@@ -69,6 +70,7 @@ class LogWriter:
         self._sign = sign
         self._clock = clock
         self._poisoned = False
+        self._decoder = RecordDecoder()
         self.log_id = log_id(str(vkey))
         with store.snapshot() as snapshot:
             self._raw_head = bytes(snapshot.head())
@@ -158,7 +160,7 @@ class LogWriter:
         entry, records = submission
         limits = self._state.header.rules.get("limits", {})
         try:
-            return open_candidate(entry, records, self.log_id, limits)
+            return open_candidate(entry, records, self.log_id, limits, self._decoder)
         except (RefusedInput, PolicyDenied) as error:
             return error
 

@@ -27,14 +27,15 @@ class Parent(NamedTuple):
 
 
 class Record:
-    """A checked record: its bytes and its fields. Made by `decode_record` and `make_record` only."""
+    """A checked record: its bytes and its fields. Made by `decode_record`, `make_record` and `RecordDecoder` only."""
 
     __slots__ = ("encoded", "fields", "id")
 
-    def __init__(self, encoded: bytes, fields: dict[str, Any]) -> None:
+    def __init__(self, encoded: bytes, fields: dict[str, Any], artifact_id: bytes | None = None) -> None:
+        """`artifact_id` is given where the bytes were hashed before."""
         self.encoded = encoded
         self.fields = fields
-        self.id: bytes = hash_leaf(encoded)
+        self.id: bytes = artifact_id or hash_leaf(encoded)
 
     @property
     def kind(self) -> str:

@@ -1,0 +1,166 @@
+"""The decoder of many records against decoding each in full: the same answer for every sequence of bytes."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger import spec
+from ledger.errors import RefusedInput
+from ledger.merkle.tree import hash_leaf
+from ledger.statements import alike
+from ledger.statements.alike import RecordDecoder
+from ledger.statements.record import Record, decode_record
+from tests.cases import records as cases
+from tests.cases.samples import changed, record, some
+from tests.reference import pack
+
+LEGAL = [case.data for case in cases.legal()]
+REFUSED = [case.data for case in (*cases.refused(), *cases.not_canonical())]
+SIZES = [0, 1, 32, 127, 128, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, spec.INTEGER_MAX]
+
+contents = st.binary(min_size=32, max_size=32) | st.sampled_from(
+    [b"\xa7content\xc4\x20".ljust(32, b"c"), b"\xa4size\x01".rjust(32, b"s"), b"\xa4size".ljust(32, b"\xa4")]
+)
+sizes = st.sampled_from(SIZES) | st.integers(0, spec.INTEGER_MAX)
+
+
+def outcome(decode: Any, data: bytes) -> tuple[Any, ...]:
+    try:
+        found: Record = decode(data)
+    except RefusedInput as error:
+        return (error.code, error.item, error.reason)
+    return (found.encoded, found.fields, list(found.fields), found.id)
+
+
+@st.composite
+def families(draw: st.DrawFn) -> list[bytes]:
+    """A legal record, and others like it: another content and size, one byte changed, put in or left out."""
+    data = draw(st.sampled_from(LEGAL))
+    fields = decode_record(data).fields
+    family = [data]
+    for damage in draw(st.lists(st.booleans(), min_size=1, max_size=4)):
+        other = pack(changed(fields, content=draw(contents), size=draw(sizes)))
+        if damage:
+            at = draw(st.integers(0, len(other) - 1))
+            other = other[:at] + draw(st.binary(max_size=2)) + other[at + 1 :]
+        family.append(other)
+    return family
+
+
+@given(st.lists(families() | st.lists(st.sampled_from(LEGAL + REFUSED), max_size=2), max_size=4))
+@settings(max_examples=400)
+def test_any_sequence_is_answered_as_by_decoding_each_in_full(sequence: list[list[bytes]]) -> None:
+    decoder = RecordDecoder()
+    for data in chain.from_iterable(sequence):
+        assert outcome(decoder.decode, data) == outcome(decode_record, data)
+
+
+def test_every_byte_around_the_two_values_counts() -> None:
+    """Each byte of a record changed by itself: the answer is that of decoding in full."""
+    data = pack(record(human=600_000, made=7))
+    decoder = RecordDecoder()
+    for at in range(len(data)):
+        for flip in (0x01, 0x20, 0x80):
+            decoder.decode(data)
+            other = data[:at] + bytes([data[at] ^ flip]) + data[at + 1 :]
+            assert outcome(decoder.decode, other) == outcome(decode_record, other)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_legal_record_with_every_length_of_size(size: int) -> None:
+    checked = 0
+    for data in LEGAL:
+        decoder = RecordDecoder()
+        decoder.decode(data)
+        other = pack(changed(decode_record(data).fields, content=some("other"), size=size))
+        assert outcome(decoder.decode, other) == outcome(decode_record, other)
+        checked += 1
+    assert checked == len(LEGAL) == 35
+
+
+def sized(encoded: bytes) -> bytes:
+    """A plain record with these bytes in the place of its size."""
+    head, _, tail = pack(record(size=77)).partition(b"\xa4size\x4d")
+    return head + b"\xa4size" + encoded + tail
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        b"",
+        b"\xcc\x05",  # not the shortest
+        b"\xcd\x00\x80",
+        b"\xcf" + (7).to_bytes(8, "big"),
+        b"\xcf" + (spec.INTEGER_MAX + 1).to_bytes(8, "big"),
+        b"\xd0\x05",  # the signed family
+        b"\xff",  # -1
+        b"\xc0",
+        b"\xc3",
+        b"\xa1a",
+        b"\x05\x05",
+        b"\xcb" + bytes(8),
+    ],
+)
+def test_a_size_that_is_none_is_refused_behind_a_sample(encoded: bytes) -> None:
+    decoder = RecordDecoder()
+    decoder.decode(pack(record(size=1)))
+    assert outcome(decoder.decode, sized(encoded)) == outcome(decode_record, sized(encoded))
+    with pytest.raises(RefusedInput):
+        decoder.decode(sized(encoded))
+
+
+def test_the_limit_of_a_record_holds_behind_a_sample() -> None:
+    full = pack(changed(cases.filled_to(spec.RECORD_BYTES_MAX), size=1))
+    decoder = RecordDecoder()
+    decoder.decode(full)
+    longer = pack(changed(decode_record(full).fields, size=2**40))
+    assert len(longer) > spec.RECORD_BYTES_MAX
+    with pytest.raises(RefusedInput) as error:
+        decoder.decode(longer)
+    assert error.value.code == "too-large"
+
+
+def test_a_digest_that_holds_the_key_of_content_makes_no_sample() -> None:
+    """`attributed` stands before `content`: were its bytes taken for the key, the content would begin within it."""
+    attributed = b"\xa7content\xc4\x20".rjust(22, b"a").ljust(32, b"a")
+    rest = bytes(20)
+    sample = pack(record(stance="reported", attributed=attributed, content=b"1" * 12 + rest))
+    other = pack(record(stance="reported", attributed=attributed, content=b"2" * 12 + rest))
+    decoder = RecordDecoder()
+    for data in (sample, other):
+        assert outcome(decoder.decode, data) == outcome(decode_record, data)
+
+
+def test_a_digest_that_holds_the_key_of_size_makes_no_sample() -> None:
+    """`maker` stands between `content` and `size`: were its bytes taken for the key, a maker could pass for another."""
+    sample = pack(record(maker=b"\xa4size\x07".ljust(32, b"m"), size=7))
+    other = pack(record(maker=b"\xa4size\x08".ljust(32, b"m"), size=7))
+    decoder = RecordDecoder()
+    for data in (sample, other):
+        assert outcome(decoder.decode, data) == outcome(decode_record, data)
+
+
+def test_records_alike_are_checked_in_full_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = counted(monkeypatch)
+    decoder = RecordDecoder()
+    rows = [pack(record(content=some(f"row {number}"), size=number)) for number in range(300)]
+    ids = [decoder.decode(data, hash_leaf(data)).id for data in rows]
+    assert ids == [hash_leaf(data) for data in rows]
+    assert full == rows[:1]
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The records that were decoded in full from now on."""
+    seen: list[bytes] = []
+
+    def decode(data: bytes) -> Record:
+        seen.append(data)
+        return decode_record(data)
+
+    monkeypatch.setattr(alike, "decode_record", decode)
+    return seen
