@@ -96,19 +96,15 @@ class Reporter:
     """Prints results: words for a person, or one JSON document."""
 
     def __init__(self, *, as_json: bool) -> None:
-        self._json = as_json
+        self.wants_json = as_json
         self._live = sys.stderr is not None and sys.stderr.isatty()
         self._shown_at = 0.0
         self._started_at = time.monotonic()
 
-    @property
-    def wants_json(self) -> bool:
-        return self._json
-
     def result(self, document: dict[str, Any], text: str) -> None:
         """The one result of a command."""
         self.done()
-        self.write((json.dumps(document) if self._json else text) + "\n")
+        self.write((json.dumps(document) if self.wants_json else text) + "\n")
 
     def write(self, text: str) -> None:
         """To stdout. Once its reader has seen enough the rest goes nowhere: what is done is done, and has its exit code."""
@@ -159,7 +155,7 @@ class Reporter:
     def error(self, error: LineageError) -> None:
         """A failure: the item, the reason, the fix."""
         self.done()
-        if self._json:
+        if self.wants_json:
             fields = {"family": error.family, "code": error.code, "item": error.item}
             fields |= {"reason": error.reason, "fix": error.fix}
             self.write(json.dumps({"error": fields}) + "\n")

@@ -15,7 +15,7 @@ from typing import Final
 
 from ledger.cli import audit, doctor, identity, init, log, sign, status, trace
 from ledger.cli.common import Parser, Reporter
-from ledger.errors import InvariantBroken, LineageError, ProofInvalid
+from ledger.errors import InvariantBroken, LineageError, ProofInvalid, StoreFault
 
 WELL: Final = 0
 NEGATIVE: Final = 1
@@ -33,11 +33,22 @@ Four words are enough to begin: identity, sign, trace, gate (gate comes in a lat
   lineage trace notes.md              see where it comes from
 """
 
+EPILOG: Final = """environment:
+  LINEAGE_LEDGER      the ledger's folder, where --ledger does not name it
+  LINEAGE_CONFIG      where keys are kept (default: the platform's config folder)
+  LINEAGE_PASSPHRASE  the passphrase of the keys, where --passphrase-file does not name it
+
+exit codes: 0 decided and well; 1 a negative verdict; 2 usage or I/O
+"""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = Parser(
-        prog="lineage", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="lineage",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")
@@ -49,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    reporter = Reporter(as_json="--json" in given)
+    reporter = Reporter(as_json="--json" in given)  # for what is wrong with the arguments themselves
     try:
         code = _run(given, reporter)
         reporter.flush()
@@ -60,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LineageError as error:  # InvariantBroken too: here the process stops
         reporter.error(error)
         return NEGATIVE if isinstance(error, ProofInvalid) else USAGE
+    except OSError as error:  # a file or folder that no room expected to fail
+        item, reason = str(error.filename or type(error).__name__), error.strerror or str(error)
+        reporter.error(StoreFault("io", item, reason, "Look to its permissions and its disk."))
+        return USAGE
     except Exception as error:  # noqa: BLE001 - Python's own exit code, 1, would read as a verdict
         traceback.print_exc()
         reporter.error(
@@ -82,6 +97,7 @@ def _run(arguments: Sequence[str], reporter: Reporter) -> int:
     if args.command is None:
         parser.print_help(sys.stderr)
         return USAGE
+    reporter.wants_json = args.json
     code: int = args.run(args, reporter)
     return code
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import ledger
 from ledger.cli.main import build_parser, main
 from ledger.spec import GUESSABLE_BYTES
 from tests.test_cli.command import Cli
@@ -243,6 +244,18 @@ def test_reported_text_has_no_humans(ada: Cli) -> None:
     )
     document = ada.json("trace", file)
     assert (document["level"], document["humans"]) == ("L1", [])
+
+
+def test_what_is_unknown_never_ends_well(ada: Cli) -> None:
+    """A parent in another log: the record stands, what it descends from is not known here."""
+    file = ada.write("a.md", LONG)
+    foreign = ledger.Parent("derived-from", bytes(32), 500_000, log=b"l" * 32)
+    with ledger.open() as door:
+        door.sign([file], "ada", ledger.Claim(parents=(foreign,)))
+    document = ada.json("trace", file, code=1)
+    assert trace_keys(document) == 2
+    assert document["parents"][0]["log"] == (b"l" * 32).hex()
+    assert "of another log: unknown" in ada("trace", file).out
 
 
 def test_the_checkpoint_is_renewed_on_request(ada: Cli) -> None:

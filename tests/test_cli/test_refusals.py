@@ -461,6 +461,25 @@ def test_a_bug_does_not_read_as_a_verdict(ada: Cli, monkeypatch: pytest.MonkeyPa
     assert "Traceback" in ran.err
 
 
+def test_an_unforeseen_failure_of_a_file_is_no_bug(ada: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_self: Keystore) -> list[object]:
+        raise PermissionError(13, "Permission denied", "some/file")
+
+    monkeypatch.setattr(Keystore, "identities", fail)
+    error = ada("status", "--json").document["error"]
+    assert (error["family"], error["item"], error["reason"]) == (
+        "StoreFault",
+        "some/file",
+        "Permission denied",
+    )
+
+
+def test_a_file_may_be_called_like_an_option(ada: Cli) -> None:
+    ada.write("--json", LONG)
+    ran = ada("sign", "--by", "ada", "--", "--json")
+    assert ran.out.startswith("Signed by 'ada': 1 new")
+
+
 def test_an_interrupted_command(ada: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_self: Keystore) -> list[object]:
         raise KeyboardInterrupt
