@@ -225,6 +225,10 @@ def test_nesting_without_end_is_refused_by_the_encoder_too() -> None:
 def test_items_and_keys() -> None:
     assert len(accepted(pack([1] * 512))) == 512
     refused(pack([1] * 513))
+    for over in ([1] * 513, dict.fromkeys([f"{number:03}" for number in range(33)], 1)):
+        with pytest.raises(RefusedInput) as caught:
+            codec.encode(over)
+        assert caught.value.code == "not-canonical"
     names = [f"{number:03}" for number in range(33)]
     assert len(accepted(pack(dict.fromkeys(names[:32], 1)))) == 32
     refused(pack(dict.fromkeys(names, 1)))
