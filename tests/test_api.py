@@ -288,6 +288,40 @@ def test_a_signing_that_dies_anywhere_goes_on_where_it_was(
     assert number > 30, "the steps were not found"
 
 
+def test_an_enrolment_that_dies_anywhere_is_made_anew_or_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "0").mkdir()
+    Place(tmp_path / "0")
+    taken, number = 0, 0
+    while True:
+        number += 1
+        shutil.copytree(tmp_path / "0", tmp_path / str(number))
+        place = Place(tmp_path / str(number))
+        death = Death(number)
+        door = place.open()
+        substrate = {"name": "m", "version": "1"}
+        with monkeypatch.context() as patch:
+            for owner, name in STEPS:
+                patch.setattr(owner, name, death.step(getattr(owner, name)))
+            try:
+                door.new_identity("p", "pair", of="ada", substrate=substrate, unencrypted=True)
+            except (OSError, LineageError):
+                assert death.is_over
+        door.close()
+        if not death.is_over:
+            break
+        with place.open() as door:
+            if "p" in door.keys.names():
+                door.delegate("ada", "p", substrate)
+                taken += 1
+            else:
+                door.new_identity("p", "pair", of="ada", substrate=substrate, unencrypted=True)
+            assert door.sign_rows(place.rows("a"), "text", "p").new == 1
+        assert audit_folder(place.path).ok
+    assert 0 < taken < number - 1
+
+
 SIGNER = """
 import sys, ledger
 path, config, rows = sys.argv[1:]
