@@ -13,7 +13,7 @@ from ledger.proofs.checkpoint import Checkpoint, sign_checkpoint
 from ledger.statements.record import Parent
 from ledger.store.bundles import offsets
 from ledger.store.contract import Batch, Space, key_u64
-from ledger.store.head import Head
+from ledger.store.head import Head, decode_head
 from ledger.store.lmdb import LmdbStore
 from ledger.store.memory import MemoryStore
 from ledger.store.reader import tile_key
@@ -110,12 +110,19 @@ def test_unfinished_commit_is_a_remark() -> None:
     note, before = world.writer.note, world.writer.state.header.size
     ann = world.enrol("ann")
     world.must(*ann.artifacts([ann.record(str(n)) for n in range(300)]))
+    world.append(*(ann.artifacts([ann.record(f"more {n}")]) for n in range(300)))
     replace_head(world.store, lambda head: Head(head.size, head.records, note))
     report = audit_world(world)
     assert (report.ok, report.faults) == (True, [])
     assert report.size == before
     assert len(report.remarks) == 1
     assert "open the ledger for writing to finish it" in report.remarks[0]
+    with world.store.snapshot() as snapshot:
+        head = bytes(snapshot.head())
+    last_tile = tile_key(0, decode_head(head).size // 256)
+    assert int.from_bytes(last_tile[1:], "big") * 256 > before
+    world.store.commit(Batch(deletes=[(Space.TILES, last_tile)]), head, head)
+    assert named(audit_world(world)) == [(0, "ledger-damaged", None)]
 
 
 class TestHeadAhead:
@@ -233,6 +240,24 @@ class TestMissingRecords:
         for report in (audit_world(world), audit_folder(published(world, tmp_path), world.vkey)):
             assert named(report) == [(4, "record-missing", 5)]
             assert (report.ok, report.incomplete) == (False, True)
+
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_erased_in_one_of_two_places(self, is_first: bool) -> None:
+        """Its kind is known from the other place, so a child that may not have such a parent is still at fault."""
+        scene = Crime()
+        twice = scene.ann.record("twice")
+        places = [scene.log.record_count]
+        first = scene.log.append(*scene.over(scene.ann, twice))
+        places.append(scene.log.record_count)
+        second = scene.log.append(*scene.over(scene.ann, twice))
+        child = scene.machine.record("x", "output", parents=[Parent("generated-by", twice.id)])
+        at = scene.log.append(*scene.over(scene.machine, child))
+        scene.log.close_with_state()
+        scene.log.erase(places[0 if is_first else 1])
+        assert named(audit_world(scene.world)) == [
+            (first if is_first else second, "record-missing", 0),
+            (at, "parent-kind", 0),
+        ]
 
     def test_operator_who_never_had_them(self) -> None:
         scene = Crime()
