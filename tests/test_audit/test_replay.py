@@ -111,6 +111,7 @@ def test_unfinished_commit_is_a_remark() -> None:
     ann = world.enrol("ann")
     world.must(*ann.artifacts([ann.record(str(n)) for n in range(300)]))
     world.append(*(ann.artifacts([ann.record(f"more {n}")]) for n in range(300)))
+    world.must(*ann.artifacts([ann.record("0 0 0")]))  # content that stands among what is signed, too
     replace_head(world.store, lambda head: Head(head.size, head.records, note))
     report = audit_world(world)
     assert (report.ok, report.faults) == (True, [])
