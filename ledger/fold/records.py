@@ -144,8 +144,11 @@ def standing_of(record: Record) -> Standing:
 
 def admit_records(
     statement: Statement, signer: Identity, records: Sequence[Record], find: FindStanding
-) -> None:
-    """Whether every record may be appended; raises RefusedInput naming the first that may not."""
+) -> dict[bytes, Standing]:
+    """Whether every record may be appended; what stands then, by artifact id.
+
+    Raises RefusedInput naming the first that may not.
+    """
     before: dict[bytes, Standing] = {}
     known = _with(before, find)
     for position, record in enumerate(records):
@@ -158,6 +161,7 @@ def admit_records(
                 error.code, f"record {position}: {error.item}", error.reason, error.fix
             ) from error
         before[record.id] = standing_of(record)
+    return before
 
 
 def check_sizes(records: Sequence[bytes], limits: Mapping[str, int]) -> None:

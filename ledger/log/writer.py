@@ -297,24 +297,25 @@ class _Admission:
             return replace(before, known=True)
         log_index = self._size + len(self.accepted)
         try:
-            self._judge(log_index, candidate)
+            standings = self._judge(log_index, candidate)
         except (RefusedInput, PolicyDenied) as error:
             return error
         advance(self._state, log_index, candidate.entry, in_order=True)
         appended = Appended(statement.id, log_index, self._records)
         self._appended[statement.id] = appended
         self._records += len(candidate.records)
-        self._fresh.update((record.id, standing_of(record)) for record in candidate.records)
+        self._fresh.update(standings)
         self.accepted.append(candidate)
         return appended
 
-    def _judge(self, log_index: int, candidate: Candidate) -> None:
+    def _judge(self, log_index: int, candidate: Candidate) -> dict[bytes, Standing]:
         statement = candidate.entry.statement
         judge(self._state, log_index, candidate.entry, self._clock_ms, self._memo.check)
         if statement.type == "artifacts":
             signer = self._state.identity(statement.by)
             if signer is not None:
-                admit_records(statement, signer, candidate.records, self._find)
+                return admit_records(statement, signer, candidate.records, self._find)
+        return {}
 
     def _stored(self, statement: Statement) -> Appended | None:
         """Where the statement stands already, its leaf read again rather than believed to be there."""

@@ -15,9 +15,11 @@ from ledger.statements import codec, schema, words
 from ledger.statements.bodies import BODIES, PAYLOAD_LIMITS_BYTES
 from ledger.statements.schema import digest, exact, integer
 
+_LIMIT_BYTES: Final = max(spec.PAYLOAD_BYTES_MAX, *PAYLOAD_LIMITS_BYTES.values())
+_TYPE: Final = schema.code(words.TYPES)
 _COMMON: Final = {
     "v": integer(spec.FORMAT_VERSION, spec.FORMAT_VERSION),
-    "type": schema.code(words.TYPES),
+    "type": _TYPE,
     "log": digest,
     "body": lambda _value, _where: None,  # by type, below
 }
@@ -109,10 +111,10 @@ def make_statement(type_: str, log: bytes, body: dict[str, Any], **fields: Any) 
 
 def decode_statement(payload: bytes) -> Statement:
     """Reads and checks a payload. Raises RefusedInput `too-large`, `not-canonical`, `schema` or `keyset-illegal`."""
-    fields = codec.decode(payload, max(spec.PAYLOAD_BYTES_MAX, *PAYLOAD_LIMITS_BYTES.values()))
+    fields = codec.decode(payload, _LIMIT_BYTES)
     if type(fields) is not dict:
         raise schema.refuse("payload", "it must be a map")
-    schema.code(words.TYPES)(fields.get("type"), "payload.type")
+    _TYPE(fields.get("type"), "payload.type")
     kind: str = fields["type"]
     limit_bytes = PAYLOAD_LIMITS_BYTES.get(kind, spec.PAYLOAD_BYTES_MAX)
     if len(payload) > limit_bytes:

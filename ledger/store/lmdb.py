@@ -197,9 +197,11 @@ class _LmdbSnapshot:
 
     def positions(self, prefix: int) -> list[int]:
         try:
-            cursor = self.live().cursor(db=self._dbs[_INDEX])
-            if not cursor.set_key(_NATIVE.pack(prefix)):
+            key, txn = _NATIVE.pack(prefix), self.live()
+            if txn.get(key, db=self._dbs[_INDEX]) is None:  # the most common answer, and a cursor costs more
                 return []
+            cursor = txn.cursor(db=self._dbs[_INDEX])
+            cursor.set_key(key)
             return [_NATIVE.unpack(value)[0] for value in cursor.iternext_dup()]
         except lmdb.Error as error:
             raise _fault(self._item, error) from error
