@@ -79,10 +79,8 @@ class Lane:
         """
         with disk_told(self._folder, FAULT):
             for seq, path in _parcels(self._folder):
-                if (
-                    seq > self.next_seq
-                ):  # the state is an older one, put back: what followed it was signed already
-                    raise _damaged(path)
+                if seq > self.next_seq:
+                    raise _damaged(path)  # the state is an older one: what follows it was signed already
                 if seq == self.next_seq:
                     return _parcel(path)
                 path.unlink()  # acknowledged; the process died before it was removed

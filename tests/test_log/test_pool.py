@@ -225,6 +225,28 @@ def test_members_of_a_failed_group_are_told() -> None:
     assert all(isinstance(item, StoreFault) and item.fix for item in found[1:])
 
 
+def test_what_an_earlier_commit_took_is_answered_though_a_later_one_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of one queue, two commits: a commit is what fails or stands, not all that waited together."""
+    monkeypatch.setattr(spec, "COMMIT_ENTRIES_MAX", 3)
+    store = FaultyStore(MemoryStore(), {})
+    s = scene(store)
+    group = submissions(s, 6)
+    pool, gate = Pool(s.world.writer, max_entries=6), Gate(s)
+    store.plan = {store.commits + 5: Fault.LOST}
+    with ThreadPoolExecutor(6) as executor:
+        first = start(pool, executor, group[:1])
+        assert gate.reached.wait(WAIT_S)
+        rest = start(pool, executor, group[1:])
+        until_queued(pool, 5)
+        monkeypatch.setattr(pool, "_max_entries", 6)
+        gate.open.set()
+        found = answers(first + rest)
+    assert sum(isinstance(item, Appended) for item in found) == 1 + 3
+    assert sum(isinstance(item, StoreFault) for item in found) == 2
+
+
 class Stopped(BaseException):
     """What a thread is stopped by, such as KeyboardInterrupt."""
 

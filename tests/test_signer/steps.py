@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ def crash_at_each(use: Callable[[], object]) -> Iterator[int]:
     """Runs `use` with its n-th sync, rename or removal failing, for n from 1; ends when nothing is left to fail.
 
     Yields n after each failure, so that the caller looks at what it left. A step fails before it has an effect, and
-    all that would follow it in the same process fails too, as a dead process does nothing more.
+    all that would follow it in the same process fails too, as a dead process does nothing more. A file that fails to
+    sync loses its second half, as one may whose pages never came to the disk.
     """
     number = 1
     while True:
@@ -38,6 +40,15 @@ def crash_at_each(use: Callable[[], object]) -> Iterator[int]:
         number += 1
 
 
+_FSYNC = os.fsync
+
+
+def _tear(descriptor: int) -> None:
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        os.ftruncate(descriptor, status.st_size // 2)
+
+
 class _Steps:
     def __init__(self, number: int) -> None:
         self._number = number
@@ -47,6 +58,8 @@ class _Steps:
         def step(*args: Any, **fields: Any) -> Any:
             self.taken += 1
             if self.taken >= self._number:
+                if self.taken == self._number and real is _FSYNC:
+                    _tear(args[0])
                 raise Crash(5, "planned")
             return real(*args, **fields)
 

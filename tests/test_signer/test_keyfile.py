@@ -200,6 +200,16 @@ def test_file_that_is_none_is_told(data: bytes, tmp_path: Path) -> None:
     assert code_of(lambda: read_public(path)) == "key-file-damaged"
 
 
+def test_file_of_any_length_is_not_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.key"
+    write_key(path, SEED, None)
+    data = path.read_bytes()
+    path.write_bytes(data.ljust(keyfile.KEY_FILE_BYTES_MAX))
+    assert read_key(path, never) == SEED
+    path.write_bytes(data.ljust(keyfile.KEY_FILE_BYTES_MAX + 1))
+    assert code_of(lambda: read_key(path, never)) == "key-file-damaged"
+
+
 def test_newer_file_is_told_as_newer(tmp_path: Path) -> None:
     path = tmp_path / "a.key"
     fields = written(path, None)

@@ -16,6 +16,7 @@ from ledger.identity import ed25519
 from ledger.identity.keyset import check_signatures, make_keyset
 from ledger.signer.keyfile import read_key, read_public
 from ledger.signer.keystore import KEY_NAMES, Keystore, LocalIdentity
+from ledger.signer.lanes import hold_lane
 from ledger.statements.entry import CURRENT, decode_entry
 from ledger.statements.statement import keyset_digest, make_statement
 from tests.test_signer.steps import crash_at_each
@@ -145,6 +146,24 @@ def test_failure_at_any_step_leaves_a_whole_identity_or_none(keys: Keystore) -> 
         assert [path.name for path in folder.iterdir()] == ["eve"]  # and no secret is left lying about
     assert len(seen) >= 10
     assert keys.names() == ["ada", "eve"]
+
+
+def test_every_new_name_is_synced_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key is of no use if the folder that it lies in is lost with the power."""
+    synced: set[Path] = set()
+    for module in ("keyfile", "keystore", "lanes"):
+        monkeypatch.setattr(f"ledger.signer.{module}.sync_folder", synced.add)
+    keys = Keystore(tmp_path / "config" / "lineage", LOG)
+    with keys.creating():
+        ada = keys.create("ada", "human", None)
+    with hold_lane(ada.lanes, ada.id):
+        pass
+    made = [path for path in tmp_path.rglob("*") if path.name != "lane.lock"]
+    assert len(made) >= 14
+    renamed = {path.name for path in synced if path.name.startswith(".new-")}
+    assert len(renamed) == 1
+    for path in made:
+        assert path.parent in synced or path.parent == ada.folder, path
 
 
 def test_process_that_died_while_it_made_one_leaves_no_name(keys: Keystore) -> None:

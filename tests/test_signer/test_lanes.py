@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from ledger.errors import InvariantBroken, RefusedInput, StoreFault
+from ledger.signer import lanes as lanes_module
 from ledger.signer.lanes import Lane, Parcel, hold_lane, pending_parcels
 from ledger.statements.entry import decode_entry
 from ledger.statements.statement import make_statement
@@ -77,6 +79,54 @@ def test_free_lane_is_used_again_and_a_held_one_is_not(tmp_path: Path) -> None:
             assert third.id not in (first.id, second.id)
     assert len(list(tmp_path.iterdir())) == 3
     assert held_id(tmp_path) in {first.id, second.id, third.id}
+
+
+@pytest.mark.parametrize("abandon", [False, True])
+def test_lane_is_looked_at_again_once_it_is_held(
+    abandon: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the first look and the lock, another one held the lane, signed in it, and let go."""
+    one = held_id(tmp_path)
+    real = lanes_module._lock_of
+    sent: list[Parcel] = []
+
+    def other_first(folder: Path) -> FileLock:
+        monkeypatch.setattr(lanes_module, "_lock_of", real)
+        with hold_lane(tmp_path, KEY) as lane:
+            assert lane.id == one
+            sent.append(send(lane, "other"))
+            if abandon:
+                lane.abandon()
+        return real(folder)
+
+    monkeypatch.setattr(lanes_module, "_lock_of", other_first)
+    with hold_lane(tmp_path, KEY) as lane:
+        assert (lane.id == one) == (not abandon)
+        assert lane.next_seq == (0 if abandon else 1)
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize("error", [None, KeyError("mine")])
+def test_lock_is_let_go_with_the_block(
+    error: Exception | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks: list[FileLock] = []
+    real = lanes_module._lock_of
+
+    def lock_of(folder: Path) -> FileLock:
+        locks.append(real(folder))
+        return locks[-1]
+
+    monkeypatch.setattr(lanes_module, "_lock_of", lock_of)
+    for number in (1, 2):  # a new lane, and an old one
+        try:
+            with hold_lane(tmp_path, KEY):
+                assert [lock.is_locked for lock in locks] == [False] * (number - 1) + [True]
+                if error is not None:
+                    raise error
+        except KeyError:
+            assert error is not None
+        assert [lock.is_locked for lock in locks] == [False] * number
 
 
 def test_lane_of_another_key_event_is_not_used(tmp_path: Path) -> None:
@@ -151,8 +201,6 @@ def test_what_the_holder_raises_is_his_own(error: BaseException, tmp_path: Path)
 
 
 def test_timeout_of_another_lock_is_the_holders_own(tmp_path: Path) -> None:
-    from filelock import Timeout
-
     with pytest.raises(Timeout), hold_lane(tmp_path, KEY):
         raise Timeout("another lock")
 
@@ -166,7 +214,7 @@ LOST: dict[str, str | None] = {
     "no map": "[]",
     "a field more": json.dumps(FRESH | {"x": 1}),
     "a field less": json.dumps({"next_seq": 0, "last": "", "abandoned": False}),
-    "negative seq": json.dumps(FRESH | {"next_seq": -1}),
+    "negative seq": json.dumps(FRESH | {"next_seq": -1, "last": KEY.hex()}),
     "seq is text": json.dumps(FRESH | {"next_seq": "0"}),
     "seq is true": json.dumps(FRESH | {"next_seq": True, "last": KEY.hex()}),
     "no last": json.dumps(FRESH | {"next_seq": 1}),
