@@ -133,9 +133,6 @@ class LedgerSource(Source):
         if not self.head.note:
             report.incomplete = True
             report.remarks.append("There is no signed checkpoint yet.")
-        if report.checkpoint and self.head.size < self.size:
-            text = f"the head says {self.head.size} entries, the signed checkpoint {self.size}"
-            report.accuse(Fault(self.head.size, "ledger-damaged", text))
         if report.checkpoint and self.is_ahead:
             report.remarks.append(
                 f"Unfinished commit of entries [{self.size}, {self.head.size}): open the ledger for writing to finish it."

@@ -120,6 +120,15 @@ def test_unfinished_commit_is_a_remark() -> None:
     assert "open the ledger for writing to finish it" in report.remarks[0]
     with world.store.snapshot() as snapshot:
         head = bytes(snapshot.head())
+    grown_key = tile_key(0, before // 256)
+    grown = values_of(world, Space.TILES)[grown_key]
+    for damaged in (
+        grown[:-32] + bytes(32),
+        bytes(32) + grown[32:],
+    ):  # a node above the row, and a signed hash in it
+        put(world.store, Space.TILES, grown_key, damaged)
+        assert [fault.code for fault in audit_world(world).faults] == ["tile-differs"]
+    put(world.store, Space.TILES, grown_key, grown)
     last_tile = tile_key(0, decode_head(head).size // 256)
     assert int.from_bytes(last_tile[1:], "big") * 256 > before
     world.store.commit(Batch(deletes=[(Space.TILES, last_tile)]), head, head)
