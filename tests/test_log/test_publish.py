@@ -23,6 +23,7 @@ from ledger.merkle.tree import hash_leaf
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
 from ledger.proofs.note import parse_note
 from ledger.proofs.tlog_proof import TlogProof
+from ledger.store.bundles import offsets
 from ledger.store.contract import Batch, Space, key_u64
 from ledger.store.files import write_atomically
 from ledger.store.head import decode_head
@@ -281,6 +282,25 @@ class TestRefuses:
             assert not (tmp_path / "checkpoint").exists()
         publish(world.store, world.vkey, tmp_path)
         assert audit_folder(tmp_path, world.vkey).ok
+
+    @pytest.mark.parametrize("log_index", [10, 260])
+    def test_an_entry_that_was_changed_together_with_its_hash(self, log_index: int, tmp_path: Path) -> None:
+        """A full tile is held to the level above, the last one to the root."""
+        world = grown(300)
+        entries, hashes = (world.store._view.tables[s].values for s in (Space.ENTRIES, Space.TILES))  # type: ignore[attr-defined]
+        number, position = divmod(log_index, 256)
+        bundle, tile = entries[key_u64(number)], hashes[tile_key(0, number)]
+        starts = [*offsets(bundle), len(bundle)]
+        end = starts[position + 1]
+        bundle = bundle[: end - 1] + bytes([bundle[end - 1] ^ 1]) + bundle[end:]
+        leaf_hash = hash_leaf(bundle[starts[position] + 2 : end])
+        entries[key_u64(number)] = bundle
+        hashes[tile_key(0, number)] = tile[: 32 * position] + leaf_hash + tile[32 * position + 32 :]
+        with pytest.raises(InvariantBroken) as error:
+            publish(world.store, world.vkey, tmp_path)
+        assert error.value.code == "tree-differs"
+        assert not (tmp_path / f"tile/entries/{number:03d}").exists()
+        assert not (tmp_path / "checkpoint").exists()
 
     def refused(self, world: World, folder: Path, kind: type[LineageError], code: str) -> None:
         before = files_of(folder)
