@@ -120,7 +120,9 @@ def append_records(
             f"Run: lineage identity delegate {signer.identity.name} --substrate NAME@VERSION",
         )
     resend_pending(door, signer.identity, standing.key_event)
-    places: dict[bytes, int] = {}
+    places = dict.fromkeys(
+        signed.ids, -1
+    )  # from the first on, so that a million ids are held once and not twice
     for group in chunks(_unknown(door, records, places)):
         with ready_lane(door, signer.identity, standing.key_event) as lane:
             parcel = sign_records(signer, lane, door.log_id, standing.key_event, group, standing.delegation)
