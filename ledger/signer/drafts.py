@@ -11,7 +11,6 @@ from ledger.signer.keystore import Unlocked
 from ledger.signer.lanes import Lane, Parcel
 from ledger.statements.statement import make_statement
 
-
 # Half of what a statement may sign: a log holds all of a statement in memory, and larger ones are appended no faster.
 CHUNK_RECORDS: Final = spec.STATEMENT_RECORDS_MAX // 2
 
