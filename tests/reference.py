@@ -503,8 +503,8 @@ class NaiveFold:
             head = tagged("chain", head, index.to_bytes(8, "big"), leaf)
         return tagged("chain-value", len(links).to_bytes(8, "big"), head)
 
-    def step(self, index: int, data: bytes, clock: int) -> str | None:
-        """SPEC §9.2, steps 1 to 8: the code of the entry's fault, or None."""
+    def step(self, index: int, data: bytes, clock: int, number: int = 1) -> str | None:
+        """SPEC §9.2, steps 1 to 8: the code of the entry's fault, or None; `number` by SPEC §9.6."""
         try:
             entry = decode_entry(data)
         except LineageError as error:
@@ -513,7 +513,10 @@ class NaiveFold:
         if fields["log"] != self.log:
             return "wrong-log"
         own_id = tagged("statement", payload)
-        code = self._judge(index, fields, own_id, clock)
+        if number != 1 and index > 0 and self.begun:
+            code: str | None = "fold-unknown"
+        else:
+            code = self._judge(index, fields, own_id, clock)
         if code is None and fields["type"] != "state":
             code = self._signatures(fields, payload, [list(item) for item in entry.signatures])
             code = code or self._judge_signed(fields, clock)

@@ -16,10 +16,10 @@ from ledger.statements.entry import decode_entry
 from ledger.statements.record import decode_record
 from ledger.statements.statement import decode_statement
 from tests.cases.logs import Erased
-from tests.cases.replay import by_ledger, clocks
+from tests.cases.replay import by_ledger, clocks, fold_numbers
 from tools.make_vectors import FOLDER, files, unhexed
 
-COUNTS = {"record": 161, "payload": 162, "entry": 24, "log": 121}
+COUNTS = {"record": 161, "payload": 164, "entry": 24, "log": 121}
 
 # Codes of SPEC §14 that neither admission nor the fold gives: they are about proofs, folders and libraries.
 ELSEWHERE = {
@@ -99,6 +99,7 @@ def test_log_vector(name: str) -> None:
         for index, items in vector["records"].items()
     }
     assert clocks(log, entries) == vector["clocks"]
+    assert fold_numbers(log, entries) == vector["fold_numbers"]
     found = by_ledger(log, entries, records)
     assert [list(fault) for fault in found.faults] == vector["faults"]
     assert [root.hex() for root in found.status_roots] == vector["status_roots"]

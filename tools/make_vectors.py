@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.cases import payloads, records
 from tests.cases.logs import Erased
-from tests.cases.replay import by_naive, clocks
+from tests.cases.replay import by_naive, clocks, fold_numbers
 from tests.cases.samples import Case
 from tests.cases.scenarios import Scenario, all_scenarios
 from tests.reference import tagged
@@ -40,7 +40,7 @@ hex; an object {{"byte": "00", "times": n}} stands for n equal bytes. {count} fi
 counts.
 
 A log has `log_id` (the log that the reader trusts), `entries` by log_index, `records` by log_index (those held of that entry,
-by record_index; {{"erased": hash}} for one of which only the leaf hash is left), `clocks` (SPEC §9.5, ms, by log_index),
+by record_index; {{"erased": hash}} for one of which only the leaf hash is left), `clocks` and `fold_numbers` (SPEC §9.5, §9.6, by log_index),
 `faults` as [log_index, record_index or null, code] in order, `status_roots` (of the status map behind each entry, by log_index)
 and `identities` (id and role, of those that are enrolled in the end).
 """
@@ -99,6 +99,7 @@ def log_vector(scenario: Scenario) -> dict[str, Any]:
             for index, items in script.records.items()
         },
         "clocks": clocks(script.log, script.entries),
+        "fold_numbers": fold_numbers(script.log, script.entries),
         "faults": [list(fault) for fault in outcome.faults],
         "status_roots": [root.hex() for root in outcome.status_roots],
         "identities": {name.hex(): role for name, role in sorted(outcome.identities.items())},

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgpack
 
+from ledger import spec
 from ledger.errors import InvariantBroken
 from ledger.fold.topics import Chain
 from ledger.identity.keyset import Keyset
@@ -71,12 +72,13 @@ class Lane:
 
 @dataclass(slots=True)
 class Header:
-    """The log's own facts: ids, rules in force, clock (ms), entries and records so far, root of the status map."""
+    """The log's own facts: ids, rules in force, clock (ms), fold number, entries and records so far, root of the status map."""
 
     log_id: bytes
     size: int = 0
     records: int = 0
     clock_ms: int = 0
+    fold_number: int = spec.FOLD_VERSION
     status_root: bytes = prefix.EMPTY_ROOT
     operator: bytes = b""
     origin: str = ""

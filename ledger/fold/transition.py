@@ -52,6 +52,7 @@ def judge(
     """
     statement = entry.statement
     kind = statement.type
+    _check_fold(state.header.fold_number)
     if (kind == "genesis") != (log_index == 0):
         raise _misplaced(kind, log_index)
     if kind not in words.TYPES_BUILT:
@@ -79,8 +80,11 @@ def judge(
 def advance(state: FoldState, log_index: int, entry: Entry | None, *, in_order: bool) -> None:
     """Takes an entry into the state; None stands for one that is not well-formed. Never raises for what it holds."""
     if entry is not None:
-        if entry.statement.type == "state":  # its other faults do not touch the clock (SPEC §9.5)
+        if (
+            entry.statement.type == "state"
+        ):  # its other faults do not touch clock and number (SPEC §9.5, §9.6)
             state.header.clock_ms = max(state.header.clock_ms, entry.statement.body["time"])
+            state.header.fold_number = max(state.header.fold_number, entry.statement.body["fold"])
         for topic in topics_of(entry.statement):
             state.extend_chain(topic, log_index, entry.leaf_hash)
         if entry.statement.type == "artifacts":
@@ -96,8 +100,14 @@ def fold(
     data: bytes,
     clock_ms: int,
     verify: SignatureCheck = check_signatures,
+    *,
+    fold_number: int = spec.FOLD_VERSION,
 ) -> tuple[Entry | None, Fault | None]:
-    """One step over an entry that stands in the log, whatever it holds. Total: returns the fault, if any."""
+    """One step over an entry that stands in the log, whatever it holds. Total: returns the fault, if any.
+
+    `clock_ms` and `fold_number` are those of the `state` that closes the entry's segment (SPEC §9.5, §9.6).
+    """
+    state.header.fold_number = max(state.header.fold_number, fold_number)
     entry: Entry | None = None
     fault: Fault | None = None
     try:
@@ -118,11 +128,11 @@ def _misplaced(kind: str, log_index: int) -> LineageError:
     return RefusedInput("misplaced", f"statement of type '{kind}' at index {log_index}", reason)
 
 
-def _check_fold(body: dict[str, Any]) -> None:
-    if body["fold"] != spec.FOLD_VERSION:
+def _check_fold(number: int) -> None:
+    if number != spec.FOLD_VERSION:
         raise RefusedInput(
             "fold-unknown",
-            f"fold {body['fold']}",
+            f"fold {number}",
             "this version does not know its rules",
             "Upgrade lineage-ledger.",
         )
@@ -142,7 +152,7 @@ def _judge_birth(body: dict[str, Any]) -> None:
 
 def _judge_genesis(statement: Statement) -> None:
     body = statement.body
-    _check_fold(body)
+    _check_fold(body["fold"])
     keys = {bytes(key) for _algorithm, key in body["keyset"]["keys"]}
     if log_id(body["vkeys"][0]) != statement.log:
         raise RefusedInput("genesis-illegal", "genesis", "its log id is not that of its first vkey")
@@ -158,7 +168,7 @@ def _judge_genesis(statement: Statement) -> None:
 
 def _judge_state(state: FoldState, statement: Statement) -> None:
     body, header = statement.body, state.header
-    _check_fold(body)
+    _check_fold(body["fold"])
     if body["root"] != state.status_root():
         raise RefusedInput("state-wrong", "state.root", "it is not the root of the status map here")
     if body["records"] != header.records:

@@ -111,16 +111,32 @@ def make_statement(type_: str, log: bytes, body: dict[str, Any], **fields: Any) 
 
 def decode_statement(payload: bytes) -> Statement:
     """Reads and checks a payload. Raises RefusedInput `too-large`, `not-canonical`, `schema` or `keyset-illegal`."""
+    fields = _decode_fields(payload)
+    _check_fields(fields)
+    if fields["type"] == "evidence":
+        _check_fork(fields)
+    return Statement(bytes(payload), fields)
+
+
+def _decode_fields(payload: bytes) -> dict[str, Any]:
+    """The payload's map, its type and the size that its type allows."""
     fields = codec.decode(payload, _LIMIT_BYTES)
     if type(fields) is not dict:
         raise schema.refuse("payload", "it must be a map")
     _TYPE(fields.get("type"), "payload.type")
-    kind: str = fields["type"]
-    limit_bytes = PAYLOAD_LIMITS_BYTES.get(kind, spec.PAYLOAD_BYTES_MAX)
+    limit_bytes = PAYLOAD_LIMITS_BYTES.get(fields["type"], spec.PAYLOAD_BYTES_MAX)
     if len(payload) > limit_bytes:
         raise RefusedInput(
-            "too-large", "payload", f"it has {len(payload)} bytes, the limit of '{kind}' is {limit_bytes}"
+            "too-large",
+            "payload",
+            f"it has {len(payload)} bytes, the limit of '{fields['type']}' is {limit_bytes}",
         )
+    return fields
+
+
+def _check_fields(fields: dict[str, Any]) -> None:
+    """The keys of SPEC §5.1, then the body."""
+    kind: str = fields["type"]
     if kind in words.TYPES_BARE:
         _BARE(fields, "payload")
     elif kind in words.TYPES_KEY_EVENT:
@@ -130,16 +146,25 @@ def decode_statement(payload: bytes) -> Statement:
         if ("prev" in fields) == (fields["seq"] == 0):
             raise schema.refuse("payload.prev", "it is left out exactly when seq is 0")
     BODIES[kind](fields["body"], "body")
-    if kind == "evidence":
-        _check_fork(fields)
-    return Statement(bytes(payload), fields)
 
 
 def _check_fork(fields: dict[str, Any]) -> None:
     """Evidence holds two statements of one log at one place (SPEC §5.2). They differ, since they ascend strictly."""
-    first, second = (decode_statement(fields["body"][name][0]).fields for name in ("first", "second"))
+    first, second = (_half(fields["body"][name][0], f"body.{name}[0]") for name in ("first", "second"))
     places = ("by", "key", "lane", "seq") if "lane" in first else ("by", "kseq")
     if any(name not in first or first[name] != second.get(name) for name in places):
         raise schema.refuse("body", "its two payloads do not stand at one place of one identity")
     if not first["log"] == second["log"] == fields["log"]:
         raise schema.refuse("body", "its two payloads are of another log")
+
+
+def _half(payload: bytes, where: str) -> dict[str, Any]:
+    """The fields of a payload within an `evidence`. Whatever is wrong in it is `schema`; it holds no evidence itself."""
+    try:
+        fields = _decode_fields(payload)
+        if fields["type"] == "evidence":
+            raise schema.refuse(where, "evidence of evidence proves nothing that the inner one does not")
+        _check_fields(fields)
+    except RefusedInput as error:
+        raise schema.refuse(where, f"{error.item}: {error.reason}") from error
+    return fields

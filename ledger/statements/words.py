@@ -63,7 +63,7 @@ def _whole(pattern: str, chars: int) -> re.Pattern[str]:
 
 
 NAME: Final = _whole(r"[A-Za-z0-9][A-Za-z0-9._/@:+-]*", spec.NAME_CHARS_MAX)
-ORIGIN: Final = _whole(r"[a-z0-9][a-z0-9._/-]*", spec.ORIGIN_CHARS_MAX)
+ORIGIN: Final = _whole(r"(?!lineage/)[a-z0-9][a-z0-9._/-]*", spec.ORIGIN_CHARS_MAX)
 MEDIA: Final = _whole(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*", spec.MEDIA_CHARS_MAX)
 LICENSE: Final = _whole(r"[A-Za-z0-9(][A-Za-z0-9 .:()+-]*", spec.LICENSE_CHARS_MAX)
 URI: Final = _whole(r"[a-z][a-z0-9+.-]*:[!-~]+", spec.URI_CHARS_MAX)

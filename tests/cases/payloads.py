@@ -102,6 +102,7 @@ WRONG_BODIES: tuple[tuple[str, str, str, Fields], ...] = (
     ("origin-capital", "an origin with a capital letter", "genesis", {"origin": "Log.example"}),
     ("origin-newline", "an origin with a newline at the end", "genesis", {"origin": "log.example\n"}),
     ("origin-129", "an origin of 129 characters", "genesis", {"origin": "l" * 129}),
+    ("origin-lineage", "an origin that begins like a domain tag", "genesis", {"origin": "lineage/log"}),
     ("origin-dot-first", "an origin that begins with a dot", "genesis", {"origin": ".log"}),
     ("vkeys-9", "nine vkeys", "genesis", {"vkeys": [vkey(key=some(f"key {n}")) for n in range(9)]}),
     ("vkeys-twice", "one vkey twice", "genesis", {"vkeys": [vkey(), vkey()]}),
@@ -240,6 +241,8 @@ def forks() -> Iterator[tuple[str, str, Fields]]:
         "two key events of two numbers",
         fork(payload("rotate"), payload("rotate", kseq=2)),
     )
+    inner = changed(one, type="evidence", body=good)
+    yield "evidence-of-evidence", "evidence within evidence", fork(one, inner)
     broken = pack(changed(one, note="x"))
     yield (
         "evidence-of-nonsense",

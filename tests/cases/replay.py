@@ -29,17 +29,32 @@ class Outcome(NamedTuple):
 
 def clocks(log: bytes, entries: Sequence[bytes]) -> list[int]:
     """The log's clock at each index (SPEC §9.5), in ms."""
-    times: list[int | None] = []
+    return _closing(_of_states(log, entries, "time"), 0)
+
+
+def fold_numbers(log: bytes, entries: Sequence[bytes]) -> list[int]:
+    """The fold number at each index (SPEC §9.6)."""
+    return _closing(_of_states(log, entries, "fold"), 1)
+
+
+def _of_states(log: bytes, entries: Sequence[bytes], name: str) -> list[int | None]:
+    """What each well-formed `state` says under `name`; None for all other entries."""
+    found: list[int | None] = []
     for data in entries:
         try:
             fields = decode_entry(data).statement.fields
         except LineageError:
             fields = {"type": "", "log": b""}
-        times.append(fields["body"]["time"] if (fields["type"], fields["log"]) == ("state", log) else None)
+        found.append(fields["body"][name] if (fields["type"], fields["log"]) == ("state", log) else None)
+    return found
+
+
+def _closing(said: list[int | None], none: int) -> list[int]:
+    """At each index what the first state at or after it says, or the greatest of an earlier one if that is greater."""
     result = []
-    for index in range(len(entries)):
-        next_time = next((time for time in times[index:] if time is not None), 0)
-        result.append(max([next_time, *(time for time in times[:index] if time is not None)]))
+    for index in range(len(said)):
+        following = next((number for number in said[index:] if number is not None), none)
+        result.append(max([following, *(number for number in said[:index] if number is not None)]))
     return result
 
 
@@ -56,8 +71,9 @@ def by_ledger(
     roots: list[bytes] = []
     standings: dict[bytes, Standing] = {}
     known: dict[bytes, str] = {}
-    for index, (data, clock) in enumerate(zip(entries, clocks(log, entries), strict=True)):
-        entry, fault = fold(state, index, data, clock)
+    closings = zip(clocks(log, entries), fold_numbers(log, entries), strict=True)
+    for index, (data, (clock, number)) in enumerate(zip(entries, closings, strict=True)):
+        entry, fault = fold(state, index, data, clock, fold_number=number if index else 1)
         if fault is not None:
             faults.append((index, None, fault.code))
         elif entry is not None and entry.statement.type == "artifacts":
@@ -92,8 +108,9 @@ def by_naive(log: bytes, entries: Sequence[bytes], records: Records) -> Outcome:
     faults: list[Fault] = []
     roots: list[bytes] = []
     held: dict[bytes, bytes | None] = {}
-    for index, (data, clock) in enumerate(zip(entries, clocks(log, entries), strict=True)):
-        code = state.step(index, data, clock)
+    closings = zip(clocks(log, entries), fold_numbers(log, entries), strict=True)
+    for index, (data, (clock, number)) in enumerate(zip(entries, closings, strict=True)):
+        code = state.step(index, data, clock, number)
         if code is not None:
             faults.append((index, None, code))
         else:

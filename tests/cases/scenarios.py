@@ -234,8 +234,16 @@ def states() -> Iterator[Scenario]:
         script.state(**changes)
         yield ended(name, what, script, (2, "state-wrong"))
     script = Script().begin()
+    script.actor("human")
     script.state(fold=2)
-    yield ended("state-fold-2", "a fold that nobody knows", script, (2, "fold-unknown"))
+    script.actor("another human")
+    script.state()
+    yield ended(
+        "state-fold-2",
+        "a fold that nobody knows, then a lesser one: nothing more is judged, from the segment's first entry on",
+        script,
+        *((index, "fold-unknown") for index in range(2, 7)),
+    )
 
     world = people({"until": 1_006_000})
     world.script.publish(

@@ -168,15 +168,15 @@ def test_a_vkey_name_of_129_characters_is_refused() -> None:
     )
 
 
-def test_evidence_within_evidence_ends() -> None:
-    """Each level holds the one below; the byte limit ends it, not the interpreter's stack."""
+def test_evidence_within_evidence_is_refused() -> None:
+    """Also where it is nested: one look inside is enough, and nothing recurses."""
     inner = payload("undelegate")
-    for _ in range(30):
-        outer = changed(inner, type="evidence", body={**_halves(inner, payload("undelegate"))})
-        if len(pack(outer)) > spec.PAYLOAD_BYTES_MAX:
-            break
-        inner = outer
-    assert decode_statement(pack(inner)).type == "evidence"
+    outer = changed(inner, type="evidence", body={**_halves(inner, payload("undelegate"))})
+    assert decode_statement(pack(outer)).type == "evidence"
+    twice = changed(inner, type="evidence", body={**_halves(outer, payload("undelegate"))})
+    with pytest.raises(RefusedInput, match="evidence of evidence") as refused:
+        decode_statement(pack(twice))
+    assert refused.value.code == "schema"
 
 
 def _halves(one: Any, other: Any) -> dict[str, Any]:
