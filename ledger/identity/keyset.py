@@ -42,15 +42,16 @@ def check_signatures(entry: Entry, asked: Mapping[int, Keyset]) -> None:
     Raises RefusedInput `signature-missing`, `signature-surplus` or `signature-invalid`.
     """
     counts: dict[tuple[int, str], int] = {}
+    keys = []
     for signature in entry.signatures:
-        algorithm, _key = _key_of(signature, asked)
+        algorithm, key = _key_of(signature, asked)
+        keys.append(key)
         counts[signature.keyset, algorithm] = counts.get((signature.keyset, algorithm), 0) + 1
     for code, keyset in asked.items():
         for algorithm, threshold in keyset["thresholds"].items():
             _check_count(code, algorithm, counts.get((code, algorithm), 0), threshold)
     message = pre_authentication_encoding(entry.statement.payload)
-    for signature in entry.signatures:
-        _algorithm, key = _key_of(signature, asked)
+    for signature, key in zip(entry.signatures, keys, strict=True):
         if not ed25519.verify(key, message, signature.signature):
             raise RefusedInput(
                 "signature-invalid",

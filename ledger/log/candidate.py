@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import dataclass
 
 from ledger import spec
@@ -84,9 +83,11 @@ def _valid(asked: Sequence[tuple[Entry, Keyset]]) -> list[tuple[bytes, Keyset]]:
     """The leaf hashes of those that are signed as asked, each with its keyset."""
     found = []
     for entry, keyset in asked:
-        with suppress(RefusedInput):
+        try:
             check_signatures(entry, {CURRENT: keyset})
-            found.append((entry.leaf_hash, keyset))
+        except RefusedInput:
+            continue
+        found.append((entry.leaf_hash, keyset))
     return found
 
 

@@ -15,6 +15,7 @@ from ledger.statements import codec, schema, words
 from ledger.statements.bodies import BODIES, PAYLOAD_LIMITS_BYTES
 from ledger.statements.schema import digest, exact, integer
 
+_PAE_HEAD: Final = b"DSSEv1 %d %b" % (len(spec.PAYLOAD_TYPE), spec.PAYLOAD_TYPE.encode())
 _LIMIT_BYTES: Final = max(spec.PAYLOAD_BYTES_MAX, *PAYLOAD_LIMITS_BYTES.values())
 _TYPE: Final = schema.code(words.TYPES)
 _COMMON: Final = {
@@ -97,8 +98,7 @@ def keyset_digest(keyset: dict[str, Any]) -> bytes:
 
 def pre_authentication_encoding(payload: bytes) -> bytes:
     """The bytes that a signature covers: DSSE v1 PAE with our payload type (SPEC §6)."""
-    kind = spec.PAYLOAD_TYPE.encode()
-    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+    return b"%b %d %b" % (_PAE_HEAD, len(payload), payload)
 
 
 def make_statement(type_: str, log: bytes, body: dict[str, Any], **fields: Any) -> Statement:
