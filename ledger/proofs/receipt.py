@@ -30,7 +30,7 @@ from ledger.proofs.source import ProofSource
 from ledger.proofs.tlog_proof import PATH_HASHES_MAX, TlogProof
 from ledger.statements import codec, schema
 from ledger.statements.entry import Entry, decode_entry
-from ledger.statements.record import Record, decode_record
+from ledger.statements.record import Record, decode_record, sealed_size
 from ledger.statements.statement import Statement, log_id
 
 STANDING: Final = "unknown"  # rotation, notice, disowning: a receipt cannot show that there are none
@@ -39,10 +39,14 @@ _RECORD_PATH_MAX: Final = (spec.STATEMENT_RECORDS_MAX - 1).bit_length()
 
 
 class Content(NamedTuple):
-    """What a verifier holds: the digest of its content under a form. Digests of different forms are never compared."""
+    """What a verifier holds: the digest of its content under a form. Digests of different forms are never compared.
+
+    `size_bytes`: the content's size by SPEC §4.2, where it is known; of sealed content its own, not the bucket.
+    """
 
     form: str
     digest: bytes
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +144,8 @@ def check_receipt(text: bytes | str, vkey: Vkey, content: Content | None = None)
         signer = _signer_by(state, statement, [item.statement.id for _, item, _ in support])
     with _check(6):
         record = _check_record(extra, statement, signer)
-        if content is not None and content != (record.form, record.content):
-            raise _invalid("the record is about another content")
+        if content is not None:
+            _check_content(record, content)
     return ReceiptFacts(
         artifact_id=record.id,
         record=record,
@@ -181,6 +185,16 @@ def _check_record(extra: dict[str, Any], statement: Statement, signer: Identity)
     # A parent of unknown kind passes: that parents stand before, and of what kind, needs the log.
     judge_record(record, signer, statement.log, lambda _artifact_id: UNREAD)
     return record
+
+
+def _check_content(record: Record, content: Content) -> None:
+    if (content.form, content.digest) != (record.form, record.content):
+        raise _invalid("the record is about another content")
+    if content.size_bytes is None:
+        return
+    size = sealed_size(content.size_bytes) if content.form == "sealed" else content.size_bytes
+    if record.fields["size"] != size:
+        raise _invalid(f"the record states a size of {record.fields['size']} bytes; the content's is {size}")
 
 
 def _entry_proof(source: ProofSource, log_index: int) -> tuple[TlogProof, bytes]:

@@ -22,7 +22,7 @@ from ledger.proofs.receipt import (
 )
 from ledger.proofs.tlog_proof import TlogProof
 from ledger.statements.entry import decode_entry
-from ledger.statements.record import Parent
+from ledger.statements.record import Parent, make_record
 from tests.dishonest import liar
 from tests.test_proofs.issued import Issued, opened, receipt_of, refused, with_extra
 from tests.test_proofs.scene import TOOL, Scene
@@ -104,6 +104,28 @@ def test_content_is_compared_with_its_form() -> None:
     assert check_receipt(text, world.vkey, Content("jcs", record.content)).content_checked
     refused(world, text, "receipt-invalid", 6, Content("raw", record.content))
     refused(world, text, "receipt-invalid", 6, Content("jcs", record.id))
+
+
+def test_a_stated_size_is_the_contents_where_that_is_known() -> None:
+    """A digest fixes its content, but a record may state any size beside it: whoever holds the content sees the lie."""
+    world = World()
+    anna = world.enrol("anna")
+    honest, other = (
+        make_record(kind="work", maker=anna.id, content=bytes(32), size_bytes=size, media="text/plain")
+        for size in (40, 41)
+    )
+    sealed = make_record(kind="work", maker=anna.id, content=bytes(32), size_bytes=64, form="sealed")
+    world.must(*anna.artifacts([honest, other, sealed]))
+    texts = {record.id: receipt_of(world, record) for record in (honest, other, sealed)}
+    assert check_receipt(texts[honest.id], world.vkey, Content("raw", bytes(32), 40)).content_checked
+    assert check_receipt(texts[other.id], world.vkey, Content("raw", bytes(32))).content_checked
+    refused(world, texts[other.id], "receipt-invalid", 6, Content("raw", bytes(32), 40))
+    for size, is_right in ((32, False), (33, True), (64, True), (65, False)):
+        content = Content("sealed", bytes(32), size)
+        if is_right:
+            assert check_receipt(texts[sealed.id], world.vkey, content).content_checked
+        else:
+            refused(world, texts[sealed.id], "receipt-invalid", 6, content)
 
 
 def test_foreign_tools_read_its_outer_part(issued: Issued) -> None:
