@@ -149,13 +149,11 @@ def check_maker(fields: dict[str, Any], role: str) -> None:
             raise illegal(
                 f"record.{share}", f"a '{kind}' by a {role} has no {share} share of its own", "role-illegal"
             )
-    if kind == "output" and role == "human":
-        if not any(parent["rel"] == "generated-by" for parent in fields["parents"]):
-            raise illegal(
-                "record.parents",
-                "an output signed by a human names its model by 'generated-by'",
-                "role-illegal",
-            )
+    needs_model = kind == "output" and role == "human"
+    if needs_model and all(parent["rel"] != "generated-by" for parent in fields["parents"]):
+        raise illegal(
+            "record.parents", "an output signed by a human names its model by 'generated-by'", "role-illegal"
+        )
 
 
 def check_relation(kind: str, relation: str, parent_kind: str, where: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ FOLDER: Final = Path(__file__).parents[2] / ".bench"
 
 def run(names: Sequence[str], settings: Settings) -> list[Row]:
     """The rows of the benches of these names, or of all; what they wrote is removed again."""
-    settings.folder.mkdir(parents=True, exist_ok=True)
+    settings.folder.mkdir(parents=True)
     try:
         return [row for name in names or BENCHES for row in BENCHES[name](settings)]
     finally:
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unknown = [name for name in given.names if name not in BENCHES]
     if unknown:
         parser.error(f"no bench '{unknown[0]}'; there are {', '.join(BENCHES)}")
-    rows = run(given.names, Settings(FOLDER, given.quick))
+    rows = run(given.names, Settings(FOLDER / str(os.getpid()), given.quick))
     print(as_markdown(rows) if given.markdown else as_text(rows))
 
 
