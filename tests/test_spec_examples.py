@@ -15,11 +15,12 @@ from ledger.proofs.checkpoint import open_checkpoint
 from ledger.proofs.receipt import Content, check_receipt
 from ledger.statements.record import decode_record
 from tests.cases.logs import id_of
+from tests.cases.receipts import note, sha
 from tests.cases.replay import by_ledger
 from tests.reference import mth, tagged
 from tests.test_vectors import COUNTS
 from tools import spec_examples
-from tools.spec_examples import ROWS, SPEC, build, note, page, receipt, rendered, sha
+from tools.spec_examples import ROWS, SPEC, build, page, receipt, rendered
 
 EXAMPLE = build()
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from ledger.errors import LineageError
+from ledger.errors import LineageError, ProofInvalid
+from ledger.identity.vkey import Vkey
+from ledger.proofs.receipt import Content, check_receipt
 from ledger.statements.entry import decode_entry
 from ledger.statements.record import decode_record
 from ledger.statements.statement import decode_statement
@@ -19,21 +21,18 @@ from tests.cases.logs import Erased
 from tests.cases.replay import by_ledger, clocks, fold_numbers
 from tools.make_vectors import FOLDER, files, unhexed
 
-COUNTS = {"record": 161, "payload": 164, "entry": 24, "log": 121}
+COUNTS = {"record": 161, "payload": 164, "entry": 24, "log": 121, "receipt": 88}
 
-# Codes of SPEC §14 that neither admission nor the fold gives: they are about proofs, folders and libraries.
-ELSEWHERE = {
+# Codes of SPEC §14 that neither admission nor the fold gives: those that receipts show, and of folders and libraries.
+OF_RECEIPTS = {"checkpoint-invalid", "note-invalid", "inclusion-invalid", "receipt-invalid"}
+ELSEWHERE = OF_RECEIPTS | {
     "ed25519-cofactor",
     "record-missing",
     "tree-differs",
     "tile-differs",
-    "checkpoint-invalid",
-    "note-invalid",
-    "inclusion-invalid",
     "consistency-invalid",
     "multiproof-invalid",
     "status-invalid",
-    "receipt-invalid",
 }
 
 
@@ -51,7 +50,14 @@ def test_the_number_of_vectors() -> None:
 
 
 def test_every_code_of_admission_and_fold_is_shown() -> None:
-    shown = {vector["error"] for vector in stored().values() if "error" in vector}
+    shown, by_receipts = (
+        {
+            vector["error"]
+            for vector in stored().values()
+            if "error" in vector and (vector["kind"] == "receipt") is are_receipts
+        }
+        for are_receipts in (False, True)
+    )
     shown |= {code for vector in stored().values() for *_place, code in vector.get("faults", [])}
     text = (Path(__file__).resolve().parents[1] / "SPEC.md").read_text()
     table = text.split("## 14. ")[1].split("\n## ")[0].split("### 14.1")[0]
@@ -62,9 +68,14 @@ def test_every_code_of_admission_and_fold_is_shown() -> None:
     }
     assert listed - shown == ELSEWHERE
     assert shown <= listed
+    assert OF_RECEIPTS <= by_receipts <= listed
 
 
-@pytest.mark.parametrize("name", sorted(path for path, vector in stored().items() if vector["kind"] != "log"))
+def names(*kinds: str) -> list[str]:
+    return sorted(path for path, vector in stored().items() if vector["kind"] in kinds)
+
+
+@pytest.mark.parametrize("name", names("record", "payload", "entry"))
 def test_vector(name: str) -> None:
     vector = stored()[name]
     data = unhexed(vector["hex"])
@@ -84,7 +95,24 @@ def test_vector(name: str) -> None:
         assert found.statement.id.hex() == vector["statement_id"]
 
 
-@pytest.mark.parametrize("name", sorted(path for path, vector in stored().items() if vector["kind"] == "log"))
+@pytest.mark.parametrize("name", names("receipt"))
+def test_receipt_vector(name: str) -> None:
+    vector = stored()[name]
+    content, vkey = vector["content"], Vkey.parse(vector["vkey"])
+    held = content and Content(content["form"], bytes.fromhex(content["digest"]), content["size"])
+    if "error" in vector:
+        with pytest.raises(ProofInvalid) as refusal:
+            check_receipt(vector["text"], vkey, held)
+        assert refusal.value.code == vector["error"]
+        return
+    facts = check_receipt(vector["text"], vkey, held)
+    assert facts.artifact_id.hex() == vector["artifact_id"]
+    assert facts.maker.hex() == vector["maker"]
+    assert (facts.anchor.hex() if facts.anchor else None) == vector["anchor"]
+    assert (facts.log_index, facts.content_checked) == (vector["log_index"], content is not None)
+
+
+@pytest.mark.parametrize("name", names("log"))
 def test_log_vector(name: str) -> None:
     vector = stored()[name]
     log = bytes.fromhex(vector["log_id"])

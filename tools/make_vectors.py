@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.cases import payloads, records
+from tests.cases import forged_receipts, payloads, receipts, records
 from tests.cases.logs import Erased
+from tests.cases.receipts import ReceiptCase
 from tests.cases.replay import by_naive, clocks, fold_numbers
-from tests.cases.samples import Case
+from tests.cases.samples import Case, Fields
 from tests.cases.scenarios import Scenario, all_scenarios
 from tests.reference import tagged
 from tools import spec_examples
@@ -35,6 +36,7 @@ hex; an object {{"byte": "00", "times": n}} stands for n equal bytes. {count} fi
 | payload | {payload} | a payload (SPEC §5); its signatures are not looked at | `statement_id` | `error` |
 | entry | {entry} | an entry (SPEC §8.1); its signatures are not verified | `statement_id`, `leaf_hash` | `error` |
 | log | {log} | (see below) | | |
+| receipt | {receipt} | (see below) | | |
 
 `error` is a code of SPEC §14. Each bad file breaks one rule, except `log/order-*`, which break several: the first of SPEC §9.2
 counts.
@@ -43,6 +45,10 @@ A log has `log_id` (the log that the reader trusts), `entries` by log_index, `re
 by record_index; {{"erased": hash}} for one of which only the leaf hash is left), `clocks` and `fold_numbers` (SPEC §9.5, §9.6, by log_index),
 `faults` as [log_index, record_index or null, code] in order, `status_roots` (of the status map behind each entry, by log_index)
 and `identities` (id and role, of those that are enrolled in the end).
+
+A receipt has `text`, the file (SPEC §11.1); `vkey`, which the verifier trusts; and `content`, which he holds: its form, its digest
+and its true size, or null if he has none. Good ones give `artifact_id`, `maker`, `anchor` (null if the maker is no pair) and
+`log_index`; bad ones `error`, after the support was folded in order.
 """
 
 
@@ -106,6 +112,22 @@ def log_vector(scenario: Scenario) -> dict[str, Any]:
     }
 
 
+def receipt_vector(case: ReceiptCase) -> dict[str, Any]:
+    return {
+        "what": case.what,
+        "kind": "receipt",
+        "text": case.text,
+        "vkey": case.vkey,
+        "content": case.content and plain(case.content),
+        **(plain(case.facts) if case.facts else {"error": case.code}),
+    }
+
+
+def plain(fields: Fields) -> Fields:
+    """Fields with their bytes in hex."""
+    return {name: value.hex() if isinstance(value, bytes) else value for name, value in fields.items()}
+
+
 def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, content) of every file."""
     for group in (records.legal, records.refused, payloads.legal, payloads.refused, payloads.entries):
@@ -113,12 +135,14 @@ def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
             yield case.name, case_vector(case)
     for scenario in all_scenarios():
         yield scenario.name, log_vector(scenario)
+    for receipt in (*receipts.legal(), *forged_receipts.refused()):
+        yield receipt.name, receipt_vector(receipt)
 
 
 def files() -> dict[str, str]:
     """Path below tests/vectors -> text; names are unique."""
     result: dict[str, str] = {}
-    counts = dict.fromkeys(("record", "payload", "entry", "log"), 0)
+    counts = dict.fromkeys(("record", "payload", "entry", "log", "receipt"), 0)
     for name, vector in vectors():
         path = f"{name}.json"
         if path in result:

@@ -5,13 +5,12 @@ Made by the naive code of tests/reference.py and tests/cases alone; `tests/test_
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests import reference
-from tests.cases.logs import Actor, Script, id_of, keys, parent_of, private_key, public_key, signature, signed
+from tests.cases.logs import Actor, Script, id_of, keys, parent_of, public_key, signature, signed
+from tests.cases.receipts import Parts, note, sha
 from tests.cases.samples import Fields, in_order
 from tests.reference import mth, pack, pae, tagged
 
@@ -33,10 +32,6 @@ class Example(NamedTuple):
     delegation: Fields
     statement: Fields
     records: dict[str, bytes]
-
-
-def sha(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
 
 
 def build() -> Example:
@@ -89,15 +84,6 @@ def records_of(maker: Actor) -> dict[str, bytes]:
     return {"raw": raw, "jcs": jcs, "sealed": sealed, "rows": rows, "manifest": manifest}
 
 
-def note(script: Script) -> str:
-    """The checkpoint over all entries, signed by the log's key (C2SP tlog-checkpoint, signed-note)."""
-    root = base64.b64encode(mth(script.entries)).decode()
-    text = f"log.example/test\n{len(script.entries)}\n{root}\n"
-    key_id = bytes.fromhex(script.vkey.split("+")[1])
-    line = base64.b64encode(key_id + private_key("log").sign(text.encode())).decode()
-    return f"{text}\n— log.example/test {line}\n"
-
-
 def receipt_extra(example: Example) -> Fields:
     """The `extra` of the receipt of record 0 of entry 6."""
     entries = example.script.entries
@@ -113,10 +99,9 @@ def receipt_extra(example: Example) -> Fields:
 
 def receipt(example: Example) -> str:
     """The receipt itself (C2SP tlog-proof)."""
-    entries = example.script.entries
-    hashes = "".join(base64.b64encode(hash_).decode() + "\n" for hash_ in reference.path(6, entries))
-    extra = base64.b64encode(pack(receipt_extra(example))).decode()
-    return f"c2sp.org/tlog-proof@v1\nextra {extra}\nindex 6\n{hashes}\n{note(example.script)}"
+    script = example.script
+    path = reference.path(6, script.entries)
+    return Parts(script.vkey, 6, path, receipt_extra(example), note(script)).text()
 
 
 class Page:
