@@ -28,6 +28,7 @@ class Standing(NamedTuple):
 
 
 UNREAD: Final = Standing("")
+_PLAIN: Final = {kind: Standing(kind) for kind in words.KINDS}
 FindStanding = Callable[[bytes], Standing | None]  # None: no such artifact stands before
 
 
@@ -139,7 +140,8 @@ def fold_records(
 
 def standing_of(record: Record) -> Standing:
     """What children may know of a record that stands."""
-    return Standing(record.kind, record.row_count)
+    fields = record.fields
+    return _PLAIN[fields["kind"]] if fields["form"] != "rows" else Standing(record.kind, record.row_count)
 
 
 def admit_records(

@@ -55,9 +55,10 @@ def plan_commit(snapshot: Snapshot, head: Head, accepted: Sequence[Candidate], s
     changes, nodes = state.take_changes()
     batch.puts += [(Space.FOLD, key, value) for key, value in changes.items()]
     batch.puts += [(Space.STATUS, key, value) for key, value in nodes.items()]
-    for position, record in enumerate(records, head.records):
-        batch.index.append((prefix(record.id), position))
-        batch.index.append((prefix(record.content), position))
+    batch.index += [(prefix(record.id), position) for position, record in enumerate(records, head.records)]
+    batch.index += [
+        (prefix(record.content), position) for position, record in enumerate(records, head.records)
+    ]
     for log_index, candidate in enumerate(accepted, head.size):
         batch.index.append((prefix(candidate.entry.statement.id), statement_position(log_index)))
     return Planned(batch, Head(head.size + len(accepted), number, head.note))
