@@ -79,7 +79,7 @@ def test_the_public_names_are_these() -> None:
     verbs = {name for name in vars(ledger.Ledger) if not name.startswith("_")}
     assert verbs == {
         *("close", "new_identity", "delegate", "sign", "sign_rows"),
-        *("view", "resolve", "find", "find_all", "find_text", "find_content"),
+        *("view", "resolve", "find", "find_all", "find_text"),
         *("trace", "paths", "receipt", "checkpoint", "checkpoint_note", "show_identity", "status"),
         *("publish", "sign_checkpoint"),
     }

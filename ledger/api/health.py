@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ledger.api.ledger import Progress, now_ms, silent
+from ledger.api.ledger import Progress, now_ms, silent, vkey_of
 from ledger.audit import replay
 from ledger.audit.doctor import Finding, doctor
 from ledger.audit.report import AuditReport
-from ledger.errors import LineageError
+from ledger.errors import LineageError, RefusedInput
 from ledger.identity.vkey import Vkey
 from ledger.signer.checkup import examine_keys
 from ledger.signer.keystore import Keystore
 from ledger.signer.places import config_folder, ledger_folder
-from ledger.store.folder import open_folder
+from ledger.store.folder import MARKER_FILE, open_folder
 from ledger.store.lmdb import LmdbStore
 from ledger.store.static import CHECKPOINT_PATH
 
@@ -23,15 +24,30 @@ def audit_folder(folder: Path, vkey: str | None = None, progress: Progress = sil
     """Replays a ledger's folder, or a published one, from nothing but its bytes (SPEC §9, §10).
 
     `vkey` says whose log it must be; without it a ledger's marker or the copy's own genesis is believed, and the report
-    says so. Raises RefusedInput `not-a-ledger` if the folder is neither.
+    says so. Raises RefusedInput `not-a-ledger` if the folder is neither, `ambiguous` if it is both, `wrong-log` for
+    the ledger of another log; StoreFault `ledger-damaged`.
     """
     trusted = Vkey.parse(vkey) if vkey is not None else None
-    if (folder / CHECKPOINT_PATH).is_file():
+    if os.path.lexists(folder / CHECKPOINT_PATH):
+        if os.path.lexists(folder / MARKER_FILE):
+            raise RefusedInput(
+                "ambiguous",
+                str(folder),
+                "a ledger and a published copy lie in it, and either could vouch for the other",
+                "Move one of them to a folder of its own.",
+            )
         return replay.audit_folder(folder, trusted, progress)
-    marker = open_folder(folder)
+    own = vkey_of(open_folder(folder), folder)
+    if trusted is not None and trusted != own:
+        raise RefusedInput(
+            "wrong-log",
+            str(folder),
+            f"it is the ledger of {own.name}",
+            "Give the vkey of that log, or its folder.",
+        )
     store = LmdbStore(folder, readonly=True)
     try:
-        report = replay.audit_ledger(store, trusted or Vkey.parse(marker.vkey), progress)
+        report = replay.audit_ledger(store, own, progress)
         report.self_trusted = trusted is None
         return report
     finally:

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple, Self
 
 from ledger.api.contents import Content, Keep, file_contents, keeping, row_contents
 from ledger.api.door import Door
-from ledger.datasets.files import printable, read_file, walk
+from ledger.api.finding import find_bytes, find_file
+from ledger.datasets.files import printable, walk
 from ledger.errors import LineageError, NotFound, RefusedInput, StoreFault
-from ledger.identity import ed25519
 from ledger.identity.vkey import Vkey
 from ledger.log.publish import Published, publish
 from ledger.log.view import LogView, open_view
@@ -73,7 +73,7 @@ class Ledger:
         """Raises RefusedInput `not-a-ledger`, `ledger-newer`; StoreFault `ledger-damaged`."""
         self.path = path
         self.marker: Marker = open_folder(path)
-        self.vkey = _vkey_of(self.marker, path)
+        self.vkey = vkey_of(self.marker, path)
         self.keys = Keystore(config, self.marker.log_id)
         self.content = ContentStore(path)
         self._passphrases = passphrases
@@ -262,7 +262,7 @@ class Ledger:
             found = [artifact_id for artifact_id in found if artifact_id.hex().startswith(named)]
             reason = "no artifact of this log has that id"
         else:
-            found = self.find_content(view, read_file(named).digest)
+            found = find_file(view, named)
             reason = "no artifact of this log has this content; one changed byte is enough for that"
         if not found:
             raise NotFound(
@@ -281,7 +281,7 @@ class Ledger:
             "utf-8", "surrogateescape"
         )  # as an argument of bytes that are no UTF-8 comes in
         with self.view() as view:
-            found = self.find_content(view, hashlib.sha256(content).digest())
+            found = find_bytes(view, content)
         if not found:
             raise NotFound(
                 "unlogged",
@@ -290,10 +290,6 @@ class Ledger:
                 "Is it the whole text, to the letter?",
             )
         return found
-
-    def find_content(self, view: LogView, digest: bytes) -> list[bytes]:
-        """The ids of all artifacts with a content digest, in log order."""
-        return list(dict.fromkeys(view.record_leaf(number) for number in view.find_content(digest)))
 
     def checkpoint(self) -> Checkpoint:
         """The newest signed log checkpoint."""
@@ -431,7 +427,10 @@ class Ledger:
             )
         seed = self._passphrases.open(self.keys.log_key_file)
         with WriterLock(self.path).acquire(self._wait_s):
-            yield LogWriter(self._store, self.vkey, lambda message: ed25519.sign(seed, message), now_ms)
+            writer = LogWriter(self._store, self.vkey, self.keys.log_signer(seed), now_ms)
+            if writer.checkpoint is not None:
+                self.keys.check_head(writer.checkpoint)
+            yield writer
 
     @contextmanager
     def _door(self) -> Iterator[Door]:
@@ -471,7 +470,7 @@ def _delegation(pair: bytes, substrate: dict[str, Any], scope: dict[str, Any] | 
     return body | {"scope": scope} if scope else body
 
 
-def _vkey_of(marker: Marker, folder: Path) -> Vkey:
+def vkey_of(marker: Marker, folder: Path) -> Vkey:
     """The vkey of a marker whose parts agree. Raises StoreFault `ledger-damaged`."""
     try:
         vkey = Vkey.parse(marker.vkey)

@@ -73,7 +73,7 @@ def create_ledger(
             keys.keep(OPERATOR, "operator", seeds[1:], genesis.statement.id, passphrase)
             store = LmdbStore.create(folder)
             try:
-                LogWriter(store, vkey, lambda message: ed25519.sign(seeds[0], message), now_ms).begin(genesis)
+                LogWriter(store, vkey, keys.log_signer(seeds[0]), now_ms).begin(genesis)
             finally:
                 store.close()
     return Ledger(folder, config_folder(config), given, readonly=False, wait_s=wait_s)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger.cli.common import Reporter, add_common, at_least_0, command, open_for, percent, printable, short
-from ledger.errors import NotFound
+from ledger.errors import NotFound, RefusedInput
 
 if TYPE_CHECKING:
     from ledger.api import Ledger, Paths
@@ -119,14 +119,20 @@ def _names(ledger: Ledger) -> Mapping[bytes, str]:
 
 def _cases(ledger: Ledger, ancestry: Ancestry) -> Mapping[bytes, str]:
     """The case of each experience whose content is kept here."""
-    import json
+    from ledger.datasets.experience import check_experience
+    from ledger.datasets.jcs import parse_json
 
     cases = {}
     for node in ancestry.nodes.values():
-        if node.record is not None and node.kind == "experience":
-            content = ledger.content.get(node.record.content)
+        if node.record is None or node.kind != "experience":
+            continue
+        content = ledger.content.get(node.record.content)
+        try:
             if content is not None:
-                cases[node.id] = str(json.loads(content)["case"])
+                check_experience(content)
+                cases[node.id] = parse_json(content)["case"]
+        except RefusedInput:  # others sign what they like as an experience; there is nothing to show then
+            continue
     return cases
 
 

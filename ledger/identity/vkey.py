@@ -55,6 +55,7 @@ class Vkey:
             raise vkey_refused(self.name, "the key id is not that of its name, type and key")
         if self.signature_type in {TYPE_ED25519, TYPE_COSIGNATURE}:
             ed25519.check_public_key(self.key)
+            ed25519.check_prime_order(self.key)
 
     @classmethod
     def make(cls, name: str, key: bytes, signature_type: int = TYPE_ED25519) -> Self:

@@ -108,13 +108,20 @@ class LogView:
         """The numbers of all records whose artifact id begins with `start`, 8 bytes or more, ascending."""
         return self._find_records(start, lambda number: self.record_leaf(number).startswith(start))
 
-    def find_content(self, digest: bytes) -> list[int]:
-        """ProofSource. A record that is erased or cannot be read has no content to be found by."""
+    def find_content(self, form: str, digest: bytes, size_bytes: int | None = None) -> list[int]:
+        """ProofSource. A record that is erased or cannot be read has no content to be found by.
+
+        `size_bytes` is compared as it stands: of sealed content give the bucket (SPEC §4.2).
+        """
 
         def same(record_number: int) -> bool:
             data = self.record(record_number)
             try:
-                return data is not None and decode_record(data).content == digest
+                if data is None:
+                    return False
+                record = decode_record(data)
+                size = record.fields["size"] if size_bytes is None else size_bytes
+                return (record.form, record.content, record.fields["size"]) == (form, digest, size)
             except RefusedInput:
                 return False
 

@@ -56,8 +56,11 @@ class ProofSource(Protocol):
         """The numbers of all records with this leaf hash, ascending."""
         ...
 
-    def find_content(self, digest: bytes) -> list[int]:
-        """The numbers of all records whose `content` is this digest, whatever their form, ascending."""
+    def find_content(self, form: str, digest: bytes, size_bytes: int | None = None) -> list[int]:
+        """The numbers of all records about a content, ascending: of this form and digest, and size where it is given.
+
+        A digest alone says nothing: under another form it may be a digest of anything (SPEC §2).
+        """
         ...
 
     def find_statement(self, statement_id: bytes) -> int | None:

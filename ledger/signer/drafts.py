@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 from ledger import spec
 from ledger.merkle.tree import hash_leaf, root_of
@@ -11,13 +11,10 @@ from ledger.signer.keystore import Unlocked
 from ledger.signer.lanes import Lane, Parcel
 from ledger.statements.statement import make_statement
 
-# Half of what a statement may sign: a log holds all of a statement in memory, and larger ones are appended no faster.
-CHUNK_RECORDS: Final = spec.STATEMENT_RECORDS_MAX // 2
-
 
 def chunks(
     records: Iterable[bytes],
-    count_max: int = CHUNK_RECORDS,
+    count_max: int = spec.STATEMENT_RECORDS_MAX,
     bytes_max: int = spec.STATEMENT_RECORDS_BYTES_MAX,
 ) -> Iterator[list[bytes]]:
     """Records in order, in groups that one statement may sign."""

@@ -1,6 +1,7 @@
 """The key store: names, roles and key files of the identities of one log, in the user's config folder.
 
     <config>/logs/<first 16 hex digits of the log id>/log.key                 the log's own key
+                                                    /log.signed               the newest log checkpoint that it signed
                                                     /identities/NAME/identity.json
                                                                     /current.key  signs every day
                                                                     /next.key     signs a rotation: move it away
@@ -27,7 +28,9 @@ from typing import Final
 from ledger.errors import NotFound, RefusedInput, StoreFault
 from ledger.identity import ed25519
 from ledger.identity.keyset import Keyset, make_keyset, sign_entry_payload
+from ledger.proofs.checkpoint import Checkpoint
 from ledger.signer import keyfile
+from ledger.signer.signed_head import Sign, check_head, remembering
 from ledger.spec import HASH_BYTES
 from ledger.statements.entry import CURRENT, Entry, Signature, make_entry
 from ledger.statements.statement import Statement, keyset_digest, make_statement
@@ -97,6 +100,18 @@ class Keystore:
     @property
     def log_key_file(self) -> Path:
         return self.folder / "log.key"
+
+    def log_signer(self, seed: bytes) -> Sign:
+        """The signer of the log's checkpoints, which never contradicts what it signed before."""
+        return remembering(self._signed_file, lambda message: ed25519.sign(seed, message))
+
+    def check_head(self, checkpoint: Checkpoint) -> None:
+        """Whether a log's head is what its key signed last. Raises StoreFault `log-rolled-back`."""
+        check_head(self._signed_file, checkpoint)
+
+    @property
+    def _signed_file(self) -> Path:
+        return self.folder / "log.signed"
 
     @contextmanager
     def creating(self) -> Iterator[None]:

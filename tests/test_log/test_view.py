@@ -116,7 +116,7 @@ def test_a_commit_in_flight_is_not_seen(world: World, fault: Fault) -> None:
         assert (view.note == before) == (not seen)
         assert size == (318 if seen else 314)
         assert view.find_artifact(record.id) == ([600] if seen else [])
-        assert view.find_content(record.content) == ([600] if seen else [])
+        assert view.find_content(record.form, record.content) == ([600] if seen else [])
         assert view.find_statement(newcomer.id) == (314 if seen else None)
         assert (view.identity(newcomer.id) is not None) == seen
         assert check_status(view, topic_key(Topic.KEY_EVENTS, newcomer.id)) == seen
@@ -187,9 +187,9 @@ def test_all_places_and_all_claims_are_found(world: World) -> None:
     world.must(*anna.artifacts([record]))
     with open_view(world.store, world.vkey) as view:
         assert view.find_artifact(record.id) == [0, 3]
-        assert view.find_content(record.content) == [0, 2, 3]
+        assert view.find_content(record.form, record.content) == [0, 2, 3]
         assert view.find_artifact(record.content) == []
-        assert view.find_content(record.id) == []
+        assert view.find_content(record.form, record.id) == []
         assert view.find_statement(record.id) is None
 
 
@@ -211,7 +211,7 @@ def test_the_index_only_proposes(world: World) -> None:
     world.store.commit(batch, head, head)
     with open_view(world.store, world.vkey) as view:
         assert view.find_artifact(record.id) == [0]
-        assert view.find_content(record.content) == [0]
+        assert view.find_content(record.form, record.content) == [0]
         assert view.find_statement(anna.id) == 2
         assert view.find_artifact(anna.id) == []
 
@@ -228,7 +228,7 @@ def test_of_an_erased_record_the_hash_is_left(world: World) -> None:
         assert view.record_leaf(1) == records[1].id
         assert view.record_path(1) == path
         assert view.find_artifact(records[1].id) == [1]
-        assert view.find_content(records[1].content) == []
+        assert view.find_content(records[1].form, records[1].content) == []
         with pytest.raises(NotFound, match="erased"):
             make_receipt(view, 1)
 
@@ -253,7 +253,7 @@ def test_what_cannot_be_read_is_not_found_by_content(world: World) -> None:
         head = snapshot.head()
     world.store.commit(batch, head, head)
     with open_view(world.store, world.vkey) as view:
-        assert view.find_content(record.content) == []
+        assert view.find_content(record.form, record.content) == []
         assert view.find_artifact(hash_leaf(garbage)) == [0]
         assert view.find_statement(entry.statement.id) == 5
 
