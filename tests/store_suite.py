@@ -60,6 +60,7 @@ class StoreSuite:
                 assert list(snapshot.scan(space, b"x", reverse=True)) == []
                 assert snapshot.get(space, b"x") is None
             assert snapshot.positions(0) == []
+            assert snapshot.index_size() == 0
 
     def test_agrees_with_dictionaries(self) -> None:
         @settings(max_examples=25, deadline=None)
@@ -90,6 +91,7 @@ class StoreSuite:
                         assert snapshot.last_key(space) == (keys[-1] if keys else None)
                         for key, value in rows:
                             assert snapshot.get(space, key) == value
+                    assert snapshot.index_size() == len(pairs)
                     for prefix in {0, *(p for p, _ in pairs)}:
                         assert snapshot.positions(prefix) == sorted(q for p, q in pairs if p == prefix)
 

@@ -7,7 +7,7 @@ as the fold takes a record whose kind is not known (SPEC §9.1).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgpack
@@ -51,6 +51,7 @@ class RecordAudit:
             text = f"{len(missing)} of its {count} records are not held"
             self._report.miss(Fault(log_index, "record-missing", text, missing[0]))
             self._has_gaps = True
+            self._allow(start + position for position in missing)
         held = [item for item in items if item is not None]
         hashes = [item.leaf_hash if isinstance(item, Erased) else hash_leaf(item) for item in held]
         if missing or signer is None:
@@ -99,9 +100,16 @@ class RecordAudit:
             self._report.miss(Fault(log_index, error.code, f"{named}: {error.item}: {error.reason}"))
             return []
         path = tiles.bundle_path("records", number, TILE_WIDTH)
-        for wrong in self._source.stale(path, [encode(item) for item in found]):
+        for wrong in self._source.beside(path, [encode(item) for item in found]):
             self._report.accuse(Fault(log_index, "tile-differs", f"{named}: {wrong}"))
         return found
+
+    def _allow(self, places: Iterable[int]) -> None:
+        """Of a record that is not held the index names the id and the content, neither of which is known."""
+        if self._index is None:
+            return
+        for place in places:
+            self._index.allow(place, 2)
 
     def _expect(
         self, items: list[bytes | Erased], hashes: list[bytes], places: Sequence[int], doubtful: set[int]

@@ -1,6 +1,6 @@
 """What a ledger's store keeps beside entries, records and tiles, held to the replay (SPEC §10.4).
 
-Record starts, the fold's state and the status map's nodes can all be computed from the log: so they are, and every value
+Record starts, the fold's state, the status map's nodes and the digest index can all be computed from the log: so they are, and every value
 is compared. A store that departs from them would admit or answer wrongly, though its log is sound: code `ledger-damaged`.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from ledger.audit.index import IndexAudit
 from ledger.audit.report import AuditReport, entries_named
 from ledger.audit.sources import LedgerSource
 from ledger.errors import StoreFault
@@ -29,10 +30,13 @@ class StorageAudit:
         self._source = source
         self._report = report
         self.snapshot = source.snapshot
-        self._whole = entries_named(0, source.size)
 
-    def compare_sequences(self, starts: Sequence[int]) -> None:
-        """The keys and widths of bundles and tiles, as the head has them; then every record start that was recomputed."""
+    @property
+    def _whole(self) -> str:
+        return entries_named(0, self._source.size)
+
+    def compare_layout(self) -> None:
+        """The keys and widths of bundles and tiles, as the head has them."""
         head = self._source.head
         self._keys(Space.ENTRIES, _bundle_keys(head.size))
         self._keys(Space.RECORDS, _bundle_keys(head.records))
@@ -42,18 +46,20 @@ class StorageAudit:
         )
         self._width(Space.ENTRIES, head.size, "entries")
         self._width(Space.RECORDS, head.records, "records")
-        self._starts(starts)
 
     def compare_state(self, pairs: Mapping[bytes, bytes], nodes: Mapping[bytes, bytes], records: int) -> None:
-        """The head, the fold's state and the status map behind the last entry, unless a commit is under way."""
-        if self._source.is_ahead:
-            return
+        """The head, the fold's state and the status map: they are those behind the last entry that is stored."""
         if self._source.head.records != records:
             self._accuse(
                 0, f"the head says {self._source.head.records} records, {self._whole} have {records}"
             )
         self._values(Space.FOLD, pairs, "the fold's state")
         self._values(Space.STATUS, nodes, "the status map")
+
+    def compare_index(self, index: IndexAudit, starts: Sequence[int], records: int) -> None:
+        """The digest index; whether it has pairs of nothing is seen where the head counts as the replay does."""
+        is_whole = not self._source.is_ahead and self._source.head.records == records
+        index.compare(self.snapshot, self._report, starts, records, is_whole=is_whole)
 
     def _accuse(self, log_index: int, text: str) -> None:
         self._report.accuse(Fault(log_index, _DAMAGED, text))
@@ -96,7 +102,8 @@ class StorageAudit:
                 f"the head says {count} {name}, the store has {number * TILE_WIDTH + found} ({self._whole})",
             )
 
-    def _starts(self, starts: Sequence[int]) -> None:
+    def compare_starts(self, starts: Sequence[int]) -> None:
+        """Every record start that was recomputed."""
         is_exact = len(starts) == self._source.head.size
         for begin in range(0, len(starts), TILE_WIDTH):
             part = starts[begin : begin + TILE_WIDTH]

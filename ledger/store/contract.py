@@ -52,7 +52,7 @@ Bytes: TypeAlias = bytes | memoryview
 
 
 class Space(StrEnum):
-    """A name space of keys. The digest index is apart: it is written by `Batch.index`, read by `positions`."""
+    """A name space of keys. The digest index is apart: it is written by `Batch.index`, read by `positions`, counted by `index_size`."""
 
     ENTRIES = "entries"  # u64 bundle number -> bundle of 256 entries
     RECORDS = "records"  # u64 bundle number -> bundle of 256 records
@@ -92,6 +92,10 @@ class Snapshot(Protocol):
 
     def positions(self, prefix: int) -> list[int]:
         """The positions indexed under a u64 `prefix`, ascending. Different digests may share a prefix."""
+        ...
+
+    def index_size(self) -> int:
+        """How many (prefix, position) pairs the digest index holds."""
         ...
 
     def last_key(self, space: Space) -> bytes | None:

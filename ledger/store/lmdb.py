@@ -50,6 +50,7 @@ MAP_BYTES_LEAST: Final = 2**26
 READERS_MAX: Final = 1_024
 
 _DATA_FILE: Final = "data.mdb"
+_LOCK_FILE: Final = "lock.mdb"
 _HEAD: Final = b"head"
 _META: Final = "meta"
 _INDEX: Final = "index"
@@ -105,6 +106,20 @@ def _fault(item: str, error: lmdb.Error) -> LineageError:
     if isinstance(error, lmdb.MapResizedError):
         return StoreFault("store-failed", item, "it outgrew this process's map", "reopen the ledger")
     return StoreFault("store-failed", item, str(error), "look to the disk, then reopen the ledger")
+
+
+def _not_permitted(item: str, error: lmdb.ReadonlyError, *, readonly: bool) -> StoreFault:
+    """Opening failed for want of a right (EACCES). Readers need one, too: they register in lock.mdb."""
+    if not readonly:
+        fix = "ask its owner for write permission to the folder and its files, or open it for reading only"
+        return StoreFault("store-failed", item, f"this user may not write it ({error})", fix)
+    return StoreFault(
+        "store-failed",
+        item,
+        f"this user may not write {_LOCK_FILE}, in which readers register, too ({error})",
+        f"ask its owner for write permission to {_LOCK_FILE}; or copy the folder while nobody writes to it, "
+        "and open the copy; or read a published copy of the log",
+    )
 
 
 def _open_environment(path: Path, map_bytes: int, least_bytes: int, **options: Any) -> lmdb.Environment:
@@ -206,6 +221,14 @@ class _LmdbSnapshot:
         except lmdb.Error as error:
             raise _fault(self._item, error) from error
 
+    def index_size(self) -> int:
+        try:
+            return int(
+                self.live().stat(self._dbs[_INDEX])["entries"]
+            )  # of a DUPSORT database: the duplicates
+        except lmdb.Error as error:
+            raise _fault(self._item, error) from error
+
     def last_key(self, space: Space) -> bytes | None:
         try:
             cursor = self.live().cursor(db=self._dbs[space])
@@ -301,6 +324,8 @@ class LmdbStore:
                     "this process has opened it already",
                     "share the one store object, or close it first",
                 ) from error
+            if isinstance(error, lmdb.ReadonlyError):
+                raise _not_permitted(self.item, error, readonly=self._readonly) from error
             raise _fault(self.item, error) from error
         try:
             env.reader_check()  # frees the slots of readers that died

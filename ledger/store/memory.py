@@ -90,6 +90,9 @@ class _MemorySnapshot:
     def positions(self, prefix: int) -> list[int]:
         return list(self._seen().index.get(prefix, ()))
 
+    def index_size(self) -> int:
+        return sum(map(len, self._seen().index.values()))
+
     def last_key(self, space: Space) -> bytes | None:
         keys = self._seen().tables[space].keys()
         return keys[-1] if keys else None

@@ -14,6 +14,7 @@ from ledger.statements.record import Parent
 from ledger.store.bundles import offsets
 from ledger.store.contract import Batch, Space, key_u64
 from ledger.store.head import Head, decode_head
+from ledger.store.index import statement_position
 from ledger.store.lmdb import LmdbStore
 from ledger.store.memory import MemoryStore
 from ledger.store.reader import tile_key
@@ -133,6 +134,17 @@ def test_unfinished_commit_is_a_remark() -> None:
     assert int.from_bytes(last_tile[1:], "big") * 256 > before
     world.store.commit(Batch(deletes=[(Space.TILES, last_tile)]), head, head)
     assert named(audit_world(world)) == [(0, "ledger-damaged", None)]
+
+
+def test_unfinished_commit_without_records_is_a_remark() -> None:
+    """The index knows a statement that is not yet signed for."""
+    world = World()
+    small_commits(world)
+    note = world.writer.note
+    world.enrol("late")
+    replace_head(world.store, lambda head: Head(head.size, head.records, note))
+    report = audit_world(world)
+    assert (report.ok, report.faults, len(report.remarks)) == (True, [], 1)
 
 
 class TestHeadAhead:
@@ -336,6 +348,16 @@ class TestStore:
             index[prefix] = positions
         assert audit_world(world).ok
         assert {place[2] for found in places.values() for place in found} == {None, 0, 1}
+
+    def test_index_that_has_pairs_of_nothing(self, world: World) -> None:
+        """Under prefixes that no digest of the log has, behind its end or within: none can be looked for, all are counted."""
+        with world.store.snapshot() as snapshot:
+            head = bytes(snapshot.head())
+        for count, pair in enumerate(((7, 0), (7, 2**62), (8, statement_position(1))), 1):
+            world.store.commit(Batch(index=[pair]), head, head)
+            (fault,) = audit_world(world).faults
+            assert (fault.log_index, fault.code) == (0, "index-differs")
+            assert f"has {count} pairs under digests" in fault.what
 
     def test_index_that_finds_a_digest_elsewhere(self, world: World) -> None:
         with world.store.snapshot() as snapshot:

@@ -343,6 +343,30 @@ def test_readonly_store_refuses_commits_without_poison(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("readonly", "reason", "fix"),
+    [
+        (True, "lock.mdb, in which readers register", "write permission to lock.mdb"),
+        (False, "may not write", "for reading"),
+    ],
+)
+def test_folder_without_the_right_to_write_says_whom_to_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readonly: bool, reason: str, fix: str
+) -> None:
+    """The error is made: to the superuser, who may run this, everything is permitted."""
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise lmdb.ReadonlyError(f"{tmp_path}: Permission denied")
+
+    LmdbStore.create(tmp_path).close()
+    monkeypatch.setattr(lmdb, "open", refuse)
+    with pytest.raises(StoreFault) as error:
+        LmdbStore(tmp_path, readonly=readonly)
+    assert code_of(error) == "store-failed"
+    assert reason in error.value.reason
+    assert fix in error.value.fix
+
+
 def test_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = LmdbStore.create(tmp_path / "s")
     store.close()
