@@ -166,7 +166,7 @@ def test_groups_are_bounded_by_count_and_by_bytes() -> None:
 
 def test_duplicates_are_one_artifact_and_known_ones_are_left_out(place: Place) -> None:
     first = place.sign("a", "b", "a")
-    assert (first.new, first.already_logged, first.labels) == (2, 0, [0, 1, 2])
+    assert (first.new, first.already_logged, list(first.labels)) == (2, 0, [0, 1, 2])
     assert first.ids[0] == first.ids[2]
     second = place.sign("c", "b", "c", "d")
     assert (second.new, second.already_logged) == (2, 1)

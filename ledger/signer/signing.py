@@ -62,7 +62,7 @@ class Signed:
     `guessable` contents are so short that their digest gives them away (`spec.GUESSABLE_BYTES`).
     """
 
-    labels: list[str | int] = field(default_factory=list)
+    labels: Sequence[str | int] = ()
     ids: list[bytes] = field(default_factory=list)
     log_indices: list[int] = field(default_factory=list)
     new: int = 0
