@@ -100,7 +100,7 @@ class RecordAudit:
             self._report.miss(Fault(log_index, error.code, f"{named}: {error.item}: {error.reason}"))
             return []
         path = tiles.bundle_path("records", number, TILE_WIDTH)
-        for wrong in self._source.stale(path, [encode(item) for item in found]):
+        for wrong in self._source.beside(path, [encode(item) for item in found]):
             self._report.accuse(Fault(log_index, "tile-differs", f"{named}: {wrong}"))
         return found
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from ledger.audit.report import AuditReport
+from ledger.audit.report import AuditReport, entries_named
 from ledger.errors import ProofInvalid, RefusedInput, StoreFault
 from ledger.fold.faults import Fault, fault_of
 from ledger.identity.vkey import Vkey
@@ -21,7 +21,7 @@ from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
 from ledger.proofs.note import parse_note
 from ledger.spec import HASH_BYTES, TILE_WIDTH, TREE_SIZE_MAX
 from ledger.statements.entry import decode_entry
-from ledger.store.bundles import Erased, items, record_items
+from ledger.store.bundles import Erased, items, offsets, record_items
 from ledger.store.contract import Snapshot, Space, key_u64
 from ledger.store.head import Head, decode_head
 from ledger.store.reader import StoreReader
@@ -37,7 +37,6 @@ class Source(ABC):
 
     vkey: Vkey | None
     size: int = 0
-    folder: Path | None = None  # of published files, where it is one
 
     @abstractmethod
     def open(self, report: AuditReport) -> None:
@@ -59,20 +58,12 @@ class Source(ABC):
     def difference(self, level: int, number: int, expanded: bytes) -> Difference | None:
         """Where the stored tile departs from `expanded`, the one recomputed. Raises StoreFault."""
 
-    def stale(self, full_path: str, parts: Sequence[bytes]) -> list[str]:
-        """What is wrong with files of earlier sizes beside the one at `full_path`: they hold the beginning of `parts`."""
-        if self.folder is None:
-            return []
-        partials = self.folder / f"{full_path}.p"
-        wrong = []
-        try:
-            for path in partials.iterdir() if partials.is_dir() else ():
-                width = int(path.name) if path.name.isdecimal() else TILE_WIDTH
-                if width < len(parts) and path.read_bytes() != b"".join(parts[:width]):
-                    wrong.append(f"{full_path}.p/{path.name} is not the beginning of the later file")
-        except OSError as error:
-            wrong.append(f"{full_path}.p cannot be read ({error.strerror})")
-        return wrong
+    @abstractmethod
+    def beside(self, full_path: str, parts: Sequence[bytes]) -> list[str]:
+        """What is wrong with the copy's other files of a tile or bundle, of which `parts` were audited.
+
+        `full_path` is that of the full one; `parts` are its hashes, or its items with their lengths.
+        """
 
     def _open_note(self, note: bytes, report: AuditReport) -> Checkpoint | None:
         """The checkpoint of a note, its signature checked; with a fault, what it says unsigned, if it says anything."""
@@ -138,6 +129,10 @@ class LedgerSource(Source):
                 f"Unfinished commit of entries [{self.size}, {self.head.size}): open the ledger for writing to finish it."
             )
 
+    def extend(self) -> None:
+        """From here on the entries of a commit in flight are seen, too."""
+        self.size = self.head.size
+
     def entries(self, number: int) -> list[bytes]:
         """A bundle of entries (Source)."""
         bundle = self.snapshot.get(Space.ENTRIES, key_u64(number))
@@ -160,6 +155,10 @@ class LedgerSource(Source):
         """A tile's row (Source)."""
         width = min(TILE_WIDTH, self.size - number * TILE_WIDTH)
         return _split(self._reader.tile(0, number)[: width * HASH_BYTES])
+
+    def beside(self, _full_path: str, _parts: Sequence[bytes]) -> list[str]:
+        """A store keeps each once (Source)."""
+        return []
 
     def difference(self, level: int, number: int, expanded: bytes) -> Difference | None:
         """All nodes of an expanded tile (Source). Behind an unfinished commit it may be wider than the signed size asks."""
@@ -184,10 +183,13 @@ def _is_wider(stored: bytes, row: bytes) -> bool:
 
 
 class FolderSource(Source):
-    """A published folder. Without `vkey` the log's own genesis names it, and the report says `self_trusted`."""
+    """A published folder. Without `vkey` the log's own genesis names it, and the report says `self_trusted`.
+
+    How much there is to read is believed of a signed checkpoint alone: without a signature that holds there is no size.
+    """
 
     def __init__(self, folder: Path, vkey: Vkey | None = None) -> None:
-        self.folder: Path = folder
+        self._folder = folder
         self._given = self.vkey = vkey
         self._reader = StaticReader(folder, 0, 0)
 
@@ -200,12 +202,15 @@ class FolderSource(Source):
         except (StoreFault, ProofInvalid) as error:
             report.miss(fault_of(error, 0))
             return
-        self._reader = StaticReader(self.folder, unsigned.size, 0)
+        self._reader = StaticReader(self._folder, unsigned.size, 0)
         if self.vkey is None:
             self.vkey = self._own_vkey(report)
         self._open_note(note, report)
-        self.size = unsigned.size
-        self._reader = StaticReader(self.folder, self.size, self._record_count())
+        if report.checkpoint is None:
+            report.incomplete = True
+            return
+        self.size = report.checkpoint.size
+        self._reader = StaticReader(self._folder, self.size, self._record_count())
 
     def _own_vkey(self, report: AuditReport) -> Vkey | None:
         try:
@@ -214,7 +219,9 @@ class FolderSource(Source):
             reason = "entry 0 names no vkey"
         except (RefusedInput, StoreFault) as error:
             reason = error.reason
-        report.miss(Fault(0, "genesis-illegal", f"no vkey can be taken from the genesis: {reason}"))
+        bundle = entries_named(0, min(TILE_WIDTH, self._reader.size))
+        text = f"no vkey can be taken from the genesis, in {bundle}: {reason}"
+        report.miss(Fault(0, "genesis-illegal", text))
         return None
 
     def _record_count(self) -> int:
@@ -244,3 +251,40 @@ class FolderSource(Source):
         row = tiles.row(expanded)
         stored = self._reader.hashes(level, number)
         return None if stored == row else (_first_difference(stored, row), _OTHER_HASHES)
+
+    def beside(self, full_path: str, parts: Sequence[bytes]) -> list[str]:
+        """Files of other sizes, which a reader may be served or fall back to (C2SP tlog-tiles, "Partial Tiles").
+
+        Those of earlier sizes are the beginning of `parts`. Wider ones may be of a publication under way, whose
+        checkpoint is still to come: they are well-formed and begin with `parts`; what follows nobody has signed yet.
+        """
+        wrong = []
+        try:
+            widths = self._reader.widths(full_path)
+        except StoreFault as error:
+            return [f"{full_path}.p: {error.reason}"]
+        for width in widths:
+            if width == len(parts):
+                continue
+            name = full_path if width == TILE_WIDTH else f"{full_path}.p/{width}"
+            try:
+                is_sound = _agrees(full_path, self._reader.read(name), width, parts)
+            except StoreFault as error:
+                wrong.append(f"{name}: {error.reason}")
+                continue
+            if not is_sound:
+                wrong.append(
+                    f"{name} is not of {width} of which the first {min(width, len(parts))} are the log's"
+                )
+        return wrong
+
+
+def _agrees(full_path: str, data: bytes, width: int, parts: Sequence[bytes]) -> bool:
+    """Whether a file holds `width` hashes or items, and those of `parts` among them. Raises StoreFault."""
+    if width < len(parts):
+        return data == b"".join(parts[:width])
+    if not data.startswith(b"".join(parts)):
+        return False
+    if full_path.startswith(("tile/entries/", "records/")):
+        return len(offsets(data, erasable=full_path.startswith("records/"))) == width
+    return len(data) == width * HASH_BYTES

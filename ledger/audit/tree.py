@@ -75,7 +75,7 @@ class TreeAudit:
             except StoreFault:
                 hashes = []
             return hashes if len(hashes) == stop - start else None
-        for wrong in self._source.stale(
+        for wrong in self._source.beside(
             tiles.bundle_path("tile/entries", number, TILE_WIDTH), [encode(entry) for entry in entries]
         ):
             self._report.accuse(Fault(start, "tile-differs", f"{named}: {wrong}"))
@@ -113,7 +113,7 @@ class TreeAudit:
                 if level == 0 and (self._suspect is None or start < self._suspect):
                     self._suspect = start
             self._report.accuse(Fault(start, "tile-differs", f"{named}: {reason}"))
-        for wrong in self._source.stale(tiles.tile_path(level, number, TILE_WIDTH), row):
+        for wrong in self._source.beside(tiles.tile_path(level, number, TILE_WIDTH), row):
             self._report.accuse(Fault(start, "tile-differs", f"{named}: {wrong}"))
         return expanded[-HASH_BYTES:]
 

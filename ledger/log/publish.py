@@ -9,10 +9,15 @@ leaf hashes.
 C2SP lets a log delete a partial tile once the full one stands, and has clients fall back to it. So the partial ones go
 before the checkpoint is written: a publication that was stopped still knows, by the old checkpoint, which they are.
 One publication a folder at a time.
+
+Whoever serves the folder may be able to write in it, and must not thereby write or delete elsewhere as the operator:
+nothing is done through a symbolic link below it, and only what a publication writes is removed.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +27,13 @@ from ledger.identity.vkey import Vkey
 from ledger.merkle import tiles
 from ledger.merkle.tree import hash_leaf, root_of
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
-from ledger.spec import HASH_BYTES, TILE_WIDTH
-from ledger.store.bundles import Erased, encode
+from ledger.spec import HASH_BYTES, NOTE_BYTES_MAX, TILE_WIDTH
+from ledger.store.bundles import BUNDLE_BYTES_MAX, Erased, encode
 from ledger.store.contract import Store
-from ledger.store.files import write_atomically
+from ledger.store.files import holds, read_regular, refuse_links, write_atomically
 from ledger.store.head import decode_head
 from ledger.store.reader import StoreReader
-from ledger.store.static import CHECKPOINT_PATH
+from ledger.store.static import CHECKPOINT_PATH, partial_width
 
 _FOLDERS = frozenset({"tile", "records"})
 _NOWHERE = "Publish into an empty folder, or one that does not exist."
@@ -142,19 +147,22 @@ def _published(folder: Path, vkey: Vkey, genesis: bytes) -> Checkpoint | None:
     What a stopped one left is ours if its first entry is `genesis`, with its length before it.
     """
     try:
-        note = (folder / CHECKPOINT_PATH).read_bytes()
-    except FileNotFoundError:
+        note = read_regular(folder / CHECKPOINT_PATH, NOTE_BYTES_MAX)
+    except StoreFault as error:
+        if error.code != "file-not-found":
+            raise
         names = {found.name for found in folder.iterdir()} if folder.is_dir() else set()
+        refuse_links(folder, "tile/entries/000.p")
         entries = folder / "tile" / "entries"
-        begun = [entries / "000", *(entries / "000.p").glob("[1-9]*")]
-        foreign = any(path.exists() and not path.read_bytes().startswith(genesis) for path in begun)
+        begun = [
+            path for path in (entries / "000", *(entries / "000.p").glob("[1-9]*")) if os.path.lexists(path)
+        ]
+        foreign = not all(read_regular(path, BUNDLE_BYTES_MAX).startswith(genesis) for path in begun)
         if foreign or not {name for name in names if not name.endswith(".tmp")} <= _FOLDERS:
             raise RefusedInput(
                 "folder-not-empty", str(folder), "it holds files that are not this log's", _NOWHERE
             ) from None
         return None
-    except OSError as error:
-        raise StoreFault("store-failed", str(folder), f"it cannot be read ({error.strerror})") from error
     try:
         return open_checkpoint(note, [vkey])
     except ProofInvalid as error:
@@ -192,8 +200,9 @@ class _Folder:
 
     def put(self, path: str, data: bytes, *, replace: bool = False) -> None:
         """Writes a file unless it stands already; other bytes under the same name are refused unless `replace`."""
+        refuse_links(self._folder, path)
         target = self._folder / path
-        if not target.exists() or (replace and target.read_bytes() != data):
+        if not os.path.lexists(target) or (replace and not holds(target, data)):
             self.written += 1
         self._touched.add(target.parent)
         write_atomically(target, data, replace=replace)
@@ -206,23 +215,37 @@ class _Folder:
         self.drop_partials(tiles.bundle_path(kind, number, TILE_WIDTH), len(items))
 
     def drop_partials(self, full_path: str, width: int) -> None:
-        """Removes the partial files of a tile or bundle whose full one stands."""
+        """Removes the partial files of a tile or bundle whose full one stands; other files stay, and their folder."""
         if width < TILE_WIDTH:
             return
+        refuse_links(self._folder, f"{full_path}.p")
         partials = self._folder / f"{full_path}.p"
-        try:
-            for found in partials.iterdir() if partials.is_dir() else ():
-                found.unlink()
-            if partials.is_dir():
-                partials.rmdir()
-        except OSError as error:
-            raise StoreFault(
-                "store-failed", str(partials), f"it cannot be removed ({error.strerror})"
-            ) from error
+        if not partials.is_dir():
+            return
+        for found in list(partials.iterdir()):
+            if partial_width(found.name) or _is_half_written(found):
+                _remove(found)
+        _remove(partials)
 
     def finish(self, note: bytes) -> None:
         """The checkpoint, when all that it signs is there; and what a publication that was killed left half written."""
         for folder in self._touched | {self._folder}:
-            for found in folder.glob(".*.tmp"):
-                found.unlink(missing_ok=True)
+            for found in filter(_is_half_written, list(folder.glob(".*.tmp"))):
+                _remove(found)
         self.put(CHECKPOINT_PATH, note, replace=True)
+
+
+def _is_half_written(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(".tmp")
+
+
+def _remove(path: Path) -> None:
+    """Removes a regular file or an empty folder; nothing else."""
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode):
+            path.unlink()
+        elif stat.S_ISDIR(mode) and not any(path.iterdir()):
+            path.rmdir()
+    except OSError as error:
+        raise StoreFault("store-failed", str(path), f"it cannot be removed ({error.strerror})") from error

@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 from ledger.errors import InvariantBroken, StoreFault
@@ -20,6 +21,7 @@ from ledger.spec import ENTRY_BYTES_MAX, HASH_BYTES, TILE_WIDTH
 from ledger.store.contract import Bytes
 
 LENGTH_BYTES: Final = 2
+BUNDLE_BYTES_MAX: Final = TILE_WIDTH * (LENGTH_BYTES + ENTRY_BYTES_MAX)
 _LENGTH: Final = struct.Struct(">H")
 _ERASED: Final = b"\0\0"
 
@@ -96,11 +98,8 @@ def item_at(bundle: Bytes, offset: int) -> Item:
 def items(bundle: Bytes) -> list[memoryview]:
     """The items of a bundle whose items cannot be erased. Raises StoreFault `bundle-damaged`."""
     view = memoryview(bundle)
-    starts = offsets(view)
-    return [
-        view[start + LENGTH_BYTES : stop]
-        for start, stop in zip(starts, [*starts[1:], len(view)], strict=True)
-    ]
+    bounds = [*offsets(view), len(view)]
+    return [view[start + LENGTH_BYTES : stop] for start, stop in pairwise(bounds)]
 
 
 def record_items(bundle: Bytes) -> list[Item]:

@@ -8,18 +8,23 @@
 A partial file may be deleted once the full one stands, so a reader that wants a partial one falls back to the full
 one and takes what it needs of it. What is read is only *shaped* here: that it hashes to the checkpoint's root is
 for the caller to compute.
+
+A folder may come from a stranger. Only regular files of bounded size are read, and symbolic links below the folder are
+refused: with them a few names would pass for the files of a log of any size.
 """
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from ledger.errors import StoreFault
-from ledger.spec import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH
-from ledger.store.bundles import offsets
+from ledger.spec import HASH_BYTES, NOTE_BYTES_MAX, TILE_HEIGHT, TILE_WIDTH
+from ledger.store.bundles import BUNDLE_BYTES_MAX, offsets
 from ledger.store.contract import Space
+from ledger.store.files import read_regular, refuse_links
 from ledger.store.reader import BundleReader
 
 CHECKPOINT_PATH: Final = "checkpoint"
@@ -54,6 +59,19 @@ def hashes_path(level: int, number: int, width: int = TILE_WIDTH) -> str:
     return f"tile/{level}/{number_path(number, width)}"
 
 
+def partial_width(name: str) -> int:
+    """The width, 1 to 255, that the name of a partial file says; 0 if it is no such name."""
+    width = int(name) if len(name) <= len(str(TILE_WIDTH)) and name.isascii() and name.isdecimal() else 0
+    return width if width < TILE_WIDTH and name == str(width) else 0
+
+
+def _bytes_max(name: str) -> int:
+    if name == CHECKPOINT_PATH:
+        return NOTE_BYTES_MAX
+    is_bundle = name.startswith(tuple(f"{folder}/" for folder in _FOLDERS.values()))
+    return BUNDLE_BYTES_MAX if is_bundle else TILE_WIDTH * HASH_BYTES
+
+
 def _damaged(path: Path, reason: str) -> StoreFault:
     return StoreFault("bundle-damaged", str(path), reason, "fetch it again, or publish the log anew")
 
@@ -69,18 +87,41 @@ class StaticReader(BundleReader):
         self._folder = folder
         self._cached_bundle = lru_cache(_CACHED_BUNDLES_MAX)(self._read_bundle)
 
+    def read(self, name: str) -> bytes:
+        """The bytes of a file of the published log, by its path below the folder.
+
+        Raises StoreFault `file-not-found`, `not-a-regular-file`, `link-refused`, `too-large`, `store-failed`.
+        """
+        refuse_links(self._folder, name)
+        return read_regular(self._folder / name, _bytes_max(name))
+
+    def widths(self, full_path: str) -> list[int]:
+        """The widths that files stand in for a tile or bundle: of partial ones 1 to 255, of the full one 256.
+
+        Raises StoreFault `link-refused`, `store-failed`.
+        """
+        partials = f"{full_path}.p"
+        refuse_links(self._folder, partials)
+        try:
+            paths = list((self._folder / partials).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            paths = []
+        except OSError as error:
+            raise StoreFault(
+                "store-failed", str(self._folder / partials), f"it cannot be read ({error.strerror})"
+            ) from error
+        is_full = os.path.lexists(self._folder / full_path)
+        found = sorted(width for path in paths if (width := partial_width(path.name)))
+        return [*found, *[TILE_WIDTH] * is_full]
+
     def _file(self, full: str, partial: str) -> tuple[Path, bytes]:
         """The bytes at the partial path, or else at the full one; both are equal for a full tile."""
         for name in (partial, full):
-            path = self._folder / name
             try:
-                return path, path.read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except OSError as error:
-                raise StoreFault(
-                    "store-failed", str(path), f"it cannot be read ({error.strerror})"
-                ) from error
+                return self._folder / name, self.read(name)
+            except StoreFault as error:
+                if error.code != "file-not-found":
+                    raise
         raise StoreFault(
             "tile-missing",
             str(self._folder / partial),
@@ -104,13 +145,14 @@ class StaticReader(BundleReader):
         return data
 
     def checkpoint(self) -> bytes:
-        """The published checkpoint, as a signed note. Raises StoreFault `tile-missing`."""
+        """The published checkpoint, as a signed note. Raises StoreFault `tile-missing`, and as `read` does."""
         return self._file(CHECKPOINT_PATH, CHECKPOINT_PATH)[1]
 
     def hashes(self, level: int, number: int) -> bytes:
         """The hashes of a tile, 32 bytes each: up to 256, as many as a log of this size has.
 
-        Raises StoreFault `tile-missing` (a tile that this size does not have, too) and `bundle-damaged`.
+        Raises StoreFault `tile-missing` (a tile that this size does not have, too) and `bundle-damaged`, and as
+        `read` does.
         """
         width = min(TILE_WIDTH, (self.size >> TILE_HEIGHT * level) - number * TILE_WIDTH)
         if width <= 0 or number < 0:

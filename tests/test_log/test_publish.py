@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import metamorphic_log
@@ -28,6 +29,7 @@ from ledger.store.contract import Batch, Space, key_u64
 from ledger.store.files import write_atomically
 from ledger.store.head import decode_head
 from ledger.store.reader import StoreReader, tile_key
+from tests.hostile import PLANTS, within
 from tests.world import World
 
 LARGE = 70_000  # the example of C2SP tlog-tiles: three levels, 273 full tiles
@@ -308,6 +310,70 @@ class TestRefuses:
             publish(world.store, world.vkey, folder)
         assert error.value.code == code
         assert files_of(folder) == before
+
+
+class TestHostileFolder:
+    """Who can write into the published folder must not have the operator write, delete or wait."""
+
+    @pytest.fixture
+    def elsewhere(self, tmp_path: Path) -> Path:
+        """What a publication would remove: partial files, half-written ones."""
+        folder = tmp_path / "elsewhere"
+        folder.mkdir()
+        for name in ("5", "250", "precious", ".x.tmp"):
+            (folder / name).write_text(name)
+        return folder
+
+    @pytest.mark.parametrize("name", ["tile", "tile/0", "tile/entries", "tile/entries/000.p", "records"])
+    @pytest.mark.parametrize("is_begun", [False, True])
+    def test_nothing_is_done_through_links(
+        self, begun: World, tmp_path: Path, elsewhere: Path, name: str, is_begun: bool
+    ) -> None:
+        folder = tmp_path / "log"
+        publish(begun.store, begun.vkey, folder)
+        before = files_of(elsewhere)
+        bob = begun.enrol("bob")
+        begun.append(*(bob.artifacts([bob.record(str(n))]) for n in range(300)))
+        shutil.rmtree(folder / name)
+        (folder / name).symlink_to(elsewhere)
+        if not is_begun:
+            (folder / "checkpoint").unlink()
+        with pytest.raises(StoreFault) as error:
+            publish(begun.store, begun.vkey, folder)
+        assert error.value.code == "link-refused"
+        assert error.value.item == str(folder / name)
+        assert files_of(elsewhere) == before
+
+    def test_only_partial_files_are_removed(self, begun: World, tmp_path: Path, elsewhere: Path) -> None:
+        publish(begun.store, begun.vkey, tmp_path / "log")
+        partials = tmp_path / "log/tile/entries/000.p"
+        for name in ("precious", "256", "007"):
+            (partials / name).write_text(name)
+        (partials / "9").symlink_to(elsewhere / "precious")
+        (partials / "10").mkdir()
+        (partials / "10" / "precious").write_text("too")
+        bob = begun.enrol("bob")
+        begun.append(*(bob.artifacts([bob.record(str(n))]) for n in range(300)))
+        publish(begun.store, begun.vkey, tmp_path / "log")
+        assert {path.name for path in partials.iterdir()} == {"precious", "256", "007", "9", "10"}
+        assert (partials / "10" / "precious").exists()
+        assert not (tmp_path / "log/tile/0/000.p").exists()
+        assert len(files_of(elsewhere)) == 4
+
+    @pytest.mark.parametrize("plant", PLANTS)
+    @pytest.mark.parametrize("name", ["checkpoint", "tile/entries/000.p/250", "tile/0/000.p/250"])
+    def test_what_is_no_file_of_ours(
+        self, begun: World, tmp_path: Path, plant: Callable[[Path], None], name: str
+    ) -> None:
+        """The partial files of a publication that was stopped are looked at; the checkpoint always is."""
+        folder = tmp_path / "log"
+        publish(begun.store, begun.vkey, folder)
+        (folder / "checkpoint").unlink()
+        (folder / name).unlink(missing_ok=True)
+        plant(folder / name)
+        with within(), pytest.raises(StoreFault) as error:
+            publish(begun.store, begun.vkey, folder)
+        assert error.value.code in {"not-a-regular-file", "too-large", "link-refused", "tile-differs"}
 
 
 class KilledError(Exception):
