@@ -55,7 +55,7 @@ def audit(
     report = AuditReport()
     source.open(report)
     size = source.size
-    if not size:
+    if not size or source.vkey is None:
         if not report.fault_count:
             report.miss(Fault(0, "genesis-illegal", "the log has no entry 0"))
         return report
@@ -66,18 +66,33 @@ def audit(
 
     tree = TreeAudit(source, report)
     tree.run(report.checkpoint.root if report.checkpoint else None, advance)
-    if source.vkey is None:
-        return report
-    storage = StorageAudit(source, report) if isinstance(source, LedgerSource) else None
-    replay = _Replay(source, report, log_id(str(source.vkey)), tree.readable, storage is not None)
+    is_ledger = isinstance(source, LedgerSource)
+    replay = _Replay(source, report, log_id(str(source.vkey)), tree.readable, keeps_index=is_ledger)
     replay.run(verify, lambda done: advance(size + done))
-    if storage is not None:
-        storage.compare_sequences(replay.starts)
-        if replay.is_complete:
-            storage.compare_state(replay.pairs, replay.nodes, replay.state.header.records)
-            if replay.index is not None:
-                storage.compare_index(replay.index, replay.starts, replay.state.header.records)
+    if isinstance(source, LedgerSource):
+        _audit_storage(source, report, replay, verify)
     return report
+
+
+def _audit_storage(
+    source: LedgerSource, report: AuditReport, replay: _Replay, verify: SignatureCheck
+) -> None:
+    """Holds what a ledger keeps beside to the replay, which goes on over a commit in flight: its effect is stored."""
+    storage = StorageAudit(source, report)
+    faults_before = report.fault_count
+    storage.compare_layout()
+    is_laid_out = report.fault_count == faults_before
+    if source.is_ahead and replay.is_complete and is_laid_out:
+        source.extend()
+        replay.go_on(verify)
+    storage.compare_starts(replay.starts)
+    if source.is_ahead or not replay.is_complete:
+        report.incomplete = True
+        return
+    records = replay.state.header.records
+    storage.compare_state(replay.pairs, replay.nodes, records)
+    if replay.index is not None:
+        storage.compare_index(replay.index, replay.starts, records)
 
 
 class _Replay:
@@ -103,12 +118,25 @@ class _Replay:
 
     def run(self, verify: SignatureCheck, advance: Callable[[int], None]) -> None:
         """Folds the genesis, then segment by segment; faults, and where it had to stop, are reported."""
-        start = 1
         try:
             if not self._stop or not self._step(0, 0, verify):
                 return
             if self._source.size == 1:
                 self._accuse_open_end(0)
+        except StoreFault as error:
+            self._miss_next(error)
+        else:
+            self._fold_segments(1, verify, advance)
+        self._say_how_far()
+
+    def go_on(self, verify: SignatureCheck) -> None:
+        """Folds on, when the source was extended behind the signed entries; how far was said already."""
+        self._entries.cache_clear()
+        self._stop = self._source.size
+        self._fold_segments(self.state.header.size, verify, lambda _done: None)
+
+    def _fold_segments(self, start: int, verify: SignatureCheck, advance: Callable[[int], None]) -> None:
+        try:
             while start < self._stop:
                 closing = self._closing_state(start)
                 if closing is None:
@@ -125,10 +153,13 @@ class _Replay:
                 self._keep_changes()
                 start = end + 1
                 advance(start)
-        except StoreFault as error:  # what was there a moment ago
-            at = self.state.header.size
-            self._report.miss(Fault(at, error.code, f"entry {at}: {error.item}: {error.reason}"))
-        self._say_how_far()
+        except StoreFault as error:
+            self._miss_next(error)
+
+    def _miss_next(self, error: StoreFault) -> None:
+        """The entry that comes next cannot be read, though it could a moment ago."""
+        at = self.state.header.size
+        self._report.miss(Fault(at, error.code, f"entry {at}: {error.item}: {error.reason}"))
 
     def _say_how_far(self) -> None:
         header, size = self.state.header, self._source.size
@@ -143,7 +174,7 @@ class _Replay:
         """Entries that no state closes; where reading had to stop before the end, one may stand behind."""
         size = self._source.size
         if self._stop == size:
-            text = f"{entries_named(start, size)} are signed, but no well-formed state stands last"
+            text = f"{entries_named(start, size)} are in the log, but no well-formed state stands last"
             self._report.accuse(Fault(size - 1, "state-wrong", text))
 
     def _keep_changes(self) -> None:

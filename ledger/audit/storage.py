@@ -30,10 +30,13 @@ class StorageAudit:
         self._source = source
         self._report = report
         self.snapshot = source.snapshot
-        self._whole = entries_named(0, source.size)
 
-    def compare_sequences(self, starts: Sequence[int]) -> None:
-        """The keys and widths of bundles and tiles, as the head has them; then every record start that was recomputed."""
+    @property
+    def _whole(self) -> str:
+        return entries_named(0, self._source.size)
+
+    def compare_layout(self) -> None:
+        """The keys and widths of bundles and tiles, as the head has them."""
         head = self._source.head
         self._keys(Space.ENTRIES, _bundle_keys(head.size))
         self._keys(Space.RECORDS, _bundle_keys(head.records))
@@ -43,12 +46,9 @@ class StorageAudit:
         )
         self._width(Space.ENTRIES, head.size, "entries")
         self._width(Space.RECORDS, head.records, "records")
-        self._starts(starts)
 
     def compare_state(self, pairs: Mapping[bytes, bytes], nodes: Mapping[bytes, bytes], records: int) -> None:
-        """The head, the fold's state and the status map behind the last entry, unless a commit is under way."""
-        if self._source.is_ahead:
-            return
+        """The head, the fold's state and the status map: they are those behind the last entry that is stored."""
         if self._source.head.records != records:
             self._accuse(
                 0, f"the head says {self._source.head.records} records, {self._whole} have {records}"
@@ -102,7 +102,8 @@ class StorageAudit:
                 f"the head says {count} {name}, the store has {number * TILE_WIDTH + found} ({self._whole})",
             )
 
-    def _starts(self, starts: Sequence[int]) -> None:
+    def compare_starts(self, starts: Sequence[int]) -> None:
+        """Every record start that was recomputed."""
         is_exact = len(starts) == self._source.head.size
         for begin in range(0, len(starts), TILE_WIDTH):
             part = starts[begin : begin + TILE_WIDTH]

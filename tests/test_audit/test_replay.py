@@ -85,7 +85,8 @@ def test_folder_under_another_vkey(tmp_path: Path) -> None:
     """A right log of somebody else is not the log that was asked for."""
     report = audit_folder(published(World(), tmp_path), World(origin="other.example/log").vkey)
     assert not report.ok
-    assert named(report) == [(0, "note-invalid", None), (0, "genesis-illegal", None)]
+    assert named(report) == [(0, "note-invalid", None)]
+    assert (report.incomplete, report.size) == (True, 0)
 
 
 class TestNothingSigned:
@@ -145,6 +146,68 @@ def test_unfinished_commit_without_records_is_a_remark() -> None:
     replace_head(world.store, lambda head: Head(head.size, head.records, note))
     report = audit_world(world)
     assert (report.ok, report.faults, len(report.remarks)) == (True, [], 1)
+
+
+class TestUnfinishedCommit:
+    """What it wrote beside its entries is held to them, too: nobody has signed it, but the next commit builds on it."""
+
+    @pytest.fixture
+    def world(self) -> World:
+        world = World()
+        small_commits(world)
+        note = world.writer.note
+        ann = world.enrol("zoe")
+        world.must(*ann.artifacts([ann.record("in flight")]))
+        replace_head(world.store, lambda head: Head(head.size, head.records, note))
+        assert audit_world(world).ok
+        return world
+
+    @pytest.mark.parametrize("space", [Space.FOLD, Space.STATUS])
+    def test_what_the_fold_keeps(self, world: World, space: Space) -> None:
+        values = values_of(world, space)
+        assert len(values) > 5
+        for key, value in values.items():
+            put(world.store, space, key, value + b"\0")
+            report = audit_world(world)
+            assert {fault.code for fault in report.faults} == {"ledger-damaged"}
+            assert len(report.remarks) == 1
+            put(world.store, space, key, value)
+        assert audit_world(world).ok
+
+    def test_record_starts_and_index(self, world: World) -> None:
+        starts = values_of(world, Space.STARTS)[key_u64(0)]
+        put(world.store, Space.STARTS, key_u64(0), starts[:-1] + b"\x09")
+        assert {fault.code for fault in audit_world(world).faults} == {"ledger-damaged"}
+        put(world.store, Space.STARTS, key_u64(0), starts)
+        with world.store.snapshot() as snapshot:
+            head = bytes(snapshot.head())
+        world.store.commit(Batch(index=[(1, 1)]), head, head)
+        assert {fault.code for fault in audit_world(world).faults} == {"index-differs"}
+
+    def test_entry_that_breaks_a_rule(self) -> None:
+        """No honest writer leaves one there."""
+        scene = Crime()
+        note, size = decode_head(head_of(scene.world)).note, scene.log.size
+        entry, records = scene.over(scene.ann, scene.ann.record("forged"))
+        scene.log.append(entry[:-1] + bytes([entry[-1] ^ 1]), records)
+        scene.log.close_with_state()
+        replace_head(scene.world.store, lambda head: Head(head.size, head.records, note))
+        report = audit_world(scene.world)
+        assert named(report)[0] == (size, "signature-invalid", None)
+        assert not report.ok
+
+    def test_entry_that_cannot_be_read(self, world: World) -> None:
+        """The layout is at fault, so that what follows is not looked at: that is never ok."""
+        bundle = values_of(world, Space.ENTRIES)[key_u64(0)]
+        last = offsets(bundle)[-1]
+        put(world.store, Space.ENTRIES, key_u64(0), bundle[:last])
+        report = audit_world(world)
+        assert (report.ok, report.incomplete) == (False, True)
+
+
+def head_of(world: World) -> bytes:
+    with world.store.snapshot() as snapshot:
+        return bytes(snapshot.head())
 
 
 class TestHeadAhead:
