@@ -45,7 +45,7 @@ def audit_folder(folder: Path, vkey: str | None = None, progress: Progress = sil
             f"it is the ledger of {own.name}",
             "Give the vkey of that log, or its folder.",
         )
-    store = LmdbStore(folder, readonly=True)
+    store = LmdbStore(folder, readonly=True, is_distrusted=True)
     try:
         report = replay.audit_ledger(store, own, progress)
         report.self_trusted = trusted is None

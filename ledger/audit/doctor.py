@@ -6,13 +6,14 @@ being made is itself a finding.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import LineageError, ProofInvalid, RefusedInput, StoreFault, WriterBusy
+from ledger.errors import LineageError, ProofInvalid, RefusedInput, StoreFault
 from ledger.identity.vkey import Vkey
 from ledger.merkle import tiles
 from ledger.merkle.proofs import PathReader
@@ -65,8 +66,9 @@ def doctor(
         findings.append(Finding("marker", ok=True, what=f"log {marker.origin}"))
     except (RefusedInput, StoreFault) as error:
         findings.append(_failed("marker", error))
-    findings += [_data_file(folder), _file_system(folder), _disk_space(folder), _writer(folder)]
-    if marker is not None:
+    data_file = _data_file(folder)
+    findings += [data_file, _file_system(folder), _disk_space(folder), _writer(folder)]
+    if marker is not None and data_file.ok:  # what is damaged would end the process that maps it
         try:
             store = open_store()
         except (RefusedInput, StoreFault) as error:
@@ -88,7 +90,7 @@ def _failed(name: str, error: LineageError) -> Finding:
 
 def _data_file(folder: Path) -> Finding:
     try:
-        size_bytes = check_data_file(folder / DATA_FILE)
+        size_bytes = check_data_file(folder / DATA_FILE, is_distrusted=True)
     except (RefusedInput, StoreFault) as error:
         return _failed("data file", error)
     return Finding("data file", ok=True, what=f"whole, {size_bytes} bytes")
@@ -117,18 +119,17 @@ def _disk_space(folder: Path) -> Finding:
 def _writer(folder: Path) -> Finding:
     """Who writes now. The lock ends with its holder, so that there is none to be removed by hand."""
     name = "writer"
-    if not (folder / LOCK_FILE).exists():
+    if not os.path.lexists(folder / LOCK_FILE):
         return Finding(name, ok=True, what="none has written yet")
     lock = WriterLock(folder)
     holder = lock.holder()
     try:
-        lock.acquire(0)
-    except WriterBusy:
-        return Finding(name, ok=True, what=f"process {holder or 'unknown'} is writing")
+        is_held = lock.is_held()
     except StoreFault as error:
         return _failed(name, error)
-    lock.release()
-    return Finding(name, ok=True, what="none is writing")
+    return Finding(
+        name, ok=True, what=f"process {holder or 'unknown'} is writing" if is_held else "none is writing"
+    )
 
 
 def _look_inside(snapshot: Snapshot, marker: Marker, now_ms: int) -> Iterator[Finding]:

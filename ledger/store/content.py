@@ -6,11 +6,12 @@ import hashlib
 from pathlib import Path
 
 from ledger.errors import StoreFault
-from ledger.store.files import write_atomically
+from ledger.spec import ROW_BYTES_MAX
+from ledger.store.files import read_regular, write_atomically
 
 
 class ContentStore:
-    """Files `content/<2 hex>/<62 hex>` in a ledger's folder."""
+    """Files `content/<2 hex>/<62 hex>` in a ledger's folder, for their owner alone: the log is public, they are not."""
 
     def __init__(self, ledger_folder: Path) -> None:
         self._folder = ledger_folder / "content"
@@ -23,7 +24,7 @@ class ContentStore:
     def put(self, content: bytes) -> bytes:
         """Keeps content; returns its digest. Keeping it again changes nothing."""
         digest = hashlib.sha256(content).digest()
-        write_atomically(self.path(digest), content)
+        write_atomically(self.path(digest), content, private=True)
         return digest
 
     def remove(self, digest: bytes) -> None:
@@ -36,11 +37,13 @@ class ContentStore:
             ) from error
 
     def get(self, digest: bytes) -> bytes | None:
-        """The content, or None if it is not kept. Raises StoreFault `content-damaged`."""
+        """The content, or None if it is not kept. Raises StoreFault `content-damaged`, and as `read_regular` does."""
         try:
-            content = self.path(digest).read_bytes()
-        except FileNotFoundError:
-            return None
+            content = read_regular(self.path(digest), ROW_BYTES_MAX)
+        except StoreFault as error:
+            if error.code == "file-not-found":
+                return None
+            raise
         if hashlib.sha256(content).digest() != digest:
             raise StoreFault(
                 "content-damaged",

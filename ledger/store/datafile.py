@@ -1,49 +1,43 @@
 """Is an LMDB data file whole, before it is mapped?
 
-A process that reads a mapped page beyond the end of its file dies of SIGBUS, with no exception to catch. So the
-file is looked at with plain reads first.
+A process that reads a mapped page beyond the end of its file dies of SIGBUS, with no exception to catch; so it may if
+a page says that its nodes lie elsewhere, for LMDB believes what a page says. So the file is looked at with plain reads
+first.
 
 The format is that of LMDB 0.9 (`mdb.c`: MDB_page, MDB_meta, MDB_db, MDB_node), in native byte order, for 64 bits:
 pages 0 and 1 are meta pages, of which the one with the greater transaction id is in force; it names the last page
-allocated and the roots of two trees, free pages and main. A file as long as its last page is taken as whole.
+allocated and the roots of two trees, free pages and main.
 
-A shorter file is not damaged for certain: LMDB never writes a page that was allocated and let go of within one
-transaction, and such pages may be the last. Then, and only then, the trees are walked, and the file is damaged iff
-a page that they reach lies beyond its end.
+A file that this machine wrote is taken as whole if it is as long as its last page. A shorter file is not damaged for
+certain: LMDB never writes a page that was allocated and let go of within one transaction, and such pages may be the
+last. Then the trees are walked (`ledger.store.pagewalk`), and the file is damaged iff a page that they reach lies
+beyond its end. A file that somebody else may have made (`is_distrusted`) is always walked.
+
+A writer may use a page again two commits after it let go of it. So what a walk finds while others commit is looked at
+once more.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from ledger.errors import RefusedInput, StoreFault
+from ledger.store.files import open_regular
+from ledger.store.pagewalk import HEADER, TREE, Broken, Tree, walk_pages
 
 _MAGIC: Final = 0xBEEFC0DE
 _DATA_VERSION: Final = 1
-_HEADER: Final = struct.Struct(
-    "=QHHHH"
-)  # page number, pad, flags, lower, upper; or u32 pages for an overflow
 _META: Final = struct.Struct(
     "=IIQQ48s48sQQ"
 )  # magic, version, address, map size, free, main, last page, txn id
-_TREE: Final = struct.Struct(
-    "=IHHQQQQQ"
-)  # page size (of free), flags, depth, branch, leaf, overflow, entries, root
-_NODE: Final = struct.Struct("=HHHH")  # low and high half of size (or page number), flags, key size
-_U64: Final = struct.Struct("=Q")
-_BRANCH: Final = 0x01
-_LEAF: Final = 0x02
 _META_PAGE: Final = 0x08
-_LEAF2: Final = 0x20  # fixed-size duplicates, no nodes
-_BIG_DATA: Final = 0x01
-_SUB_TREE: Final = 0x02
-_NO_ROOT: Final = 2**64 - 1
 _PAGE_SIZES: Final = frozenset(2**n for n in range(9, 17))
+_FILE_BYTES_MAX: Final = 2**46  # more than any file system holds in one file, less than LMDB could map
+_LOOKS: Final = 16  # at a file that is being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +45,8 @@ class _Meta:
     page_bytes: int
     last_page: int
     txn_id: int
-    roots: tuple[int, int]
+    free: Tree
+    main: Tree
 
 
 def _damaged(path: Path, reason: str) -> StoreFault:
@@ -65,11 +60,11 @@ def _damaged(path: Path, reason: str) -> StoreFault:
 
 def _read_meta(path: Path, file: BinaryIO, offset: int) -> _Meta:
     file.seek(offset)
-    raw = file.read(_HEADER.size + _META.size)
-    if len(raw) < _HEADER.size + _META.size:
+    raw = file.read(HEADER.size + _META.size)
+    if len(raw) < HEADER.size + _META.size:
         raise _damaged(path, f"the file ends within its meta page at byte {offset}")
-    flags = _HEADER.unpack_from(raw)[2]
-    magic, version, _, _, free, main, last_page, txn_id = _META.unpack_from(raw, _HEADER.size)
+    flags = HEADER.unpack_from(raw)[2]
+    magic, version, _, _, free, main, last_page, txn_id = _META.unpack_from(raw, HEADER.size)
     if not flags & _META_PAGE or magic != _MAGIC:
         raise _damaged(path, f"there is no LMDB meta page at byte {offset}")
     if version != _DATA_VERSION:
@@ -79,84 +74,59 @@ def _read_meta(path: Path, file: BinaryIO, offset: int) -> _Meta:
             f"its LMDB data format is version {version}; this program reads version {_DATA_VERSION}",
             "upgrade lineage-ledger",
         )
-    free_tree, main_tree = _TREE.unpack(free), _TREE.unpack(main)
-    if free_tree[0] not in _PAGE_SIZES:
-        raise _damaged(path, f"the meta page at byte {offset} states a page size of {free_tree[0]} bytes")
-    return _Meta(free_tree[0], last_page, txn_id, (free_tree[-1], main_tree[-1]))
+    page_bytes = TREE.unpack(free)[0]  # of the tree of free pages, the first field is the size of all pages
+    if page_bytes not in _PAGE_SIZES:
+        raise _damaged(path, f"the meta page at byte {offset} states a page size of {page_bytes} bytes")
+    if (last_page + 1) * page_bytes > _FILE_BYTES_MAX:
+        raise _damaged(
+            path, f"the meta page at byte {offset} states {last_page + 1} pages, more than there can be"
+        )
+    return _Meta(page_bytes, last_page, txn_id, Tree.unpack(free), Tree.unpack(main))
 
 
-def check_data_file(path: Path) -> int:
+def _newest_meta(path: Path, file: BinaryIO) -> _Meta:
+    first = _read_meta(path, file, 0)
+    second = _read_meta(path, file, first.page_bytes)
+    if first.page_bytes != second.page_bytes:
+        raise _damaged(path, "its two meta pages state different page sizes")
+    return max(first, second, key=lambda found: found.txn_id)
+
+
+def check_data_file(path: Path, *, is_distrusted: bool = False) -> int:
     """The bytes the file should have: (last page + 1) · page size. It may be shorter, see the module.
 
-    Raises RefusedInput `not-a-ledger` (no such file), `ledger-newer`; StoreFault `ledger-damaged`.
+    Raises RefusedInput `not-a-ledger` (no such file), `ledger-newer`; StoreFault `ledger-damaged`, `not-a-regular-file`,
+    `store-failed`.
     """
     try:
-        with path.open("rb") as file:
-            first = _read_meta(path, file, 0)
-            second = _read_meta(path, file, first.page_bytes)
-            meta = max(first, second, key=lambda found: found.txn_id)
-            # The size is read after the metas: a writer lengthens the file before it writes a meta page.
-            size = os.fstat(file.fileno()).st_size
-            if size < (meta.last_page + 1) * meta.page_bytes:
-                _walk(path, file, meta, size // meta.page_bytes)
-            return (meta.last_page + 1) * meta.page_bytes
+        with os.fdopen(open_regular(path), "rb") as file:
+            for _ in range(_LOOKS):
+                meta = _newest_meta(path, file)
+                try:
+                    _look(file, meta, is_distrusted=is_distrusted)
+                except Broken as error:
+                    if _newest_meta(path, file).txn_id == meta.txn_id:
+                        raise _damaged(path, str(error)) from None
+                else:
+                    return (meta.last_page + 1) * meta.page_bytes
     except FileNotFoundError:
         raise RefusedInput(
             "not-a-ledger", str(path), "there is no such file", "name the folder of a ledger, or make one"
         ) from None
     except OSError as error:
         raise StoreFault("store-failed", str(path), f"it cannot be read ({error.strerror})") from error
+    raise StoreFault(
+        "store-failed",
+        str(path),
+        "it is written faster than it can be looked at",
+        "wait for its writer to end",
+    )
 
 
-def _cut(path: Path, pages: int, number: int) -> StoreFault:
-    return _damaged(path, f"the file was cut short: it has {pages} pages, and page {number} is in use")
-
-
-def _node(page: bytes, place: int) -> tuple[int, int, int, int]:
-    """(low half, high half, flags, key size) of a node; MDB_node swaps the halves on big-endian machines."""
-    low, high, flags, key_bytes = _NODE.unpack_from(page, place)
-    return (low, high, flags, key_bytes) if sys.byteorder == "little" else (high, low, flags, key_bytes)
-
-
-def _walk(path: Path, file: BinaryIO, meta: _Meta, pages: int) -> None:
-    """Visit every page that the roots reach; raises StoreFault if one is not among the first `pages`."""
-    pending = [root for root in meta.roots if root != _NO_ROOT]
-    visited = 0
-    while pending:
-        number = pending.pop()
-        visited += 1
-        if number >= pages or visited > meta.last_page + 1:
-            raise _cut(path, pages, number)
-        file.seek(number * meta.page_bytes)
-        page = file.read(meta.page_bytes)
-        found, _, flags, lower, _ = _HEADER.unpack_from(page)
-        if found != number or not flags & (_BRANCH | _LEAF) or lower > meta.page_bytes:
-            raise _damaged(path, f"page {number} is not a page of a tree")
-        if flags & _LEAF2:
-            continue
-        try:
-            for place in struct.unpack_from(f"={(lower - _HEADER.size) // 2}H", page, _HEADER.size):
-                if flags & _BRANCH:
-                    low, high, top, _ = _node(page, place)
-                    child = low | high << 16 | top << 32
-                else:
-                    child = _follow(path, page, place, pages)
-                if child != _NO_ROOT:
-                    pending.append(child)
-        except struct.error:
-            raise _damaged(path, f"page {number} has a node that leaves the page") from None
-
-
-def _follow(path: Path, page: bytes, place: int, pages: int) -> int:
-    """The page that the node at `place` of a leaf points at, or _NO_ROOT; an overflow run is checked at once."""
-    low, high, flags, key_bytes = _node(page, place)
-    data = place + _NODE.size + key_bytes
-    if flags & _BIG_DATA:
-        start: int = _U64.unpack_from(page, data)[0]
-        run = (_HEADER.size + (low | high << 16) + len(page) - 1) // len(page)
-        if start + run > pages:
-            raise _cut(path, pages, start + run - 1)
-    elif flags & _SUB_TREE:
-        root: int = _TREE.unpack_from(page, data)[-1]
-        return root
-    return _NO_ROOT
+def _look(file: BinaryIO, meta: _Meta, *, is_distrusted: bool) -> None:
+    # The size is read after the metas: a writer lengthens the file before it writes a meta page.
+    size = os.fstat(file.fileno()).st_size
+    if is_distrusted or size < (meta.last_page + 1) * meta.page_bytes:
+        walk_pages(
+            file, meta.page_bytes, min(size // meta.page_bytes, meta.last_page + 1), meta.free, meta.main
+        )

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ledger.errors import RefusedInput, StoreFault
 from ledger.spec import HASH_BYTES, STORE_VERSION
-from ledger.store.files import sync_folder, write_atomically
+from ledger.store.files import read_regular, sync_folder, write_atomically
 
 MARKER_FILE: Final = "ledger.json"
 _CREATING_FILE: Final = ".creating"
@@ -38,23 +38,24 @@ def open_folder(path: Path) -> Marker:
     """Read the marker of a ledger's folder.
 
     Raises RefusedInput `not-a-ledger` (no folder, or no marker in it) and `ledger-newer`; StoreFault
-    `ledger-damaged` (an unreadable marker) and `store-failed`.
+    `ledger-damaged` (an unreadable marker), `not-a-regular-file` and `store-failed`.
     """
     marker = path / MARKER_FILE
     try:
-        with marker.open("rb") as file:
-            raw = file.read(_MARKER_BYTES_MAX + 1)
-    except (FileNotFoundError, NotADirectoryError):
+        raw = read_regular(marker, _MARKER_BYTES_MAX)
+    except StoreFault as error:
+        if error.code == "too-large":
+            raise _damaged(marker) from None
+        if error.code != "file-not-found":
+            raise
         raise RefusedInput(
             "not-a-ledger",
             str(path),
             f"there is no {MARKER_FILE} in it",
             "name the folder of a ledger, or make one with `lineage init`",
         ) from None
-    except OSError as error:
-        raise StoreFault("store-failed", str(marker), f"it cannot be read ({error.strerror})") from error
     try:
-        fields = json.loads(raw if len(raw) <= _MARKER_BYTES_MAX else b"")
+        fields = json.loads(raw)
         version = _version(fields)
     except (ValueError, RecursionError):
         raise _damaged(marker) from None

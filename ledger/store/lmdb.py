@@ -42,7 +42,7 @@ from ledger.store.contract import (
     store_closed,
 )
 from ledger.store.datafile import check_data_file
-from ledger.store.files import sync_folder
+from ledger.store.files import refuse_irregular, sync_folder
 from ledger.store.mounts import refuse_network
 
 MAP_BYTES: Final = 2**40
@@ -157,7 +157,10 @@ class _Scan:
 
     def __next__(self) -> tuple[bytes, memoryview]:
         self._owner.live()
-        key, value = next(self.pairs)
+        try:
+            key, value = next(self.pairs)
+        except lmdb.Error as error:
+            raise _fault(self._owner.item, error) from error
         return bytes(key), value
 
 
@@ -166,7 +169,7 @@ class _LmdbSnapshot:
 
     def __init__(self, store: LmdbStore) -> None:
         self._store = store
-        self._item = store.item
+        self.item = store.item
         self._pid = 0
         self._txn: lmdb.Transaction[memoryview] | None = None
         self._dbs: dict[str, Any] = {}
@@ -195,20 +198,20 @@ class _LmdbSnapshot:
 
     def live(self) -> lmdb.Transaction[memoryview]:
         if self._txn is None or self._pid != os.getpid():
-            raise snapshot_ended(self._item)
+            raise snapshot_ended(self.item)
         return self._txn
 
     def get(self, space: Space, key: bytes) -> memoryview | None:
         try:
             return self.live().get(key, db=self._dbs[space])
         except lmdb.Error as error:
-            raise _fault(self._item, error) from error
+            raise _fault(self.item, error) from error
 
     def head(self) -> bytes:
         try:
             return bytes(self.live().get(_HEAD, b"", db=self._dbs[_META]))
         except lmdb.Error as error:
-            raise _fault(self._item, error) from error
+            raise _fault(self.item, error) from error
 
     def positions(self, prefix: int) -> list[int]:
         try:
@@ -219,7 +222,9 @@ class _LmdbSnapshot:
             cursor.set_key(key)
             return [_NATIVE.unpack(value)[0] for value in cursor.iternext_dup()]
         except lmdb.Error as error:
-            raise _fault(self._item, error) from error
+            raise _fault(self.item, error) from error
+        except struct.error:
+            raise _damaged(self.item, "its index holds a position that is no number") from None
 
     def index_size(self) -> int:
         try:
@@ -227,14 +232,14 @@ class _LmdbSnapshot:
                 self.live().stat(self._dbs[_INDEX])["entries"]
             )  # of a DUPSORT database: the duplicates
         except lmdb.Error as error:
-            raise _fault(self._item, error) from error
+            raise _fault(self.item, error) from error
 
     def last_key(self, space: Space) -> bytes | None:
         try:
             cursor = self.live().cursor(db=self._dbs[space])
             return bytes(cursor.key()) if cursor.last() else None
         except lmdb.Error as error:
-            raise _fault(self._item, error) from error
+            raise _fault(self.item, error) from error
 
     def scan(self, space: Space, start: bytes = b"", *, reverse: bool = False) -> _Scan:
         try:
@@ -248,7 +253,7 @@ class _LmdbSnapshot:
             else:
                 pairs = iter(())
         except lmdb.Error as error:
-            raise _fault(self._item, error) from error
+            raise _fault(self.item, error) from error
         scan = _Scan(self, pairs)
         self._scans.add(scan)
         return scan
@@ -257,16 +262,25 @@ class _LmdbSnapshot:
 class LmdbStore:
     """A store in the folder `path`; see the module, and the contract for what its methods promise."""
 
-    def __init__(self, path: Path, *, readonly: bool = False, map_size: int = MAP_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        readonly: bool = False,
+        map_size: int = MAP_BYTES,
+        is_distrusted: bool = False,
+    ) -> None:
         """Open what `create` made. `map_size` bounds the size of the file, in bytes.
 
+        With `is_distrusted` somebody else may have made the file: all of its pages are looked at before one is mapped.
         Raises RefusedInput `not-a-ledger`, `ledger-newer`, `network-filesystem`, `platform`; StoreFault
-        `ledger-damaged`, `already-open`, `store-failed`.
+        `ledger-damaged`, `already-open`, `not-a-regular-file`, `store-failed`.
         """
         self.item = str(path)
         self._path = path
         self._readonly = readonly
         self._map_size = map_size
+        self._is_distrusted = is_distrusted
         self._env: lmdb.Environment | None = None
         self._dbs: dict[str, Any] = {}
         self._snapshots: weakref.WeakSet[_LmdbSnapshot] = weakref.WeakSet()
@@ -286,10 +300,11 @@ class LmdbStore:
                 "platform", str(path), "the store needs 64-bit addresses", "use a 64-bit Python"
             )
         refuse_network(path)
-        if (path / _DATA_FILE).exists():
+        if os.path.lexists(path / _DATA_FILE):
             raise RefusedInput("ledger-exists", str(path), "there is a store already", "open it instead")
         try:
             path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            refuse_irregular(path / _LOCK_FILE)
             with (
                 _open_environment(path, map_size, MAP_BYTES_LEAST, **_ENGINE) as environment,
                 environment.begin(write=True) as txn,
@@ -307,7 +322,8 @@ class LmdbStore:
 
     def _open(self) -> None:
         refuse_network(self._path)
-        file_bytes = check_data_file(self._path / _DATA_FILE)
+        file_bytes = check_data_file(self._path / _DATA_FILE, is_distrusted=self._is_distrusted)
+        refuse_irregular(self._path / _LOCK_FILE)  # LMDB would follow a link, and cut what it leads to
         try:
             env = _open_environment(
                 self._path,

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from ledger.errors import InvariantBroken, StoreFault
 from ledger.spec import TILE_WIDTH
 from ledger.store.bundles import Erased, encode, item_at, offsets
-from ledger.store.contract import U64_BYTES, Bytes, Put, Snapshot, Space, key_u64
+from ledger.store.contract import U64_BYTES, U64_LIMIT, Bytes, Put, Snapshot, Space, key_u64
 
 _CACHED_BUNDLES_MAX: Final = 1_024  # offsets of so many bundles are kept: about 8 KiB each
 _NAMES: Final = {Space.ENTRIES: "entry", Space.RECORDS: "record", Space.STARTS: "record start"}
@@ -136,7 +136,8 @@ class StoreReader(BundleReader):
         self.snapshot = snapshot
 
     def _bundle(self, space: Space, number: int) -> Bytes:
-        found = self.snapshot.get(space, key_u64(number))
+        is_key = 0 <= number < U64_LIMIT  # a damaged record start may lead anywhere
+        found = self.snapshot.get(space, key_u64(number)) if is_key else None
         if found is None:
             raise self._missing(space, number * TILE_WIDTH)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -109,12 +110,14 @@ def test_marker_of_another_log(folder: Path) -> None:
 def test_data_file_that_was_cut(folder: Path) -> None:
     data = folder / room.DATA_FILE
     data.write_bytes(data.read_bytes()[:12_288])
-    assert failed(folder) == ["data file", "store"]
+    assert failed(folder) == ["data file"]
+    assert "head" not in look(folder)
 
 
 def test_data_file_that_is_gone(folder: Path) -> None:
     (folder / room.DATA_FILE).unlink()
-    assert failed(folder) == ["data file", "store"]
+    assert failed(folder) == ["data file"]
+    assert "head" not in look(folder)
 
 
 def test_network_file_system(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,3 +206,36 @@ def test_last_entry_that_is_no_state(folder: Path) -> None:
 
     change(folder, alter)
     assert failed(folder) == ["clock", "digest index", "inclusion"]
+
+
+def test_the_doctor_writes_nothing(folder: Path) -> None:
+    WriterLock(folder).acquire(0).release()
+    (folder / "writer.pid").unlink()
+    victim = folder.parent / "victim"
+    victim.write_text("precious")
+    (folder / "writer.pid").symlink_to(victim)
+    assert failed(folder) == []
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("name", "finding"),
+    [("ledger.json", "marker"), ("data.mdb", "data file"), ("writer.lock", "writer"), ("lock.mdb", "store")],
+)
+def test_a_pipe_does_not_keep_the_doctor_waiting(folder: Path, name: str, finding: str) -> None:
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    assert finding in failed(folder)
+
+
+def test_a_data_file_that_another_made_is_looked_at_before_it_is_mapped(folder: Path) -> None:
+    data = folder / room.DATA_FILE
+    raw = data.read_bytes()
+    outcomes = []
+    for page in range(2, len(raw) // 4096):
+        changed = bytearray(raw)
+        changed[page * 4096 + 12 : page * 4096 + 14] = b"\xfe\xff"
+        data.write_bytes(changed)
+        outcomes.append("data file" in failed(folder))
+        data.write_bytes(raw)
+    assert True in outcomes

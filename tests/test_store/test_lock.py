@@ -81,4 +81,4 @@ def test_folder_that_cannot_be_locked_is_told(tmp_path: Path) -> None:
     (tmp_path / "writer.lock").mkdir()
     with pytest.raises(StoreFault) as error:
         WriterLock(tmp_path).acquire(0)
-    assert code_of(error) == "store-failed"
+    assert code_of(error) == "not-a-regular-file"
