@@ -24,7 +24,7 @@ from nacl.exceptions import CryptoError
 from ledger.errors import RefusedInput, StoreFault
 from ledger.identity import ed25519
 from ledger.spec import KEY_BYTES
-from ledger.store.files import sync_folder
+from ledger.store.files import read_regular, sync_folder
 
 FORMAT: Final = "lineage-key"
 VERSION: Final = 1
@@ -179,10 +179,7 @@ def _open(path: Path, file: _KeyFile, stretch: _Stretch, passphrase: Passphrase)
 
 
 def _read(path: Path) -> _KeyFile:
-    with disk_told(path, "key-file-unreadable"):
-        data = _read_bytes(path)
-    if len(data) > KEY_FILE_BYTES_MAX:
-        raise _damaged(path, "it is too large for a key file")
+    data = _read_bytes(path)
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -201,15 +198,18 @@ def _read(path: Path) -> _KeyFile:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(KEY_FILE_BYTES_MAX + 1)
-    except FileNotFoundError as error:
-        raise RefusedInput(
-            "key-file-missing",
-            str(path),
-            "there is no such key file",
-            "Was it moved away? Bring it back, or name another identity.",
-        ) from error
+        return read_regular(path, KEY_FILE_BYTES_MAX)
+    except StoreFault as error:
+        if error.code == "file-not-found":
+            raise RefusedInput(
+                "key-file-missing",
+                str(path),
+                "there is no such key file",
+                "Was it moved away? Bring it back, or name another identity.",
+            ) from error
+        if error.code == "too-large":
+            raise _damaged(path, "it is too large for a key file") from error
+        raise StoreFault("key-file-unreadable", str(path), error.reason, error.fix) from error
 
 
 def _parse(path: Path, fields: dict[str, Any]) -> _KeyFile:

@@ -31,13 +31,14 @@ from ledger.identity.keyset import Keyset, make_keyset, sign_entry_payload
 from ledger.proofs.checkpoint import Checkpoint
 from ledger.signer import keyfile
 from ledger.signer.signed_head import Sign, check_head, remembering
-from ledger.spec import HASH_BYTES
+from ledger.spec import ENTRY_BYTES_MAX, HASH_BYTES
 from ledger.statements.entry import CURRENT, Entry, Signature, make_entry
 from ledger.statements.statement import Statement, keyset_digest, make_statement
-from ledger.store.files import sync_folder
+from ledger.store.files import read_regular, sync_folder
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z", re.ASCII)
 KEY_NAMES: Final = ("current", "next", "recovery")
+_ABOUT_BYTES_MAX: Final = 4_096
 FAULT: Final = "keys-unwritable"  # the code of what the disk fails in here
 ID_DIGITS_MIN: Final = 8  # hex digits of an id that may stand for a name
 
@@ -63,8 +64,12 @@ class LocalIdentity:
     def pending_enrolment(self) -> bytes | None:
         """The signed enrolment, until the log acknowledged it."""
         path = self.folder / "enrol.entry"
-        with keyfile.disk_told(path, FAULT):
-            return path.read_bytes() if path.exists() else None
+        try:
+            return read_regular(path, ENTRY_BYTES_MAX)
+        except StoreFault as error:
+            if error.code == "file-not-found":
+                return None
+            raise StoreFault(FAULT, str(path), error.reason, error.fix) from error
 
     def enrolled(self) -> None:
         """The log holds the enrolment."""
@@ -247,12 +252,12 @@ class Keystore:
 def _load(folder: Path) -> LocalIdentity:
     """The identity in `folder`, whose name is the folder's."""
     try:
-        about = json.loads((folder / "identity.json").read_bytes())
+        about = json.loads(read_regular(folder / "identity.json", _ABOUT_BYTES_MAX))
         identity_id, of = bytes.fromhex(about["id"]), bytes.fromhex(about["of"])
         if len(identity_id) != HASH_BYTES or len(of) not in (0, HASH_BYTES):
             raise ValueError
         return LocalIdentity(folder.name, identity_id, str(about["role"]), folder, of or None)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (StoreFault, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreFault(
             "keys-damaged",
             str(folder),

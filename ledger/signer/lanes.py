@@ -26,16 +26,20 @@ import msgpack
 from filelock import FileLock, Timeout
 
 from ledger import spec
-from ledger.errors import InvariantBroken, RefusedInput
+from ledger.errors import InvariantBroken, RefusedInput, StoreFault
 from ledger.signer.keyfile import disk_told, make_private_folder
 from ledger.statements.entry import decode_entry
 from ledger.statements.statement import Statement
-from ledger.store.files import sync_folder
+from ledger.store.files import PRIVATE, open_to_write, read_regular, sync_folder
 
 FAULT: Final = "lane-unwritable"  # the code of every StoreFault of this module
 _LOCK_FILE: Final = "lane.lock"
 _STATE_FILE: Final = "state.json"
 _OUT: Final = "out"
+_STATE_BYTES_MAX: Final = 4_096
+_PARCEL_BYTES_MAX: Final = (
+    2 * spec.COMMIT_BYTES_MAX
+)  # what is kept is no more than a commit takes, with its lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +200,7 @@ def _open_lane(lanes: Path, key_event: bytes) -> tuple[Lane, FileLock]:
 
 
 def _lock_of(folder: Path) -> FileLock:
-    return FileLock(folder / _LOCK_FILE, timeout=0, thread_local=False)
+    return FileLock(folder / _LOCK_FILE, timeout=0, thread_local=False, mode=PRIVATE)
 
 
 def _pending_first(folder: Path) -> tuple[bool, str]:
@@ -217,10 +221,10 @@ def _usable(folder: Path, key_event: bytes) -> _State | None:
 def _load_state(folder: Path) -> _State | None:
     """The lane's state, or None where it was lost."""
     try:
-        fields: Any = json.loads((folder / _STATE_FILE).read_bytes())
+        fields: Any = json.loads(read_regular(folder / _STATE_FILE, _STATE_BYTES_MAX))
         state = _State(**fields)
         sizes = [len(bytes.fromhex(text)) for text in (folder.name, state.key, state.last)]
-    except (OSError, ValueError, TypeError, RecursionError):
+    except (StoreFault, ValueError, TypeError, RecursionError):
         return None
     if sizes not in ([spec.LANE_BYTES, spec.HASH_BYTES, size] for size in (0, spec.HASH_BYTES)):
         return None
@@ -236,7 +240,7 @@ def _save_state(folder: Path, state: _State) -> None:
 def _write(path: Path, data: bytes) -> None:
     """Puts a file in place durably, whole or not at all; the lane's lock keeps others from its unfinished name."""
     unfinished = path.with_name(f".{path.name}")
-    with unfinished.open("wb") as file:
+    with os.fdopen(open_to_write(unfinished, PRIVATE, os.O_TRUNC), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -246,7 +250,11 @@ def _write(path: Path, data: bytes) -> None:
 
 def _parcel(path: Path) -> Parcel:
     try:
-        statements = msgpack.unpackb(path.read_bytes(), raw=False, max_array_len=spec.STATEMENT_RECORDS_MAX)
+        data = read_regular(path, _PARCEL_BYTES_MAX)
+    except StoreFault as error:
+        raise StoreFault(FAULT, str(path), error.reason, error.fix) from error
+    try:
+        statements = msgpack.unpackb(data, raw=False, max_array_len=spec.STATEMENT_RECORDS_MAX)
         parcel = Parcel(tuple((entry, tuple(records)) for entry, records in statements))
         first = decode_entry(parcel.statements[0][0]).statement.fields
         kinds = {type(item) for entry, records in parcel.statements for item in (entry, *records)}

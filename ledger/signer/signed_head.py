@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from ledger.errors import StoreFault
 from ledger.proofs.checkpoint import Checkpoint
-from ledger.store.files import write_atomically
+from ledger.store.files import read_regular, write_atomically
+
+_MEMORY_BYTES_MAX: Final = 4_096
 
 Sign = Callable[[bytes], bytes]
 
@@ -27,7 +30,7 @@ def remembering(path: Path, sign: Sign) -> Sign:
         checkpoint = Checkpoint.parse(message.decode())
         if checkpoint.size > check_head(path, checkpoint):
             newest = {"size": checkpoint.size, "root": checkpoint.root.hex()}
-            write_atomically(path, json.dumps(newest).encode() + b"\n", replace=True)
+            write_atomically(path, json.dumps(newest).encode() + b"\n", replace=True, private=True)
         return sign(message)
 
     return guarded
@@ -52,14 +55,14 @@ def check_head(path: Path, checkpoint: Checkpoint) -> int:
 def _remembered(path: Path) -> tuple[int, str]:
     """Size and root (hex) of the newest checkpoint signed; (0, "") before the first."""
     try:
-        fields = json.loads(path.read_bytes())
+        fields = json.loads(read_regular(path, _MEMORY_BYTES_MAX))
         size, root = fields["size"], fields["root"]
         if type(size) is not int or size < 0 or type(root) is not str:
             raise TypeError
-    except FileNotFoundError:
-        return 0, ""
-    except OSError as error:
-        raise StoreFault("key-memory-damaged", str(path), f"it cannot be read ({error.strerror})") from error
+    except StoreFault as error:
+        if error.code == "file-not-found":
+            return 0, ""
+        raise StoreFault("key-memory-damaged", str(path), error.reason, error.fix) from error
     except (ValueError, KeyError, TypeError) as error:
         raise StoreFault(
             "key-memory-damaged",
