@@ -79,7 +79,8 @@ def _substrate(value: Any, where: str) -> None:
         raise refuse(where, "it names its weights twice, by digest and by artifact")
 
 
-def _vkeys(value: Any, where: str) -> None:
+def vkeys(value: Any, where: str) -> None:
+    """The verifier keys of a log (SPEC §3.1), each once. Raises RefusedInput."""
     array(text(_VKEY), spec.VKEYS_MAX)(value, where)
     if len(set(value)) != len(value):
         raise refuse(where, "a vkey stands twice")
@@ -150,7 +151,7 @@ _RULES: Final = exact(
     {
         "registrars": _IDENTITIES,
         "curators": _IDENTITIES,
-        "vkeys": _vkeys,
+        "vkeys": vkeys,
         "limits": exact(
             {},
             {
@@ -164,7 +165,7 @@ _RULES: Final = exact(
 _GENESIS: Final = exact(
     {
         "origin": text(words.ORIGIN),
-        "vkeys": _vkeys,
+        "vkeys": vkeys,
         **_KEYS,
         "rules": _RULES,
         "fold": integer(1, spec.INTEGER_MAX),
