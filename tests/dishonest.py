@@ -81,7 +81,12 @@ class DishonestLog:
 
         `extra_states`: so many states more stand before the last, all alike.
         """
-        for _ in range(1 + extra_states):
+        self.append_states(1 + extra_states, **overrides)
+        return self.close()
+
+    def append_states(self, count: int = 1, **overrides: Any) -> None:
+        """So many states, all alike; `overrides` replace root, records, time or fold."""
+        for _ in range(count):
             body = {
                 "root": self._state.status_root(),
                 "records": self._state.header.records,
@@ -89,21 +94,24 @@ class DishonestLog:
                 "fold": spec.FOLD_VERSION,
             }
             self.append(make_entry(make_statement("state", self.log_id, body | overrides)).encoded)
-        return self.close()
 
     def close(self) -> bytes:
         """Ends the commit as it is, whatever stands last, and signs. Returns the note."""
-        with self.store.snapshot() as snapshot:
-            planned = plan_commit(snapshot, self._head, self._waiting, self._state)
-        self._put(planned.batch, planned.head)
+        self.store_unsigned()
         with self.store.snapshot() as snapshot:
             root = tiles.root(StoreReader(snapshot).tile, self._head.size)
         checkpoint = Checkpoint(self.vkey.name, self._head.size, root)
         note = sign_checkpoint(checkpoint, self._sign, self.vkey.key).encode()
         self._put(Batch(), replace(self._head, note=note))
+        return note
+
+    def store_unsigned(self) -> None:
+        """The first transaction of a commit, whatever stands last: a crash before the signature leaves this."""
+        with self.store.snapshot() as snapshot:
+            planned = plan_commit(snapshot, self._head, self._waiting, self._state)
+        self._put(planned.batch, planned.head)
         self._waiting = []
         self.time_ms = max(self.time_ms, self._state.header.clock_ms) + 1
-        return note
 
     def forge_chain(self, topic_key: bytes, log_index: int, leaf_hash: bytes) -> None:
         """Puts an entry into a chain of the status map to which it does not belong."""

@@ -40,7 +40,7 @@ class Door:
         identity = self._writer.state.identity(identity_id)
         if identity is None:
             return None
-        delegation = identity.delegations[-1].id if identity.delegations else None
+        delegation = identity.delegation.id if identity.delegation else None
         return Standing(identity.in_force.id, delegation)
 
     def find_artifact(self, artifact_id: bytes) -> int | None:

@@ -342,6 +342,7 @@ class Ledger:
             local = self._find_local(name)
             wanted = local.id if local else bytes.fromhex(name) if FULL_ID.fullmatch(name) else None
             identity = view.identity(wanted) if wanted else None
+            delegations = view.delegations(identity) if identity else []
         if identity is None:
             raise NotFound(
                 "identity-unknown",
@@ -362,7 +363,7 @@ class Ledger:
                     "substrate": f"{item.substrate['name']}@{item.substrate['version']}",
                     "scope": item.scope or {},
                 }
-                for item in identity.delegations
+                for item in delegations
             ],
         }
 

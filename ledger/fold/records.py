@@ -62,8 +62,8 @@ def judge_record(record: Record, signer: Identity, log: bytes, find: FindStandin
             "Sign it as its maker.",
         )
     legal.check_maker(record.fields, signer.role)
-    if signer.role == "pair" and signer.delegations:
-        _check_scope(record, signer.delegations[-1].scope or {})
+    if signer.role == "pair" and signer.delegation is not None:
+        _check_scope(record, signer.delegation.scope or {})
     for position, parent in enumerate(record.fields["parents"]):
         where = f"record.parents[{position}]"
         if "log" in parent:

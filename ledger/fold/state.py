@@ -7,6 +7,7 @@ whose encoding is the ledger folder's own business and part of no signed byte.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -47,7 +48,11 @@ class Delegation:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An enrolled identity; `events` ascend, the last is in force; `anchor` and `delegations` are a pair's."""
+    """An enrolled identity; `events` ascend, the last is in force.
+
+    Of a pair: its `anchor`, the `delegation` in force, and how many `former` ones stand before that. These the state
+    keeps apart, so that an identity costs the same however often it was delegated.
+    """
 
     id: bytes
     role: str
@@ -55,7 +60,8 @@ class Identity:
     next: bytes
     recovery: bytes
     anchor: bytes | None = None
-    delegations: tuple[Delegation, ...] = ()
+    delegation: Delegation | None = None
+    former: int = 0
 
     @property
     def in_force(self) -> KeyEvent:
@@ -72,11 +78,15 @@ class Lane:
 
 @dataclass(slots=True)
 class Header:
-    """The log's own facts: ids, rules in force, clock (ms), fold number, entries and records so far, root of the status map."""
+    """The log's own facts: ids, rules in force, clock (ms), fold number, entries and records so far, root of the status map.
+
+    `faults` counts the entries that are not in order.
+    """
 
     log_id: bytes
     size: int = 0
     records: int = 0
+    faults: int = 0
     clock_ms: int = 0
     fold_number: int = spec.FOLD_VERSION
     status_root: bytes = prefix.EMPTY_ROOT
@@ -109,6 +119,27 @@ class FoldState:
         found: Identity | None = self._get(b"i" + identity_id, _identity_of)
         return found
 
+    def identity_before(self, identity_id: bytes, log_index: int) -> Identity | None:
+        """The identity by what stands before `log_index`; None if it was not enrolled.
+
+        What was used of its delegation then is not known, only what was used of it in all.
+        """
+        identity = self.identity(identity_id)
+        if identity is None or identity.events[0].log_index >= log_index:
+            return None
+        events = tuple(event for event in identity.events if event.log_index < log_index)
+        count = bisect_left(
+            range(_count(identity)),
+            log_index,
+            key=lambda number: self._delegation(identity, number).log_index,
+        )
+        delegation = self._delegation(identity, count - 1) if count else None
+        return replace(identity, events=events, delegation=delegation, former=max(count - 1, 0))
+
+    def delegations(self, identity: Identity) -> list[Delegation]:
+        """All delegations of a pair, ascending; the last is in force."""
+        return [self._delegation(identity, number) for number in range(_count(identity))]
+
     def lane(self, by: bytes, key: bytes, lane: bytes) -> Lane | None:
         """The lane, or None if it was not opened."""
         found: Lane | None = self._get(b"l" + by + key + lane, _lane_of)
@@ -123,9 +154,24 @@ class FoldState:
         """The log indices of a chain's entries, ascending."""
         return [int(self._get(_place(topic, number), int)) for number in range(self.chain(topic).length)]
 
+    def is_faulty(self, log_index: int) -> bool:
+        """Whether the entry at `log_index` is not in order."""
+        return self.header.faults > 0 and self._get(_fault_key(log_index), bool) is not None
+
+    def put_fault(self, log_index: int) -> None:
+        """Stores that the entry at `log_index` is not in order."""
+        self.header.faults += 1
+        self._put(_fault_key(log_index), True)
+
     def put_identity(self, identity: Identity) -> None:
         """Stores an identity as of now."""
         self._put(b"i" + identity.id, identity)
+
+    def put_delegation(self, pair: Identity, delegation: Delegation) -> None:
+        """Stores that `delegation` is in force for a pair, and the one that it replaces apart."""
+        if pair.delegation is not None:
+            self._put(_delegation_key(pair.id, pair.former), pair.delegation)
+        self.put_identity(replace(pair, delegation=delegation, former=_count(pair)))
 
     def put_lane(self, by: bytes, key: bytes, lane: bytes, value: Lane) -> None:
         """Stores where a lane stands."""
@@ -171,6 +217,19 @@ class FoldState:
             self._objects = {}
         return changes, nodes
 
+    def _delegation(self, identity: Identity, number: int) -> Delegation:
+        found = identity.delegation
+        if number != identity.former:
+            found = self._get(_delegation_key(identity.id, number), _delegation_of)
+        if found is None:
+            raise InvariantBroken(
+                "ledger-damaged",
+                f"pair {identity.id.hex()[:16]}",
+                f"its delegation {number} is missing in the fold's state",
+                "Run `lineage audit`.",
+            )
+        return found
+
     def _get(self, key: bytes, make: Callable[[Any], Any]) -> Any:
         if key in self._objects:
             return self._objects[key]
@@ -187,14 +246,27 @@ class FoldState:
 
 
 def spend(identity: Identity, count: int) -> Identity:
-    """The pair after `count` records more under its delegation in force."""
-    last = identity.delegations[-1]
-    spent = replace(last, records_used=last.records_used + count)
-    return replace(identity, delegations=(*identity.delegations[:-1], spent))
+    """The identity after `count` records more under its delegation in force, if it has one."""
+    last = identity.delegation
+    if last is None:
+        return identity
+    return replace(identity, delegation=replace(last, records_used=last.records_used + count))
+
+
+def _count(identity: Identity) -> int:
+    return identity.former + (identity.delegation is not None)
+
+
+def _delegation_key(pair: bytes, number: int) -> bytes:
+    return b"d" + pair + number.to_bytes(8, "big")
 
 
 def _place(topic: bytes, number: int) -> bytes:
     return b"n" + topic + number.to_bytes(8, "big")
+
+
+def _fault_key(log_index: int) -> bytes:
+    return b"x" + log_index.to_bytes(8, "big")
 
 
 def _pack(value: Any) -> bytes:
@@ -213,8 +285,13 @@ def _unpack(data: bytes) -> Any:
 
 def _identity_of(fields: dict[str, Any]) -> Identity:
     fields["events"] = tuple(KeyEvent(**event) for event in fields["events"])
-    fields["delegations"] = tuple(Delegation(**item) for item in fields["delegations"])
+    if fields["delegation"] is not None:
+        fields["delegation"] = _delegation_of(fields["delegation"])
     return Identity(**fields)
+
+
+def _delegation_of(fields: dict[str, Any]) -> Delegation:
+    return Delegation(**fields)
 
 
 def _lane_of(fields: dict[str, Any]) -> Lane:

@@ -11,7 +11,6 @@ apart (`ledger.fold.records`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from ledger import spec
@@ -245,10 +244,11 @@ def _judge_artifacts(state: FoldState, statement: Statement, signer: Identity, c
         if named is not None:
             raise RefusedInput("schema", "body.delegation", "only a pair names a delegation", "Leave it out.")
         return
-    if not signer.delegations or named != signer.delegations[-1].id:
+    in_force = signer.delegation
+    if in_force is None or named != in_force.id:
         reason = (
             "it names another delegation than the one in force"
-            if signer.delegations
+            if in_force
             else "its anchor has not delegated it"
         )
         raise RefusedInput(
@@ -257,8 +257,7 @@ def _judge_artifacts(state: FoldState, statement: Statement, signer: Identity, c
             reason,
             "Let the anchor run `lineage identity delegate`, then sign under that.",
         )
-    scope = signer.delegations[-1].scope or {}
-    used = signer.delegations[-1].records_used
+    scope, used = in_force.scope or {}, in_force.records_used
     if "until" in scope and clock_ms >= scope["until"]:
         raise RefusedInput(
             "scope-exceeded",
@@ -313,10 +312,10 @@ def _take_effect(state: FoldState, log_index: int, statement: Statement) -> None
         pair = state.identity(body["pair"])
         if pair is not None:
             delegation = Delegation(statement.id, log_index, body["substrate"], body.get("scope"))
-            state.put_identity(replace(pair, delegations=(*pair.delegations, delegation)))
+            state.put_delegation(pair, delegation)
         return
     signer = state.identity(statement.by)
-    if signer is not None and signer.delegations:
+    if signer is not None and signer.delegation is not None:
         state.put_identity(spend(signer, body["count"]))
 
 

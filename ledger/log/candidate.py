@@ -33,6 +33,12 @@ class Candidate:
     records: tuple[Record, ...] = ()
 
 
+def check_bytes(entry: bytes, records: Sequence[bytes]) -> None:
+    """Whether a submission is bytes, which nobody can change later. Raises RefusedInput `schema`."""
+    if not isinstance(entry, bytes) or not all(isinstance(record, bytes) for record in records):
+        raise RefusedInput("schema", "submission", "entry and records are bytes", "Pass them encoded.")
+
+
 def open_candidate(
     entry_bytes: bytes,
     records: Sequence[bytes],
@@ -44,6 +50,7 @@ def open_candidate(
 
     `decoder` may have seen records of earlier submissions, which these are like.
     """
+    check_bytes(entry_bytes, records)
     entry = open_entry(entry_bytes, log)
     statement = entry.statement
     if statement.type in NEVER_SUBMITTED:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ledger import spec
-from ledger.errors import InvariantBroken
+from ledger.errors import InvariantBroken, RefusedInput
 from ledger.fold.state import FoldState
 from ledger.log.candidate import Candidate
 from ledger.merkle import tiles
@@ -95,6 +95,8 @@ def recompute(
     """
     reader = stored.StoreReader(snapshot, head.size, head.records)
     start = signed.size if signed else 0
+    if head.size - start > spec.COMMIT_ENTRIES_MAX + 1:
+        raise _differs(f"{head.size - start} entries are unsigned, more than one commit has")
     frontier = tiles.frontier(reader.tile, start)
     if signed is not None and frontier.root() != signed.root:
         raise _differs(f"the tiles up to {start} do not have the root that was signed")
@@ -105,9 +107,16 @@ def recompute(
     _check_tiles(reader, start, head.size)
     if entries:
         known = decoded or {}
-        statements = [known.get(data) or decode_entry(data).statement for data in entries]
+        statements = [known.get(data) or _statement(data) for data in entries]
         _check_records(reader, start, statements, head.records)
     return Checkpoint(origin, head.size, root)
+
+
+def _statement(data: bytes) -> Statement:
+    try:
+        return decode_entry(data).statement
+    except RefusedInput as error:
+        raise _differs(f"what is stored as an entry is none ({error})") from error
 
 
 def _check_tiles(reader: stored.StoreReader, start: int, size: int) -> None:

@@ -18,7 +18,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from ledger import spec
-from ledger.errors import LineageError, RefusedInput, StoreFault
+from ledger.errors import LineageError, StoreFault
+from ledger.log.candidate import check_bytes
 from ledger.log.writer import Appended, LogWriter, Submission, group_end
 
 
@@ -57,8 +58,7 @@ class Pool:
         Raises RefusedInput or PolicyDenied if it is refused; StoreFault if its commit failed, and from then on for
         everybody: reopen the ledger, and send it again.
         """
-        if not isinstance(entry, bytes) or not all(isinstance(record, bytes) for record in records):
-            raise RefusedInput("schema", "submission", "entry and records are bytes", "Pass them encoded.")
+        check_bytes(entry, records)
         mine = _Waiting((entry, records), time.monotonic())
         try:
             if self._queued(mine):

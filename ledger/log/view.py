@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Final
 
 from ledger.errors import NotFound, RefusedInput, StoreFault
-from ledger.fold.state import FoldState, Identity
+from ledger.fold.state import Delegation, FoldState, Identity
 from ledger.fold.transition import open_entry
 from ledger.identity.vkey import Vkey
 from ledger.merkle import prefix
@@ -153,15 +152,11 @@ class LogView:
 
     def identity(self, identity_id: bytes) -> Identity | None:
         """An identity as of the checkpoint, by the fold that the log keeps: for showing, not for proving."""
-        known = self._state.identity(identity_id)
-        size = self.checkpoint.size
-        if known is None or known.events[0].log_index >= size:
-            return None
-        return replace(
-            known,
-            events=tuple(event for event in known.events if event.log_index < size),
-            delegations=tuple(item for item in known.delegations if item.log_index < size),
-        )
+        return self._state.identity_before(identity_id, self.checkpoint.size)
+
+    def delegations(self, identity: Identity) -> list[Delegation]:
+        """All delegations of a pair that `identity` gave, ascending."""
+        return self._state.delegations(identity)
 
     def _find_records(self, digest: bytes, same: Callable[[int], bool]) -> list[int]:
         return index.find_all(

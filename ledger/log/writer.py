@@ -9,6 +9,8 @@ crash left behind the first transaction; it never truncates. After any fault in 
 refuses is an answer; everything else that goes wrong during admission is such a fault, since the state has then
 taken entries that were not committed.
 
+What recovery signs it first folds again (`ledger.log.recovery`): the writer's admission of it is not remembered.
+
 The writer trusts its store to keep what it synced, and nothing else: not the bytes that it handed over a moment ago.
 What it reads back later is checked as far as its own hash or place can tell; the rest is for the audit: old entries
 and records, the fold's state but for its header, the index.
@@ -23,22 +25,21 @@ from dataclasses import dataclass, replace
 
 from ledger import spec
 from ledger.errors import InvariantBroken, LineageError, PolicyDenied, RefusedInput, StoreFault
-from ledger.fold.records import UNREAD, Standing, admit_records, standing_of
+from ledger.fold.records import Standing, admit_records
 from ledger.fold.state import FoldState
 from ledger.fold.transition import advance, judge, open_entry
 from ledger.identity.keyset import Keyset
 from ledger.identity.vkey import Vkey
 from ledger.log.candidate import Candidate, SignatureMemo, open_candidate
 from ledger.log.commit import check_stored, plan_commit, recompute
-from ledger.merkle.tree import hash_leaf
+from ledger.log.recovery import check_unsigned
+from ledger.log.standing import find_standing
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.proofs.note import Sign
 from ledger.statements.alike import RecordDecoder
 from ledger.statements.entry import Entry, decode_entry, make_entry
-from ledger.statements.record import decode_record
 from ledger.statements.statement import Statement, log_id, make_statement
 from ledger.store import index
-from ledger.store.bundles import Erased
 from ledger.store.contract import Batch, Snapshot, Space, Store, head_moved
 from ledger.store.head import Head, decode_head
 from ledger.store.reader import StoreReader
@@ -81,6 +82,10 @@ class LogWriter:
             with store.snapshot() as snapshot:
                 checkpoint = recompute(snapshot, self._head, self._signed, vkey.name)
                 self._check_state(StoreReader(snapshot))
+                if checkpoint != self._signed:
+                    check_unsigned(
+                        snapshot, self._head, self._signed.size if self._signed else 0, self._state
+                    )
             if checkpoint != self._signed:
                 self._finish(checkpoint)
 
@@ -285,7 +290,7 @@ class _Admission:
         self._memo = memo
         self._clock_ms = clock_ms
         self._size = head.size
-        self._records = head.records
+        self._records = self._stored_records = head.records
         self._appended: dict[bytes, Appended] = {}
         self._fresh: dict[bytes, Standing] = {}
 
@@ -338,23 +343,7 @@ class _Admission:
 
     def _find(self, artifact_id: bytes) -> Standing | None:
         fresh = self._fresh.get(artifact_id)
-        if fresh is not None:
-            return fresh
-        found: list[bytes | Erased] = []
-
-        def same(position: int) -> bool:
-            if index.statement_index(position) is not None:
-                return False
-            found[:] = [self._reader.record(position)]
-            return _leaf_hash(found[0]) == artifact_id
-
-        if index.find(self._reader.snapshot, artifact_id, same) is None:
-            return None
-        return UNREAD if isinstance(found[0], Erased) else standing_of(decode_record(found[0]))
-
-
-def _leaf_hash(item: bytes | Erased) -> bytes:
-    return item.leaf_hash if isinstance(item, Erased) else hash_leaf(item)
+        return fresh or find_standing(self._reader, self._state, artifact_id, self._stored_records)
 
 
 def _damaged(item: str, reason: str) -> InvariantBroken:

@@ -7,7 +7,7 @@ by status proofs, so the fold over them alone gives the identity that the log's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ledger.errors import PolicyDenied, RefusedInput
 from ledger.fold.faults import Fault, fault_of
@@ -20,23 +20,15 @@ from ledger.statements.entry import Entry
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """An identity with its whole life, None if it is not enrolled; `unknown`: the verifier does not build all of it."""
+    """An identity's whole life, held by a `state` of its entries; `unknown`: the verifier does not build all of it."""
 
-    identity: Identity | None
+    id: bytes
+    state: FoldState
     unknown: bool
 
     def as_of(self, log_index: int) -> Identity | None:
-        """The identity as it stood before an entry: only what stands at smaller indices."""
-        identity = self.identity
-        if identity is None or identity.events[0].log_index >= log_index:
-            return None
-        if _last_index(identity) < log_index:
-            return identity
-        return replace(
-            identity,
-            events=tuple(event for event in identity.events if event.log_index < log_index),
-            delegations=tuple(item for item in identity.delegations if item.log_index < log_index),
-        )
+        """The identity as it stood before an entry: only what stands at smaller indices. None if it was not enrolled."""
+        return self.state.identity_before(self.id, log_index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +75,7 @@ class Signers:
 
     def _clock_ms(self, log_index: int, signer: Identity | None) -> int:
         """The clock, where a delegation in force ends by it; it costs a search for the next state."""
-        if signer is None or not signer.delegations or "until" not in (signer.delegations[-1].scope or {}):
+        if signer is None or signer.delegation is None or "until" not in (signer.delegation.scope or {}):
             return CLOCK_UNKNOWN_MS
         return self._log.clock_at(log_index)
 
@@ -99,12 +91,7 @@ class Signers:
                 take(state, log_index, entry)
             except (RefusedInput, PolicyDenied):
                 continue  # a fault: it stands in the chain without effect
-        return Signer(state.identity(identity_id), unbuilt(entries))
+        return Signer(identity_id, state, unbuilt(entries))
 
     def _entries_on(self, identity_id: bytes) -> tuple[Placed, ...]:
         return self._log.topic(Topic.KEY_EVENTS, identity_id) + self._log.topic(Topic.EVIDENCE, identity_id)
-
-
-def _last_index(identity: Identity) -> int:
-    last = identity.events[-1].log_index
-    return max(last, identity.delegations[-1].log_index) if identity.delegations else last

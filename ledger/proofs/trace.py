@@ -319,5 +319,5 @@ def _may_be_authored(record: Record, signer: Identity | None) -> bool:
     if record.fields.get("human") == 0:
         return False
     if signer.role == "pair":
-        return bool(signer.delegations and (signer.delegations[-1].scope or {}).get("human"))
+        return bool(signer.delegation and (signer.delegation.scope or {}).get("human"))
     return signer.role == "human"

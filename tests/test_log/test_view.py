@@ -150,7 +150,9 @@ def test_an_identity_is_shown_as_of_the_checkpoint(world: World) -> None:
     with open_view(store, world.vkey) as view:
         shown = view.identity(pair.id)
         assert shown is not None
-        assert [item.id for item in shown.delegations] == [pair.delegation]
+        assert [item.id for item in view.delegations(shown)] == [pair.delegation]
+        assert shown.delegation is not None
+        assert shown.delegation.scope is None
         assert shown.anchor == anna.id
         assert view.identity(bytes(32)) is None
 
