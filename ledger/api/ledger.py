@@ -452,18 +452,21 @@ def _draft(
 ) -> None:
     """The records of all contents, each once, into the spool; their labels and ids in order into `signed`."""
     seen: set[bytes] = set()
+    labels: list[str | int] = []
     for done, content in enumerate(contents, 1):
         record = claimant.record(
             content.digest, content.size_bytes, content.form, content.media, content.author
         )
         artifact_id = hash_leaf(record)
-        signed.labels.append(content.label)
+        labels.append(content.label)
         signed.ids.append(artifact_id)
         signed.guessable += content.form == "raw" and content.size_bytes < GUESSABLE_BYTES
         if artifact_id not in seen:
             seen.add(artifact_id)
             spool.add(record)
         progress(done)
+    are_rows = bool(labels) and isinstance(labels[0], int)
+    signed.labels = range(len(labels)) if are_rows else labels  # a million row indices need not be held
 
 
 def _delegation(pair: bytes, substrate: dict[str, Any], scope: dict[str, Any] | None) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 The state reads through a function, so that an auditor keeps it in memory and the log keeps it in its store; both
 run the same rules over it. What changed since the last `take_changes` is handed out as opaque pairs of bytes,
-whose encoding is the ledger folder's own business and part of no signed byte.
+whose encoding is the ledger folder's own business and part of no signed byte. What is read back is held to the shapes
+that were handed out: who may write the folder may have put anything there.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import msgpack
 
 from ledger import spec
 from ledger.errors import InvariantBroken
+from ledger.fold import stored
 from ledger.fold.topics import Chain
 from ledger.identity.keyset import Keyset
 from ledger.merkle import prefix
+from ledger.statements.schema import Check
 
 OBJECTS_REMEMBERED: Final = 65_536  # decoded identities, lanes and chains kept between commits
 
@@ -107,8 +110,12 @@ class FoldState:
         self._dirty: set[bytes] = set()
         self._nodes: dict[bytes, bytes] = {}
         self._pending: dict[bytes, bytes] = {}
-        stored = self._read(b"h")
-        self.header = Header(**_unpack(stored)) if stored else Header(log_id)
+        header = self._read(b"h")
+        self.header = (
+            stored.decoded(b"h", header, stored.HEADER, lambda value: Header(**value))
+            if header
+            else Header(log_id)
+        )
         if self.header.log_id != log_id:
             raise InvariantBroken(
                 "wrong-log", "fold state", "it belongs to another log", "Run `lineage audit`."
@@ -116,7 +123,7 @@ class FoldState:
 
     def identity(self, identity_id: bytes) -> Identity | None:
         """The identity as of now, or None if it is not enrolled."""
-        found: Identity | None = self._get(b"i" + identity_id, _identity_of)
+        found: Identity | None = self._get(b"i" + identity_id, stored.IDENTITY, _identity_of)
         return found
 
     def identity_before(self, identity_id: bytes, log_index: int) -> Identity | None:
@@ -142,21 +149,31 @@ class FoldState:
 
     def lane(self, by: bytes, key: bytes, lane: bytes) -> Lane | None:
         """The lane, or None if it was not opened."""
-        found: Lane | None = self._get(b"l" + by + key + lane, _lane_of)
+        found: Lane | None = self._get(b"l" + by + key + lane, stored.LANE, lambda value: Lane(**value))
         return found
 
     def chain(self, topic: bytes) -> Chain:
         """The chain of entries under a topic key."""
-        found: Chain | None = self._get(b"t" + topic, _chain_of)
+        found: Chain | None = self._get(b"t" + topic, stored.CHAIN, lambda value: Chain(*value))
         return found or Chain()
 
     def topic_entries(self, topic: bytes) -> list[int]:
-        """The log indices of a chain's entries, ascending."""
-        return [int(self._get(_place(topic, number), int)) for number in range(self.chain(topic).length)]
+        """The log indices of a chain's entries, ascending. Raises StoreFault `ledger-damaged`."""
+        length = self.chain(topic).length
+        if length > self.header.size:  # a chain extends once an entry
+            raise stored.damaged(b"t" + topic)
+        found: list[int] = []
+        for number in range(length):
+            key = _place(topic, number)
+            log_index = self._get(key, stored.NUMBER, int)
+            if log_index is None or not (found[-1] if found else -1) < log_index < self.header.size:
+                raise stored.damaged(key)
+            found.append(log_index)
+        return found
 
     def is_faulty(self, log_index: int) -> bool:
         """Whether the entry at `log_index` is not in order."""
-        return self.header.faults > 0 and self._get(_fault_key(log_index), bool) is not None
+        return self.header.faults > 0 and self._get(_fault_key(log_index), stored.FAULT, bool) is not None
 
     def put_fault(self, log_index: int) -> None:
         """Stores that the entry at `log_index` is not in order."""
@@ -220,23 +237,20 @@ class FoldState:
     def _delegation(self, identity: Identity, number: int) -> Delegation:
         found = identity.delegation
         if number != identity.former:
-            found = self._get(_delegation_key(identity.id, number), _delegation_of)
-        if found is None:
-            raise InvariantBroken(
-                "ledger-damaged",
-                f"pair {identity.id.hex()[:16]}",
-                f"its delegation {number} is missing in the fold's state",
-                "Run `lineage audit`.",
+            found = self._get(
+                _delegation_key(identity.id, number), stored.DELEGATION, lambda value: Delegation(**value)
             )
+        if found is None:
+            raise stored.damaged(_delegation_key(identity.id, number))
         return found
 
-    def _get(self, key: bytes, make: Callable[[Any], Any]) -> Any:
+    def _get(self, key: bytes, check: Check, make: Callable[[Any], Any]) -> Any:
         if key in self._objects:
             return self._objects[key]
-        stored = self._read(key)
-        if stored is None:
+        kept = self._read(key)
+        if kept is None:
             return None
-        value = make(_unpack(stored))
+        value = stored.decoded(key, kept, check, make)
         self._objects[key] = value
         return value
 
@@ -279,24 +293,8 @@ def _fields_of(value: Any) -> Any:
     return {name: getattr(value, name) for name in type(value).__dataclass_fields__}
 
 
-def _unpack(data: bytes) -> Any:
-    return msgpack.unpackb(data, raw=False)
-
-
-def _identity_of(fields: dict[str, Any]) -> Identity:
-    fields["events"] = tuple(KeyEvent(**event) for event in fields["events"])
-    if fields["delegation"] is not None:
-        fields["delegation"] = _delegation_of(fields["delegation"])
-    return Identity(**fields)
-
-
-def _delegation_of(fields: dict[str, Any]) -> Delegation:
-    return Delegation(**fields)
-
-
-def _lane_of(fields: dict[str, Any]) -> Lane:
-    return Lane(**fields)
-
-
-def _chain_of(fields: list[Any]) -> Chain:
-    return Chain(*fields)
+def _identity_of(value: dict[str, Any]) -> Identity:
+    value["events"] = tuple(KeyEvent(**event) for event in value["events"])
+    if value["delegation"] is not None:
+        value["delegation"] = Delegation(**value["delegation"])
+    return Identity(**value)
