@@ -110,6 +110,3 @@ def entry_point() -> None:
                 errors="backslashreplace"
             )  # a terminal that lacks a character is no reason to fail
     sys.exit(main())
-
-
-__all__ = ["build_parser", "entry_point", "main"]

@@ -8,7 +8,7 @@ from typing import Any
 from ledger.errors import NotYet, RefusedInput
 from ledger.identity import ed25519
 from ledger.statements import codec, words
-from ledger.statements.entry import CURRENT, Entry, Signature
+from ledger.statements.entry import Entry, Signature
 from ledger.statements.statement import pre_authentication_encoding
 
 Keyset = dict[str, Any]  # {"keys": [[algorithm, public key], ...], "thresholds": {algorithm: number}}
@@ -106,14 +106,3 @@ def position_of(keyset: Keyset, public_key: bytes) -> int:
     raise RefusedInput(
         "signature-invalid", "key", "it is not in the keyset in force", "Sign with a current key."
     )
-
-
-__all__ = [
-    "CURRENT",
-    "Keyset",
-    "check_revealed",
-    "check_signatures",
-    "make_keyset",
-    "position_of",
-    "sign_entry_payload",
-]
