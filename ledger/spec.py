@@ -9,8 +9,9 @@ RecordIndex = NewType("RecordIndex", int)  # 0-based position of a record in its
 TreeSize = NewType("TreeSize", int)  # number of leaves
 
 FORMAT_VERSION: Final = 1  # `v` of records and statements (SPEC §3)
-FOLD_VERSION: Final = 1  # `fold` of state entries (SPEC §9)
-STORE_VERSION: Final = 1  # layout of a ledger folder; not part of any signed byte
+FOLD_VERSION: Final = 2  # `fold` of the state entries that this version writes (SPEC §9.6)
+FOLDS_KNOWN: Final = frozenset({1, 2})  # fold numbers whose rules this version knows
+STORE_VERSION: Final = 2  # layout of a ledger folder; not part of any signed byte
 
 # Domain tags (SPEC §2). Each ends in a newline, so that none is a prefix of another.
 TAG_LOG: Final = b"lineage/log/v1\n"
@@ -81,7 +82,7 @@ CONTENT_BYTES_MAX: Final = 1_099_511_627_776  # a file: 1 TiB
 GUESSABLE_BYTES: Final = 64  # `raw` content of fewer bytes may be guessed from its digest (SPEC §15)
 ROW_BYTES_MAX: Final = 4_194_304  # a row of a dataset: 4 MiB
 JSON_DEPTH_MAX: Final = 64  # nested objects and arrays in JSON content that is made canonical
-RECOVERY_WAIT_S: Final = 604_800
+RECOVERY_WAIT_S: Final = 604_800  # from a `recover` until it is in force, by the log's clock (SPEC §7.2)
 CLOCK_AHEAD_MAX_S: Final = 300  # how far ahead of its own clock a log signs a time (SPEC §9.5)
 
 COMMIT_ENTRIES_MAX: Final = 4_096  # statements in one commit

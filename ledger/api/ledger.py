@@ -355,8 +355,8 @@ class Ledger:
             "name": local.name if local else None,
             "role": identity.role,
             "anchor": identity.anchor.hex() if identity.anchor else None,
-            "log_index": identity.events[0].log_index,
-            "key_event": identity.in_force.id.hex(),
+            "log_index": identity.born,
+            "key_event": identity.in_force(view.clock_ms).id.hex(),
             "delegations": [
                 {
                     "log_index": item.log_index,

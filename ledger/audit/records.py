@@ -17,8 +17,8 @@ from ledger.audit.report import AuditReport, entries_named
 from ledger.audit.sources import Source
 from ledger.errors import StoreFault
 from ledger.fold.faults import Fault
+from ledger.fold.objects import Identity
 from ledger.fold.records import UNREAD, Standing, fold_records
-from ledger.fold.state import Identity
 from ledger.merkle import tiles
 from ledger.merkle.tree import hash_leaf
 from ledger.spec import TILE_WIDTH

@@ -26,7 +26,7 @@ from ledger.fold.state import FoldState
 from ledger.fold.transition import SignatureCheck, fold, open_entry
 from ledger.identity.keyset import check_signatures
 from ledger.identity.vkey import Vkey
-from ledger.spec import FOLD_VERSION, TILE_WIDTH
+from ledger.spec import FOLDS_KNOWN, TILE_WIDTH
 from ledger.statements.statement import log_id
 from ledger.store.contract import Store
 from ledger.store.index import statement_position
@@ -119,7 +119,7 @@ class _Replay:
     def run(self, verify: SignatureCheck, advance: Callable[[int], None]) -> None:
         """Folds the genesis, then segment by segment; faults, and where it had to stop, are reported."""
         try:
-            if not self._stop or not self._step(0, 0, verify):
+            if not self._stop or not self._step(0, 0, 1, verify):
                 return
             if self._source.size == 1:
                 self._accuse_open_end(0)
@@ -143,13 +143,13 @@ class _Replay:
                     self._accuse_open_end(start)
                     break
                 end, time_ms, number = closing
-                if number != FOLD_VERSION:
+                if number not in FOLDS_KNOWN:
                     text = f"{entries_named(start, end + 1)} are folded by number {number}, which this version does not know"
                     self._report.miss(Fault(end, "fold-unknown", text))
                     break
                 clock_ms = max(self.state.header.clock_ms, time_ms)
                 for log_index in range(start, end + 1):
-                    self._step(log_index, clock_ms, verify)
+                    self._step(log_index, clock_ms, number, verify)
                 self._keep_changes()
                 start = end + 1
                 advance(start)
@@ -197,13 +197,15 @@ class _Replay:
                 return log_index, body["time"], body["fold"]
         return None
 
-    def _step(self, log_index: int, clock_ms: int, verify: SignatureCheck) -> bool:
+    def _step(self, log_index: int, clock_ms: int, number: int, verify: SignatureCheck) -> bool:
         """One entry and its records. False if it is entry 0 and no genesis in order: then there is no log.
 
-        No clock matters to a genesis.
+        No clock and no fold number but its own matter to a genesis.
         """
         start = self.state.header.records
-        entry, fault = fold(self.state, log_index, self._entry(log_index), clock_ms, verify)
+        entry, fault = fold(
+            self.state, log_index, self._entry(log_index), clock_ms, verify, fold_number=number
+        )
         if fault is not None and log_index == 0:
             text = f"entry 0 is no genesis in order ({fault.code}): {fault.what}"
             self._report.miss(Fault(0, "genesis-illegal", text))

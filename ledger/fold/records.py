@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from ledger import spec
 from ledger.errors import PolicyDenied, RefusedInput
 from ledger.fold.faults import Fault, fault_of
-from ledger.fold.state import Identity
+from ledger.fold.objects import Identity
 from ledger.merkle.tree import root_of
 from ledger.statements import legal, words
 from ledger.statements.alike import RecordDecoder

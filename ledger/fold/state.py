@@ -9,94 +9,34 @@ that were handed out: who may write the folder may have put anything there.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 import msgpack
 
-from ledger import spec
 from ledger.errors import InvariantBroken
-from ledger.fold import stored
+from ledger.fold import objects, stored
+from ledger.fold.objects import (
+    Delegation,
+    Endorsement,
+    Header,
+    Hold,
+    Identity,
+    Lane,
+    Revealed,
+    delegation_count,
+    earlier_delegation,
+)
 from ledger.fold.topics import Chain
-from ledger.identity.keyset import Keyset
+from ledger.identity.life import KeyEvent, after
 from ledger.merkle import prefix
 from ledger.statements.schema import Check
+from ledger.statements.statement import keyset_digest
 
 OBJECTS_REMEMBERED: Final = 65_536  # decoded identities, lanes and chains kept between commits
 
 Read = Callable[[bytes], bytes | None]
-
-
-@dataclass(frozen=True, slots=True)
-class KeyEvent:
-    """One key event in order: from `log_index` on, `keyset` is in force."""
-
-    id: bytes
-    log_index: int
-    type: str
-    keyset: Keyset
-
-
-@dataclass(frozen=True, slots=True)
-class Delegation:
-    """By which a pair speaks, until another replaces it (SPEC §7.3)."""
-
-    id: bytes
-    log_index: int
-    substrate: dict[str, Any]
-    scope: dict[str, Any] | None
-    records_used: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """An enrolled identity; `events` ascend, the last is in force.
-
-    Of a pair: its `anchor`, the `delegation` in force, and how many `former` ones stand before that. These the state
-    keeps apart, so that an identity costs the same however often it was delegated.
-    """
-
-    id: bytes
-    role: str
-    events: tuple[KeyEvent, ...]
-    next: bytes
-    recovery: bytes
-    anchor: bytes | None = None
-    delegation: Delegation | None = None
-    former: int = 0
-
-    @property
-    def in_force(self) -> KeyEvent:
-        return self.events[-1]
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """Where a lane stands: its next `seq`, and the id of its last statement."""
-
-    next_seq: int
-    last: bytes
-
-
-@dataclass(slots=True)
-class Header:
-    """The log's own facts: ids, rules in force, clock (ms), fold number, entries and records so far, root of the status map.
-
-    `faults` counts the entries that are not in order.
-    """
-
-    log_id: bytes
-    size: int = 0
-    records: int = 0
-    faults: int = 0
-    clock_ms: int = 0
-    fold_number: int = spec.FOLD_VERSION
-    status_root: bytes = prefix.EMPTY_ROOT
-    operator: bytes = b""
-    origin: str = ""
-    vkeys: list[str] = field(default_factory=list)
-    rules: dict[str, Any] = field(default_factory=dict)
 
 
 class FoldState:
@@ -123,7 +63,7 @@ class FoldState:
 
     def identity(self, identity_id: bytes) -> Identity | None:
         """The identity as of now, or None if it is not enrolled."""
-        found: Identity | None = self._get(b"i" + identity_id, stored.IDENTITY, _identity_of)
+        found: Identity | None = self._get(b"i" + identity_id, stored.IDENTITY, objects.identity_from)
         return found
 
     def identity_before(self, identity_id: bytes, log_index: int) -> Identity | None:
@@ -132,20 +72,174 @@ class FoldState:
         What was used of its delegation then is not known, only what was used of it in all.
         """
         identity = self.identity(identity_id)
-        if identity is None or identity.events[0].log_index >= log_index:
+        if identity is None or identity.born >= log_index:
             return None
-        events = tuple(event for event in identity.events if event.log_index < log_index)
-        count = bisect_left(
-            range(_count(identity)),
-            log_index,
-            key=lambda number: self._delegation(identity, number).log_index,
-        )
-        delegation = self._delegation(identity, count - 1) if count else None
-        return replace(identity, events=events, delegation=delegation, former=max(count - 1, 0))
+        return self._delegated_before(self._life_before(identity, log_index), log_index)
+
+    def key_events(self, identity: Identity) -> list[KeyEvent]:
+        """All key events up to the last of `identity`, ascending."""
+        return [self.key_event(identity, number) for number in range(identity.kseq + 1)]
 
     def delegations(self, identity: Identity) -> list[Delegation]:
-        """All delegations of a pair, ascending; the last is in force."""
-        return [self._delegation(identity, number) for number in range(_count(identity))]
+        """All delegations of a pair, ascending."""
+        return [self._delegation(identity, number) for number in range(delegation_count(identity))]
+
+    def revealed(self, identity_id: bytes, key: bytes) -> Revealed | None:
+        """What is known of a public key, or of the digest of a keyset; None if the identity did not reveal it."""
+        found: Revealed | None = self._get(
+            _revealed_key(identity_id, key), stored.REVEALED, lambda value: Revealed(**value)
+        )
+        return found
+
+    def is_disowned(
+        self, identity_id: bytes, log_index: int, signed_by: Iterable[bytes], clock_ms: int
+    ) -> bool:
+        """Whether an ordinary statement at `log_index`, signed by these keys of the identity, is disowned by now (SPEC §7.4)."""
+        identity = self.identity(identity_id)
+        if identity is None:
+            return False
+        due = identity.last.compromised if identity.before and not identity.pending(clock_ms) else ()
+        if not (due or self.header.cuts):
+            return False
+        for key in signed_by:
+            known = self.revealed(identity_id, key)
+            starts = [start for cut, start in due if cut == key]
+            if known is not None and known.cut is not None:
+                starts.append(known.cut)
+            if any(start <= log_index for start in starts):
+                return True
+        return False
+
+    def disowned_by(
+        self, identity_id: bytes, log_index: int, signed_by: Iterable[bytes], clock_ms: int
+    ) -> KeyEvent | None:
+        """The first key event that disowns such a statement, as far as it is known by now; it reads all events."""
+        identity = self.identity(identity_id)
+        keys = set(signed_by)
+        if identity is None or not self.is_disowned(identity_id, log_index, keys, clock_ms):
+            return None
+        for event in self.key_events(identity):
+            if any(key in keys and start <= log_index for key, start in event.cuts):
+                return event
+        return None
+
+    def contested(self, key_event_id: bytes) -> int | None:
+        """The log index of the first evidence of a fork under a key event, or None."""
+        found: int | None = self._get(b"c" + key_event_id, stored.NUMBER, int)
+        return found
+
+    def endorsement(self, subject: bytes, issuer: bytes) -> Endorsement | None:
+        """An issuer's latest endorsement of a subject, or None."""
+        found: Endorsement | None = self._get(
+            b"e" + subject + issuer, stored.ENDORSEMENT, objects.endorsement_from
+        )
+        return found
+
+    def hold(self, statement_id: bytes) -> Hold | None:
+        """The hold that a statement said, or None."""
+        found: Hold | None = self._get(b"o" + statement_id, stored.HOLD, objects.hold_from)
+        return found
+
+    def put_identity(self, identity: Identity) -> None:
+        """Stores an identity as of now."""
+        self._put(b"i" + identity.id, identity)
+
+    def put_birth(self, identity: Identity) -> None:
+        """Stores a new identity, and what it reveals."""
+        self.put_identity(identity)
+        self._reveal(identity.id, identity.last)
+
+    def put_key_event(self, identity: Identity, event: KeyEvent, clock_ms: int) -> None:
+        """Stores that `event` follows the identity's last, and what it reveals and cuts."""
+        former, before = after(identity, event, clock_ms)
+        self._put(_key_event_key(identity.id, identity.kseq), former)
+        if former.type == "recover":  # in force by now or never
+            self._cut(identity.id, former, event.log_index)
+        self.put_identity(replace(identity, kseq=identity.kseq + 1, last=event, before=before))
+        self._reveal(identity.id, event)
+        if event.type != "recover":
+            self._cut(identity.id, event, event.log_index)
+
+    def put_delegation(self, pair: Identity, delegation: Delegation) -> None:
+        """Stores that `delegation` is in force for a pair, and the one that it replaces apart."""
+        if pair.delegation is not None:
+            self._put(_delegation_key(pair.id, pair.former), pair.delegation)
+        self.put_identity(replace(pair, delegation=delegation, former=delegation_count(pair)))
+
+    def put_contested(self, key_event_id: bytes, log_index: int) -> None:
+        """Stores that a key event is contested from `log_index` on, if it is not yet."""
+        if self.contested(key_event_id) is None:
+            self._put(b"c" + key_event_id, log_index)
+
+    def put_endorsement(self, subject: bytes, issuer: bytes, endorsement: Endorsement) -> None:
+        """Stores an issuer's latest endorsement of a subject, and the one that it replaces apart."""
+        former = self.endorsement(subject, issuer)
+        if former is not None:
+            self._put(_endorsement_key(subject, issuer, former.former), former)
+            endorsement = replace(endorsement, former=former.former + 1)
+        self._put(b"e" + subject + issuer, endorsement)
+
+    def put_hold(self, statement_id: bytes, hold: Hold) -> None:
+        """Stores a hold."""
+        self._put(b"o" + statement_id, hold)
+
+    def _reveal(self, identity_id: bytes, event: KeyEvent) -> None:
+        keys = [bytes(key) for _algorithm, key in event.keyset["keys"]]
+        for key in (*keys, keyset_digest(event.keyset)):
+            if self.revealed(identity_id, key) is None:
+                self._put(_revealed_key(identity_id, key), Revealed(event.log_index))
+
+    def _cut(self, identity_id: bytes, event: KeyEvent, log_index: int) -> None:
+        for key, start in event.cuts:
+            known = self.revealed(identity_id, key)
+            if known is not None and (known.cut is None or start < known.cut):
+                self.header.cuts += known.cut is None
+                self._put(_revealed_key(identity_id, key), replace(known, cut=start, cut_at=log_index))
+
+    def _life_before(self, identity: Identity, log_index: int) -> Identity:
+        if identity.last.log_index < log_index:
+            return identity
+        events = range(identity.kseq)
+        kseq = (
+            bisect_left(events, log_index, key=lambda number: self.key_event(identity, number).log_index) - 1
+        )
+        last = replace(self.key_event(identity, kseq), vetoed=False)
+        # A recover is taken only where none is pending: what stands before it was in force (SPEC §7.2).
+        before = self.key_event(identity, kseq - 1) if last.type == "recover" else None
+        return replace(identity, kseq=kseq, last=last, before=before)
+
+    def _delegated_before(self, identity: Identity, log_index: int) -> Identity:
+        count = delegation_count(identity)
+        if not count:
+            return identity
+        numbers = range(count)
+        count = bisect_left(
+            numbers, log_index, key=lambda number: self._delegation(identity, number).log_index
+        )
+        delegation = self._delegation(identity, count - 1) if count else None
+        return replace(
+            identity, delegation=earlier_delegation(delegation, log_index), former=max(count - 1, 0)
+        )
+
+    def key_event(self, identity: Identity, number: int) -> KeyEvent:
+        """The key event of that number, at most the identity's `kseq`."""
+        if number == identity.kseq:
+            return identity.last
+        key = _key_event_key(identity.id, number)
+        found: KeyEvent | None = self._get(key, stored.KEY_EVENT, objects.key_event_from)
+        if found is None:
+            raise stored.damaged(key)
+        return found
+
+    def _delegation(self, identity: Identity, number: int) -> Delegation:
+        found = identity.delegation
+        if number != identity.former:
+            found = self._get(
+                _delegation_key(identity.id, number), stored.DELEGATION, objects.delegation_from
+            )
+        if found is None:
+            raise stored.damaged(_delegation_key(identity.id, number))
+        return found
 
     def lane(self, by: bytes, key: bytes, lane: bytes) -> Lane | None:
         """The lane, or None if it was not opened."""
@@ -179,16 +273,6 @@ class FoldState:
         """Stores that the entry at `log_index` is not in order."""
         self.header.faults += 1
         self._put(_fault_key(log_index), True)
-
-    def put_identity(self, identity: Identity) -> None:
-        """Stores an identity as of now."""
-        self._put(b"i" + identity.id, identity)
-
-    def put_delegation(self, pair: Identity, delegation: Delegation) -> None:
-        """Stores that `delegation` is in force for a pair, and the one that it replaces apart."""
-        if pair.delegation is not None:
-            self._put(_delegation_key(pair.id, pair.former), pair.delegation)
-        self.put_identity(replace(pair, delegation=delegation, former=_count(pair)))
 
     def put_lane(self, by: bytes, key: bytes, lane: bytes, value: Lane) -> None:
         """Stores where a lane stands."""
@@ -234,16 +318,6 @@ class FoldState:
             self._objects = {}
         return changes, nodes
 
-    def _delegation(self, identity: Identity, number: int) -> Delegation:
-        found = identity.delegation
-        if number != identity.former:
-            found = self._get(
-                _delegation_key(identity.id, number), stored.DELEGATION, lambda value: Delegation(**value)
-            )
-        if found is None:
-            raise stored.damaged(_delegation_key(identity.id, number))
-        return found
-
     def _get(self, key: bytes, check: Check, make: Callable[[Any], Any]) -> Any:
         if key in self._objects:
             return self._objects[key]
@@ -259,20 +333,20 @@ class FoldState:
         self._dirty.add(key)
 
 
-def spend(identity: Identity, count: int) -> Identity:
-    """The identity after `count` records more under its delegation in force, if it has one."""
-    last = identity.delegation
-    if last is None:
-        return identity
-    return replace(identity, delegation=replace(last, records_used=last.records_used + count))
-
-
-def _count(identity: Identity) -> int:
-    return identity.former + (identity.delegation is not None)
-
-
 def _delegation_key(pair: bytes, number: int) -> bytes:
     return b"d" + pair + number.to_bytes(8, "big")
+
+
+def _key_event_key(identity_id: bytes, number: int) -> bytes:
+    return b"k" + identity_id + number.to_bytes(8, "big")
+
+
+def _revealed_key(identity_id: bytes, key: bytes) -> bytes:
+    return b"p" + identity_id + key
+
+
+def _endorsement_key(subject: bytes, issuer: bytes, number: int) -> bytes:
+    return b"f" + subject + issuer + number.to_bytes(8, "big")
 
 
 def _place(topic: bytes, number: int) -> bytes:
@@ -291,10 +365,3 @@ def _fields_of(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(value)
     return {name: getattr(value, name) for name in type(value).__dataclass_fields__}
-
-
-def _identity_of(value: dict[str, Any]) -> Identity:
-    value["events"] = tuple(KeyEvent(**event) for event in value["events"])
-    if value["delegation"] is not None:
-        value["delegation"] = Delegation(**value["delegation"])
-    return Identity(**value)

@@ -13,13 +13,12 @@ import msgpack
 
 from ledger import spec
 from ledger.errors import RefusedInput, StoreFault
-from ledger.statements import bodies, words
+from ledger.statements import bodies, schema, words
 from ledger.statements.schema import Check, array, code, digest, exact, integer, refuse, text
 
 _Made = TypeVar("_Made")
 
 NUMBER: Final = integer(0, spec.INTEGER_MAX)
-_KEY_EVENTS_MAX: Final = spec.TREE_SIZE_MAX  # an entry each
 
 
 def damaged(key: bytes) -> StoreFault:
@@ -83,11 +82,45 @@ def _chain(value: Any, where: str) -> None:
     digest(value[1], where)
 
 
+def _key_event(value: Any, where: str) -> None:
+    _KEY_EVENT(value, where)
+    if value["type"] != "retire":
+        digest(value["next"], where)
+        digest(value["recovery"], where)
+
+
+def _truth(value: Any, where: str) -> None:
+    if type(value) is not bool:
+        raise refuse(where, "it must be true or false")
+
+
 _WORD: Final = code(frozenset({"genesis", "enrol", "rotate", "recover", "retire"}))
+_SIGNED_BY: Final = array(schema.binary(spec.KEY_BYTES), spec.KEYS_MAX)
 _DELEGATION: Final = exact(
-    {"id": digest, "log_index": NUMBER, "substrate": _anything, "scope": _anything, "records_used": NUMBER}
+    {
+        "id": digest,
+        "log_index": NUMBER,
+        "substrate": _anything,
+        "scope": _anything,
+        "signed_by": _SIGNED_BY,
+        "records_used": NUMBER,
+        "ended": _or(None, NUMBER),
+    }
 )
-_EVENT: Final = exact({"id": digest, "log_index": NUMBER, "type": _WORD, "keyset": bodies.keyset})
+_CUT: Final = bodies.tuple_of(schema.binary_up_to(spec.PAYLOAD_BYTES_MAX), NUMBER)
+_KEY_EVENT: Final = exact(
+    {
+        "id": digest,
+        "log_index": NUMBER,
+        "clock_ms": NUMBER,
+        "type": _WORD,
+        "keyset": bodies.keyset,
+        "next": _anything,
+        "recovery": _anything,
+        "compromised": _or([], array(_CUT, spec.KEYS_MAX)),
+        "vetoed": _truth,
+    }
+)
 
 HEADER: Final = exact(
     {
@@ -95,6 +128,7 @@ HEADER: Final = exact(
         "size": NUMBER,
         "records": NUMBER,
         "faults": NUMBER,
+        "cuts": NUMBER,
         "clock_ms": NUMBER,
         "fold_number": NUMBER,
         "status_root": digest,
@@ -107,16 +141,31 @@ HEADER: Final = exact(
 IDENTITY: Final = exact(
     {
         "id": digest,
+        "born": NUMBER,
+        "kseq": NUMBER,
+        "last": _key_event,
+        "before": _or(None, _key_event),
         "role": code(words.ROLES),
-        "events": array(_EVENT, _KEY_EVENTS_MAX),
-        "next": digest,
-        "recovery": digest,
         "anchor": _or(None, digest),
         "delegation": _or(None, _delegation),
         "former": NUMBER,
     }
 )
+ENDORSEMENT: Final = exact(
+    {
+        "id": digest,
+        "log_index": NUMBER,
+        "grade": code(words.GRADES),
+        "method": code(words.METHODS_ENDORSE),
+        "until": _or(None, NUMBER),
+        "signed_by": _SIGNED_BY,
+        "former": NUMBER,
+    }
+)
+REVEALED: Final = exact({"log_index": NUMBER, "cut": _or(None, NUMBER), "cut_at": _or(None, NUMBER)})
+HOLD: Final = exact({"log_index": NUMBER, "by": digest, "subjects": bodies.SUBJECTS})
 LANE: Final = exact({"next_seq": NUMBER, "last": digest})
 DELEGATION: Final[Check] = _delegation
+KEY_EVENT: Final[Check] = _key_event
 CHAIN: Final[Check] = _chain
 FAULT: Final[Check] = _fault

@@ -11,18 +11,22 @@ apart (`ledger.fold.records`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
 
 from ledger import spec
 from ledger.errors import LineageError, NotYet, PolicyDenied, RefusedInput
+from ledger.fold import ordinary
+from ledger.fold.authority import check_mode, check_pair, pair_of
 from ledger.fold.faults import Fault, fault_of
-from ledger.fold.state import Delegation, FoldState, Identity, KeyEvent, Lane, spend
+from ledger.fold.objects import Delegation, Identity, Lane, spend
+from ledger.fold.state import FoldState
 from ledger.fold.topics import topics_of
-from ledger.identity.keyset import Keyset, check_revealed, check_signatures
+from ledger.identity.keyset import Keyset, check_signatures, signing_keys
+from ledger.identity.life import check_birth, check_event, key_event_of, retired
 from ledger.identity.vkey import Vkey
 from ledger.statements import words
 from ledger.statements.entry import CURRENT, Entry, decode_entry
-from ledger.statements.statement import Statement, keyset_digest, log_id
+from ledger.statements.statement import Statement, log_id
 
 SignatureCheck = Callable[[Entry, Mapping[int, Keyset]], None]
 
@@ -50,32 +54,46 @@ def judge(
     """
     statement = entry.statement
     kind = statement.type
-    _check_fold(state.header.fold_number)
+    number = state.header.fold_number
+    _check_fold(number)
     if (kind == "genesis") != (log_index == 0):
         raise _misplaced(kind, log_index)
-    if kind not in words.TYPES_BUILT:
-        raise NotYet(
-            "not-yet", f"statement of type '{kind}'", "it is specified, but this version does not build it"
-        )
-    if kind == "state":
+    if kind not in words.TYPES_BUILT[number]:
+        raise NotYet("not-yet", f"statement of type '{kind}'", f"fold {number} does not build it")
+    if kind in words.TYPES_ORDINARY:
+        _judge_ordinary(state, entry, clock_ms, verify)
+    elif kind == "state":
         _judge_state(state, statement)
-    elif kind in ("genesis", "enrol"):
+    elif kind in words.TYPES_KEY_EVENT:
+        verify(entry, _keysets_asked(state, log_index, statement, clock_ms))
+    else:
         if kind == "genesis":
             _judge_genesis(statement)
         else:
             _judge_enrol(state, statement)
         verify(entry, {CURRENT: statement.body["keyset"]})
+
+
+def _judge_ordinary(state: FoldState, entry: Entry, clock_ms: int, verify: SignatureCheck) -> None:
+    statement = entry.statement
+    kind = statement.type
+    signer = _signer(state, statement, clock_ms)
+    verify(entry, {CURRENT: signer.in_force(clock_ms).keyset})
+    _judge_lane(state, statement)
+    if state.header.rules["mode"] != "open" and kind != "evidence":
+        check_mode(state, signer, clock_ms)
+    if kind == "artifacts":
+        _judge_artifacts(state, statement, signer, clock_ms)
+        return
+    if signer.role == "pair":
+        check_pair(state, signer, clock_ms)
+    if kind in ("delegate", "undelegate"):
+        pair_of(state, statement, signer)
     else:
-        signer = _signer(state, statement)
-        verify(entry, {CURRENT: signer.in_force.keyset})
-        _judge_lane(state, statement)
-        if kind == "artifacts":
-            _judge_artifacts(state, statement, signer, clock_ms)
-        else:
-            _judge_delegate(state, statement, signer)
+        ordinary.judge(state, statement, signer, clock_ms)
 
 
-def advance(state: FoldState, log_index: int, entry: Entry | None, *, in_order: bool) -> None:
+def advance(state: FoldState, log_index: int, entry: Entry | None, clock_ms: int, *, in_order: bool) -> None:
     """Takes an entry into the state; None stands for one that is not well-formed. Never raises for what it holds."""
     if entry is not None:
         if (
@@ -88,7 +106,7 @@ def advance(state: FoldState, log_index: int, entry: Entry | None, *, in_order: 
         if entry.statement.type == "artifacts":
             state.header.records += entry.statement.body["count"]
         if in_order:
-            _take_effect(state, log_index, entry.statement)
+            _take_effect(state, log_index, entry, clock_ms)
     if not in_order:
         state.put_fault(log_index)
     state.header.size = log_index + 1
@@ -101,7 +119,7 @@ def fold(
     clock_ms: int,
     verify: SignatureCheck = check_signatures,
     *,
-    fold_number: int = spec.FOLD_VERSION,
+    fold_number: int,
 ) -> tuple[Entry | None, Fault | None]:
     """One step over an entry that stands in the log, whatever it holds. Total: returns the fault, if any.
 
@@ -119,7 +137,7 @@ def fold(
         judge(state, log_index, entry, clock_ms, verify)
     except (RefusedInput, PolicyDenied) as error:
         fault = fault_of(error, log_index)
-    advance(state, log_index, entry, in_order=fault is None)
+    advance(state, log_index, entry, clock_ms, in_order=fault is None)
     return entry, fault
 
 
@@ -129,24 +147,12 @@ def _misplaced(kind: str, log_index: int) -> LineageError:
 
 
 def _check_fold(number: int) -> None:
-    if number != spec.FOLD_VERSION:
+    if number not in spec.FOLDS_KNOWN:
         raise RefusedInput(
             "fold-unknown",
             f"fold {number}",
             "this version does not know its rules",
             "Upgrade lineage-ledger.",
-        )
-
-
-def _judge_birth(body: dict[str, Any]) -> None:
-    """The keyset of an enrolment and the two that it commits to (SPEC §6.1, §7.1)."""
-    check_revealed(body["keyset"])
-    if len({keyset_digest(body["keyset"]), body["next"], body["recovery"]}) != 3:
-        raise RefusedInput(
-            "keyset-illegal",
-            "keyset",
-            "current, next and recovery keysets are not three different ones",
-            "Draw new keys.",
         )
 
 
@@ -162,7 +168,7 @@ def _judge_genesis(statement: Statement) -> None:
             raise RefusedInput("genesis-illegal", "genesis", "a vkey has another name than the origin")
         if vkey.key in keys:
             raise RefusedInput("genesis-illegal", "genesis", "a key of the log is also a key of its operator")
-    _judge_birth(body)
+    check_birth(body["keyset"], body["next"], body["recovery"])
 
 
 def _judge_state(state: FoldState, statement: Statement) -> None:
@@ -176,6 +182,8 @@ def _judge_state(state: FoldState, statement: Statement) -> None:
         )
     if body["time"] < header.clock_ms:
         raise RefusedInput("state-wrong", "state.time", "it lies before the time of an earlier state")
+    if body["fold"] < header.fold_number:
+        raise RefusedInput("state-wrong", "state.fold", f"it says {body['fold']} after {header.fold_number}")
 
 
 def _judge_enrol(state: FoldState, statement: Statement) -> None:
@@ -186,32 +194,60 @@ def _judge_enrol(state: FoldState, statement: Statement) -> None:
             "it is enrolled already",
             "Use it as it is.",
         )
-    _judge_birth(statement.body)
-    if "of" in statement.body:
-        anchor = state.identity(statement.body["of"])
+    body = statement.body
+    check_birth(body["keyset"], body["next"], body["recovery"])
+    if "of" in body:
+        anchor = state.identity(body["of"])
         if anchor is None or anchor.role != "human":
             raise RefusedInput(
                 "delegation-illegal",
-                f"anchor {statement.body['of'].hex()[:16]}",
+                f"anchor {body['of'].hex()[:16]}",
                 "it is no human identity that is enrolled in this log",
                 "Enrol the human first.",
             )
+        if anchor.retired:
+            raise retired(anchor.id)
 
 
-def _signer(state: FoldState, statement: Statement) -> Identity:
-    signer = state.identity(statement.by)
-    if signer is None:
+def _keysets_asked(
+    state: FoldState, log_index: int, statement: Statement, clock_ms: int
+) -> Mapping[int, Keyset]:
+    identity = _enrolled(state, statement.by)
+    keys_of_log = (
+        {Vkey.parse(text).key for text in state.header.vkeys} if identity.role == "operator" else frozenset()
+    )
+    return check_event(
+        identity,
+        statement,
+        log_index,
+        clock_ms,
+        lambda key: state.revealed(identity.id, key) is not None,
+        keys_of_log,
+    )
+
+
+def _enrolled(state: FoldState, identity_id: bytes) -> Identity:
+    identity = state.identity(identity_id)
+    if identity is None:
         raise RefusedInput(
             "identity-unknown",
-            f"identity {statement.by.hex()[:16]}",
+            f"identity {identity_id.hex()[:16]}",
             "it is not enrolled in this log",
             "Append its enrolment first.",
         )
-    if statement.key != signer.in_force.id:
+    return identity
+
+
+def _signer(state: FoldState, statement: Statement, clock_ms: int) -> Identity:
+    signer = _enrolled(state, statement.by)
+    if signer.retired:
+        raise retired(signer.id)
+    in_force = signer.in_force(clock_ms)
+    if statement.key != in_force.id:
         raise RefusedInput(
             "key-not-in-force",
             f"key event {statement.key.hex()[:16]}",
-            f"it is not in force; {signer.in_force.id.hex()[:16]} is",
+            f"it is not in force; {in_force.id.hex()[:16]} is",
             "Sign again, in a new lane, under the key event in force.",
         )
     return signer
@@ -244,27 +280,8 @@ def _judge_artifacts(state: FoldState, statement: Statement, signer: Identity, c
         if named is not None:
             raise RefusedInput("schema", "body.delegation", "only a pair names a delegation", "Leave it out.")
         return
-    in_force = signer.delegation
-    if in_force is None or named != in_force.id:
-        reason = (
-            "it names another delegation than the one in force"
-            if in_force
-            else "its anchor has not delegated it"
-        )
-        raise RefusedInput(
-            "not-delegated",
-            f"pair {signer.id.hex()[:16]}",
-            reason,
-            "Let the anchor run `lineage identity delegate`, then sign under that.",
-        )
+    in_force = check_pair(state, signer, clock_ms, named=named or b"")
     scope, used = in_force.scope or {}, in_force.records_used
-    if "until" in scope and clock_ms >= scope["until"]:
-        raise RefusedInput(
-            "scope-exceeded",
-            "delegation",
-            "its time is over by the log's clock",
-            "Let the anchor delegate anew.",
-        )
     if "count" in scope and used + count > scope["count"]:
         raise RefusedInput(
             "scope-exceeded",
@@ -274,52 +291,38 @@ def _judge_artifacts(state: FoldState, statement: Statement, signer: Identity, c
         )
 
 
-def _judge_delegate(state: FoldState, statement: Statement, signer: Identity) -> None:
-    pair = state.identity(statement.body["pair"])
-    reason = ""
-    if pair is None or pair.role != "pair":
-        reason = "what it delegates is no pair of this log"
-    elif pair.anchor != signer.id:
-        reason = "the pair names another anchor"
-    elif signer.role != "human":
-        reason = "the anchor is no human identity"
-    if reason:
-        raise RefusedInput(
-            "delegation-illegal",
-            f"pair {statement.body['pair'].hex()[:16]}",
-            reason,
-            "Enrol a pair of this anchor.",
-        )
-
-
-def _take_effect(state: FoldState, log_index: int, statement: Statement) -> None:
-    body, header = statement.body, state.header
-    match statement.type:
-        case "state":
-            return
-        case "genesis":
+def _take_effect(state: FoldState, log_index: int, entry: Entry, clock_ms: int) -> None:
+    statement, header = entry.statement, state.header
+    kind, body = statement.type, statement.body
+    if kind == "state":
+        return
+    if kind in ("genesis", "enrol"):
+        if kind == "genesis":
             header.operator, header.origin = statement.id, body["origin"]
             header.vkeys, header.rules = body["vkeys"], body["rules"]
-            state.put_identity(_enrolled(log_index, statement, "operator"))
-            return
-        case "enrol":
-            state.put_identity(_enrolled(log_index, statement, body["role"]))
-            return
+            header.fold_number = max(header.fold_number, body["fold"])
+        role = body.get("role", "operator")
+        event = key_event_of(statement, log_index, clock_ms)
+        state.put_birth(Identity(statement.id, log_index, 0, event, None, role, body.get("of")))
+        return
+    signer = _enrolled(state, statement.by)
+    if kind in words.TYPES_KEY_EVENT:
+        state.put_key_event(signer, key_event_of(statement, log_index, clock_ms), clock_ms)
+        return
     state.put_lane(
         statement.by, statement.key, statement.lane, Lane(next_seq=statement.seq + 1, last=statement.id)
     )
-    if statement.type == "delegate":
-        pair = state.identity(body["pair"])
-        if pair is not None:
-            delegation = Delegation(statement.id, log_index, body["substrate"], body.get("scope"))
-            state.put_delegation(pair, delegation)
+    if kind == "artifacts":
+        if signer.delegation is not None:
+            state.put_identity(spend(signer, body["count"]))
         return
-    signer = state.identity(statement.by)
-    if signer is not None and signer.delegation is not None:
-        state.put_identity(spend(signer, body["count"]))
-
-
-def _enrolled(log_index: int, statement: Statement, role: str) -> Identity:
-    body = statement.body
-    event = KeyEvent(statement.id, log_index, statement.type, body["keyset"])
-    return Identity(statement.id, role, (event,), body["next"], body["recovery"], body.get("of"))
+    signed_by = signing_keys(entry, signer.in_force(clock_ms).keyset)
+    if kind == "delegate":
+        delegation = Delegation(statement.id, log_index, body["substrate"], body.get("scope"), signed_by)
+        state.put_delegation(_enrolled(state, body["pair"]), delegation)
+    elif kind == "undelegate":
+        pair = _enrolled(state, body["pair"])
+        if pair.delegation is not None:
+            state.put_identity(replace(pair, delegation=replace(pair.delegation, ended=log_index)))
+    else:
+        ordinary.take_effect(state, log_index, statement, signed_by, clock_ms)

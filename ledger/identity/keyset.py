@@ -8,7 +8,7 @@ from typing import Any
 from ledger.errors import NotYet, RefusedInput
 from ledger.identity import ed25519
 from ledger.statements import codec, words
-from ledger.statements.entry import Entry, Signature
+from ledger.statements.entry import CURRENT, Entry, Signature
 from ledger.statements.statement import pre_authentication_encoding
 
 Keyset = dict[str, Any]  # {"keys": [[algorithm, public key], ...], "thresholds": {algorithm: number}}
@@ -59,6 +59,12 @@ def check_signatures(entry: Entry, asked: Mapping[int, Keyset]) -> None:
                 "it does not hold over this payload",
                 "Sign the same bytes again with the key of that index.",
             )
+
+
+def signing_keys(entry: Entry, current: Keyset) -> tuple[bytes, ...]:
+    """The public keys of the current keyset that signed an entry in order."""
+    keys = current["keys"]
+    return tuple(bytes(keys[item.key_index][1]) for item in entry.signatures if item.keyset == CURRENT)
 
 
 def _key_of(signature: Signature, asked: Mapping[int, Keyset]) -> tuple[str, bytes]:

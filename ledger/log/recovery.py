@@ -17,8 +17,9 @@ from dataclasses import replace
 from functools import partial
 
 from ledger.errors import InvariantBroken, PolicyDenied, RefusedInput
+from ledger.fold.objects import Identity
 from ledger.fold.records import admit_records
-from ledger.fold.state import FoldState, Identity
+from ledger.fold.state import FoldState
 from ledger.fold.topics import topics_of
 from ledger.fold.transition import advance, open_entry
 from ledger.log.candidate import Candidate, open_candidate
@@ -58,7 +59,7 @@ def _fold_again(reader: StoreReader, head: Head, start: int, state: FoldState) -
         if signer is not None:
             find = partial(find_standing, reader, state, stop=before.header.records)
             admit_records(statement, signer, item.records, find)
-        advance(before, log_index, item.entry, in_order=True)
+        advance(before, log_index, item.entry, clock_ms, in_order=True)
     pairs, nodes = before.take_changes()
     for space, expected in ((Space.FOLD, pairs), (Space.STATUS, nodes)):
         for key, value in expected.items():
@@ -106,7 +107,7 @@ def _state_before(
     for identity_id in {found for statement in statements for found in _concerned(statement)}:
         identity = state.identity_before(identity_id, start)
         if identity is not None:
-            _check_keys(reader, identity)
+            _check_keys(reader, state, identity)
             before.put_identity(_unspent(identity, statements))
     return before
 
@@ -117,10 +118,11 @@ def _concerned(statement: Statement) -> list[bytes]:
     return [statement.by, *(item for item in named if item is not None)]
 
 
-def _check_keys(reader: StoreReader, identity: Identity) -> None:
+def _check_keys(reader: StoreReader, state: FoldState, identity: Identity) -> None:
     """Whether the keysets are those of the statements that the key events name: their ids commit to them."""
-    named = [identity.id, *(event.id for event in identity.events[1:])]
-    for event, statement_id in zip(identity.events, named, strict=True):
+    events = state.key_events(identity)
+    named = [identity.id, *(event.id for event in events[1:])]
+    for event, statement_id in zip(events, named, strict=True):
         statement = decode_entry(reader.entry(event.log_index)).statement
         if not statement_id == event.id == statement.id or statement.body.get("keyset") != event.keyset:
             raise _unadmitted(

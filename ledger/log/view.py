@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from ledger.errors import NotFound, RefusedInput, StoreFault
-from ledger.fold.state import Delegation, FoldState, Identity
+from ledger.fold.objects import Delegation, Identity
+from ledger.fold.state import FoldState
 from ledger.fold.transition import open_entry
 from ledger.identity.vkey import Vkey
 from ledger.merkle import prefix

@@ -36,6 +36,7 @@ from ledger.log.recovery import check_unsigned
 from ledger.log.standing import find_standing
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.proofs.note import Sign
+from ledger.statements import words
 from ledger.statements.alike import RecordDecoder
 from ledger.statements.entry import Entry, decode_entry, make_entry
 from ledger.statements.statement import Statement, log_id, make_statement
@@ -88,6 +89,8 @@ class LogWriter:
                     )
             if checkpoint != self._signed:
                 self._finish(checkpoint)
+        # From its next commit on the log follows the newest rules (SPEC §9.6).
+        self._state.header.fold_number = spec.FOLD_VERSION
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -116,7 +119,7 @@ class LogWriter:
         clock_ms = self._now()
         judge(self._state, 0, genesis, clock_ms)
         with self._to_its_end():
-            advance(self._state, 0, genesis, in_order=True)
+            advance(self._state, 0, genesis, clock_ms, in_order=True)
             self._commit([Candidate(genesis)], clock_ms)
 
     def append(
@@ -176,15 +179,15 @@ class LogWriter:
         statement = opened.entry.statement
         if statement.type == "enrol":
             yield opened.entry, statement.body["keyset"]
-        elif signer := self._state.identity(statement.by):
-            yield opened.entry, signer.in_force.keyset
+        elif statement.type in words.TYPES_ORDINARY and (signer := self._state.identity(statement.by)):
+            yield opened.entry, signer.in_force(self._state.header.clock_ms).keyset
 
     def _commit(self, accepted: list[Candidate], clock_ms: int) -> None:
         """From entries that the state has taken to a signed, durable checkpoint."""
         state_entry = self._state_entry(clock_ms)
         log_index = self._head.size + len(accepted)
         judge(self._state, log_index, state_entry, clock_ms)
-        advance(self._state, log_index, state_entry, in_order=True)
+        advance(self._state, log_index, state_entry, clock_ms, in_order=True)
         with self._store.snapshot() as snapshot:
             self._check_head(snapshot)
             planned = plan_commit(snapshot, self._head, [*accepted, Candidate(state_entry)], self._state)
@@ -305,7 +308,7 @@ class _Admission:
             standings = self._judge(log_index, candidate)
         except (RefusedInput, PolicyDenied) as error:
             return error
-        advance(self._state, log_index, candidate.entry, in_order=True)
+        advance(self._state, log_index, candidate.entry, self._clock_ms, in_order=True)
         appended = Appended(statement.id, log_index, self._records)
         self._appended[statement.id] = appended
         self._records += len(candidate.records)

@@ -8,7 +8,8 @@ later one of its lane is as broken here as in the log.
 
 from __future__ import annotations
 
-from ledger.fold.state import FoldState, Lane
+from ledger.fold.objects import Lane
+from ledger.fold.state import FoldState
 from ledger.fold.transition import advance, judge
 from ledger.statements import words
 from ledger.statements.entry import Entry
@@ -27,7 +28,7 @@ def judge_partially(state: FoldState, log_index: int, entry: Entry, clock_ms: in
 def take(state: FoldState, log_index: int, entry: Entry) -> None:
     """Judges an entry and takes its effect into `state`. Raises as `judge_partially` does, and changes nothing then."""
     judge_partially(state, log_index, entry)
-    advance(state, log_index, entry, in_order=True)
+    advance(state, log_index, entry, CLOCK_UNKNOWN_MS, in_order=True)
 
 
 def _grant_lane(state: FoldState, statement: Statement) -> None:

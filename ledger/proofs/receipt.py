@@ -19,8 +19,9 @@ from typing import Any, Final, NamedTuple
 
 from ledger import spec
 from ledger.errors import NotFound, NotYet, PolicyDenied, ProofInvalid, RefusedInput
+from ledger.fold.objects import Identity
 from ledger.fold.records import UNREAD, judge_record
-from ledger.fold.state import FoldState, Identity
+from ledger.fold.state import FoldState
 from ledger.fold.transition import open_entry
 from ledger.identity.vkey import Vkey
 from ledger.merkle.tree import hash_leaf, verify_inclusion
@@ -166,11 +167,11 @@ def _signer_by(state: FoldState, statement: Statement, support: list[bytes]) -> 
     signer = state.identity(statement.by)
     if signer is None:
         raise _invalid("the support does not hold the signer's enrolment")
-    needed = {event.id for event in signer.events}
+    needed = {event.id for event in state.key_events(signer)}
     if signer.anchor is not None:
         anchor = state.identity(signer.anchor)
         needed |= {statement.body["delegation"]}
-        needed |= {event.id for event in anchor.events} if anchor is not None else set()
+        needed |= {event.id for event in state.key_events(anchor)} if anchor is not None else set()
     if set(support) != needed or len(support) != len(needed):
         raise _invalid("the support holds more than the signer's key events and delegation")
     return signer

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from ledger.errors import PolicyDenied, RefusedInput
 from ledger.fold.faults import Fault, fault_of
-from ledger.fold.state import FoldState, Identity
+from ledger.fold.objects import Identity
+from ledger.fold.state import FoldState
 from ledger.fold.topics import Topic
 from ledger.proofs.partial import CLOCK_UNKNOWN_MS, judge_partially, take
 from ledger.proofs.verified import Placed, VerifiedLog, unbuilt

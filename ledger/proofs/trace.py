@@ -18,8 +18,8 @@ from typing import Final
 
 from ledger.errors import ProofInvalid, RefusedInput
 from ledger.fold.faults import Fault, fault_of
+from ledger.fold.objects import Identity
 from ledger.fold.records import UNREAD, FindStanding, Standing, judge_record, standing_of
-from ledger.fold.state import Identity
 from ledger.fold.topics import Topic
 from ledger.identity.vkey import Vkey
 from ledger.merkle.tree import hash_leaf, verify_inclusion

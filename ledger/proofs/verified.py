@@ -114,7 +114,7 @@ class VerifiedLog:
                 "state-wrong", f"entry {last}", "the last entry of a checkpoint is no state", _ASK_AGAIN
             )
         body = entry.statement.body
-        if body["fold"] != spec.FOLD_VERSION:
+        if body["fold"] not in spec.FOLDS_KNOWN:
             raise RefusedInput(
                 "fold-unknown",
                 f"fold {body['fold']}",
@@ -140,4 +140,4 @@ class VerifiedLog:
 
 def unbuilt(entries: tuple[Placed, ...]) -> bool:
     """Whether an entry among them is of a type that this version does not build, so that its meaning is unknown."""
-    return any(entry.statement.type not in words.TYPES_BUILT for _, entry in entries)
+    return any(entry.statement.type not in words.TYPES_BUILT[1] for _, entry in entries)

@@ -48,7 +48,9 @@ def _key(value: Any, where: str) -> None:
     _BIN(value[1], f"{where}[1]")
 
 
-def _tuple(*checks: Check) -> Check:
+def tuple_of(*checks: Check) -> Check:
+    """An array of as many items as there are checks, one for each."""
+
     def check(value: Any, where: str) -> None:
         if type(value) is not list or len(value) != len(checks):
             raise refuse(where, f"it must be an array of {len(checks)} items")
@@ -67,7 +69,7 @@ def _subject(value: Any, where: str) -> None:
 
 
 def _compromised(value: Any, where: str) -> None:
-    array(_tuple(_BIN, integer(0, spec.INTEGER_MAX)), spec.KEYS_MAX)(value, where)
+    array(tuple_of(_BIN, integer(0, spec.INTEGER_MAX)), spec.KEYS_MAX)(value, where)
     schema.strictly_ascending([codec.encode(item[0]) for item in value], where)
 
 
@@ -88,7 +90,7 @@ def vkeys(value: Any, where: str) -> None:
 
 def _notice(value: Any, where: str) -> None:
     exact(
-        {"subjects": _SUBJECTS, "act": code(words.ACTS)},
+        {"subjects": SUBJECTS, "act": code(words.ACTS)},
         {"reason": code(words.REASONS), "cancels": digest},
     )(value, where)
     if ("cancels" in value) != (value["act"] == "release"):
@@ -136,7 +138,7 @@ _SIGNATURE_SIZES: Final = frozenset(size for _, size in words.ALGORITHMS.values(
 _VKEY: Final = re.compile(  # SPEC §3.1: base64 of 0x01 ‖ key begins with A and one of Q-Z, a-f
     r"[a-z0-9][a-z0-9._/-]{0,127}\+[0-9a-f]{8}\+A[Q-Za-f][A-Za-z0-9+/]{42}\Z", re.ASCII
 )
-_SUBJECTS: Final = array(_subject, spec.SUBJECTS_MAX, ascending=True)
+SUBJECTS: Final = array(_subject, spec.SUBJECTS_MAX, ascending=True)
 _IDENTITIES: Final = array(digest, spec.RULES_IDENTITIES_MAX, ascending=True)
 
 _KEYSET: Final = exact(
@@ -172,10 +174,10 @@ _GENESIS: Final = exact(
     }
 )
 _SIGNATURES: Final = array(
-    _tuple(integer(0, 2), integer(0, spec.KEYS_MAX - 1), _signature),
+    tuple_of(integer(0, 2), integer(0, spec.KEYS_MAX - 1), _signature),
     3 * spec.KEYS_MAX,
 )
-_SIGNED: Final = _tuple(_BIN, signatures)
+_SIGNED: Final = tuple_of(_BIN, signatures)
 _FORK: Final = exact({"first": _SIGNED, "second": _SIGNED})
 _ROTATION: Final = exact(_KEYS, {"compromised": _compromised})
 
@@ -217,7 +219,7 @@ BODIES: Final[dict[str, Check]] = {
         {"until": time_ms, "log": digest},
     ),
     "attest": exact(
-        {"subjects": _SUBJECTS, "claim": code(words.CLAIMS), "result": code(words.RESULTS)},
+        {"subjects": SUBJECTS, "claim": code(words.CLAIMS), "result": code(words.RESULTS)},
         {"evidence": schema.digests_ascending},
     ),
     "notice": _notice,

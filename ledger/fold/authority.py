@@ -1,0 +1,102 @@
+"""Who may speak: pairs by their delegation, everybody by the log's rules (SPEC §5.3, §5.4, §7.3, §7.4)."""
+
+from __future__ import annotations
+
+from ledger.errors import PolicyDenied, RefusedInput
+from ledger.fold.objects import Delegation, Identity
+from ledger.fold.state import FoldState
+from ledger.statements.statement import Statement
+
+_ANEW = "Let the anchor delegate anew."
+
+
+def is_listed(state: FoldState, identity_id: bytes) -> bool:
+    """Whether an identity stands among the registrars or curators of the rules in force."""
+    rules = state.header.rules
+    return identity_id in rules.get("registrars", ()) or identity_id in rules.get("curators", ())
+
+
+def check_mode(state: FoldState, signer: Identity, clock_ms: int) -> None:
+    """Whether an allow-list admits what `signer` says. Raises PolicyDenied `not-endorsed`."""
+    if signer.id == state.header.operator or is_listed(state, signer.id):
+        return
+    subject = signer.anchor or signer.id
+    for registrar in state.header.rules.get("registrars", ()):
+        if endorses(state, registrar, subject, clock_ms):
+            return
+    raise PolicyDenied(
+        "not-endorsed",
+        f"identity {subject.hex()[:16]}",
+        "this log admits by an allow-list, and no listed registrar endorses it",
+        "Ask a registrar of this log for an endorsement.",
+    )
+
+
+def endorses(state: FoldState, issuer: bytes, subject: bytes, clock_ms: int) -> bool:
+    """Whether the issuer's latest endorsement of the subject counts where the log's clock is `clock_ms`."""
+    found = state.endorsement(subject, issuer)
+    if found is None or (found.until is not None and found.until <= clock_ms):
+        return False
+    return not state.is_disowned(issuer, found.log_index, found.signed_by, clock_ms)
+
+
+def check_pair(state: FoldState, pair: Identity, clock_ms: int, *, named: bytes | None = None) -> Delegation:
+    """The delegation by which a pair speaks; `named`: which one it must be. Raises RefusedInput `not-delegated`, `scope-exceeded`."""
+    delegation = pair.delegation
+    reason = ""
+    if delegation is None:
+        reason = "its anchor has not delegated it"
+    elif delegation.ended is not None:
+        reason = f"its anchor ended the delegation at log index {delegation.ended}"
+    elif is_anchor_gone(state, pair):
+        reason = "its anchor is retired"
+    elif is_delegation_disowned(state, pair, delegation, clock_ms):
+        reason = "its anchor disowned the delegation: the key that signed it was stolen"
+    elif named is not None and named != delegation.id:
+        reason = "it names another delegation than the one in force"
+    if delegation is None or reason:
+        raise RefusedInput(
+            "not-delegated",
+            f"pair {pair.id.hex()[:16]}",
+            reason,
+            "Let the anchor run `lineage identity delegate`, then sign under that.",
+        )
+    scope = delegation.scope or {}
+    if "until" in scope and clock_ms >= scope["until"]:
+        raise RefusedInput("scope-exceeded", "delegation", "its time is over by the log's clock", _ANEW)
+    return delegation
+
+
+def is_anchor_gone(state: FoldState, pair: Identity) -> bool:
+    """Whether the anchor of a pair is retired."""
+    anchor = state.identity(pair.anchor) if pair.anchor else None
+    return anchor is None or anchor.retired
+
+
+def is_delegation_disowned(state: FoldState, pair: Identity, delegation: Delegation, clock_ms: int) -> bool:
+    """Whether the anchor has disowned a delegation by now, so that the pair is suspect under it (SPEC §7.4)."""
+    return pair.anchor is not None and state.is_disowned(
+        pair.anchor, delegation.log_index, delegation.signed_by, clock_ms
+    )
+
+
+def pair_of(state: FoldState, statement: Statement, signer: Identity) -> Identity:
+    """The pair that a `delegate` or `undelegate` of `signer` is about. Raises RefusedInput `delegation-illegal`."""
+    pair = state.identity(statement.body["pair"])
+    reason = ""
+    if pair is None or pair.role != "pair":
+        reason = "it is no pair of this log"
+    elif pair.anchor != signer.id:
+        reason = "the pair names another anchor"
+    elif signer.role != "human":
+        reason = "the anchor is no human identity"
+    elif statement.type == "undelegate" and (pair.delegation is None or pair.delegation.ended is not None):
+        reason = "it is not delegated"
+    if pair is None or reason:
+        raise RefusedInput(
+            "delegation-illegal",
+            f"pair {statement.body['pair'].hex()[:16]}",
+            reason,
+            "Name a pair of this anchor.",
+        )
+    return pair
