@@ -5,6 +5,7 @@ from __future__ import annotations
 from ledger.errors import PolicyDenied, RefusedInput
 from ledger.fold.objects import Delegation, Identity
 from ledger.fold.state import FoldState
+from ledger.identity.life import retired
 from ledger.statements.statement import Statement
 
 _ANEW = "Let the anchor delegate anew."
@@ -33,11 +34,11 @@ def check_mode(state: FoldState, signer: Identity, clock_ms: int) -> None:
 
 
 def endorses(state: FoldState, issuer: bytes, subject: bytes, clock_ms: int) -> bool:
-    """Whether the issuer's latest endorsement of the subject counts where the log's clock is `clock_ms`."""
-    found = state.endorsement(subject, issuer)
-    if found is None or (found.until is not None and found.until <= clock_ms):
-        return False
-    return not state.is_disowned(issuer, found.log_index, found.signed_by, clock_ms)
+    """Whether an endorsement of the subject by the issuer counts where the log's clock is `clock_ms` (SPEC §7.6)."""
+    for found in state.endorsements(subject, issuer):
+        if not state.is_disowned(issuer, found.log_index, found.signed_by, clock_ms):
+            return found.until is None or clock_ms < found.until
+    return False
 
 
 def check_pair(state: FoldState, pair: Identity, clock_ms: int, *, named: bytes | None = None) -> Delegation:
@@ -99,4 +100,6 @@ def pair_of(state: FoldState, statement: Statement, signer: Identity) -> Identit
             reason,
             "Name a pair of this anchor.",
         )
+    if statement.type == "delegate" and pair.retired:
+        raise retired(pair.id)
     return pair

@@ -6,15 +6,14 @@ notice is, takes records (`ledger.fold.subjects`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
-from ledger.errors import LineageError, NotYet, RefusedInput
+from ledger.errors import NotYet, RefusedInput
 from ledger.fold.authority import is_listed
 from ledger.fold.objects import Endorsement, Hold, Identity
 from ledger.fold.state import FoldState
 from ledger.identity.keyset import check_revealed, check_signatures
-from ledger.identity.life import KeyEvent, asked_of
+from ledger.identity.life import KeyEvent, asked_of, retired
 from ledger.statements.entry import CURRENT, Entry, Signature
 from ledger.statements.statement import Statement, decode_statement
 
@@ -58,6 +57,13 @@ def _judge_endorse(state: FoldState, statement: Statement, signer: Identity, _cl
             signer.role, f"a {signer.role} endorses nobody", "Let a human or a registrar say it."
         )
     if "log" in body:
+        if body["log"] == statement.log:
+            raise RefusedInput(
+                "endorsement-illegal",
+                "body.log",
+                "it names this log",
+                "Leave it out for an identity of this log.",
+            )
         return
     subject = state.identity(body["subject"])
     if subject is None:
@@ -137,23 +143,36 @@ def _judge_evidence(state: FoldState, statement: Statement, _signer: Identity, c
             "it is not enrolled in this log",
             "Name one that is.",
         )
-    if "key" in halves[0].statement.fields:
-        in_force = accused.in_force(clock_ms)
-        if halves[0].statement.key != in_force.id:
-            raise RefusedInput(
-                "key-not-in-force",
-                f"key event {halves[0].statement.key.hex()[:16]}",
-                f"it is not in force; {in_force.id.hex()[:16]} is",
-                "Evidence has a meaning only while the key event that it names is in force.",
-            )
-        for half in halves:
-            _hold_to(half, lambda entry: check_signatures(entry, {CURRENT: in_force.keyset}))
-        return
-    _judge_key_fork(state, accused, halves)
+    if accused.retired:
+        raise retired(by)
+    in_force = accused.in_force(clock_ms)
+    is_key_fork = "key" not in halves[0].statement.fields
+    grounds = [in_force]
+    if is_key_fork:
+        grounds = _grounds(state, accused, in_force, halves)
+    elif halves[0].statement.key != in_force.id:
+        raise RefusedInput(
+            "key-not-in-force",
+            f"key event {halves[0].statement.key.hex()[:16]}",
+            f"it is not in force; {in_force.id.hex()[:16]} is",
+            "Evidence has a meaning only while the key event that it names is in force.",
+        )
+    contested = state.contested(in_force.id)
+    if contested is not None:
+        raise _no_evidence("evidence", f"the identity is contested since log index {contested} already")
+    for half in halves:
+        try:
+            if is_key_fork:
+                _check_signed_after(half, grounds)
+            else:
+                check_signatures(half, {CURRENT: in_force.keyset})
+        except RefusedInput as error:
+            what = f"it is not signed as it would have to be: {error.item}: {error.reason}"
+            raise _no_evidence(f"payload {half.statement.id.hex()[:16]}", what) from error
 
 
-def _judge_key_fork(state: FoldState, accused: Identity, halves: list[Entry]) -> None:
-    """Two key events at one place, each of which might follow the event before it (SPEC §7.5)."""
+def _grounds(state: FoldState, accused: Identity, in_force: KeyEvent, halves: list[Entry]) -> list[KeyEvent]:
+    """The key events that two at one place might follow: that in force, or that which was when one of them came."""
     kseq = halves[0].statement.fields["kseq"]
     is_next, is_last = kseq == accused.kseq + 1, kseq == accused.kseq
     if not (is_next or (is_last and accused.last.id in {half.statement.id for half in halves})):
@@ -164,16 +183,29 @@ def _judge_key_fork(state: FoldState, accused: Identity, halves: list[Entry]) ->
             "Evidence has a meaning only while the key event is in force.",
         )
     before = state.key_event(accused, kseq - 1)
-    grounds = [before, state.key_event(accused, kseq - 2)] if before.type == "recover" else [before]
     for half in halves:
         if half.statement.fields["prev"] != before.id:
             raise RefusedInput(
                 "key-event-broken",
-                "prev",
+                f"prev of {half.statement.id.hex()[:16]}",
                 "it is not the key event before",
                 "Name two that follow one event.",
             )
-        _hold_to(half, lambda entry: _check_signed_after(entry, grounds))
+    first, second = (half.statement.body["keyset"] for half in halves)
+    if first != second:
+        raise _no_evidence("evidence", "the two reveal two keysets, so two parts of one identity raced")
+    if is_next:
+        return [in_force]
+    return [before, state.key_event(accused, kseq - 2)] if before.type == "recover" else [before]
+
+
+def _no_evidence(item: str, reason: str) -> RefusedInput:
+    return RefusedInput(
+        "evidence-invalid",
+        item,
+        reason,
+        "Only two payloads that one key event signed are evidence, and once.",
+    )
 
 
 def _check_signed_after(half: Entry, grounds: list[KeyEvent]) -> None:
@@ -187,19 +219,6 @@ def _check_signed_after(half: Entry, grounds: list[KeyEvent]) -> None:
         check_revealed(half.statement.body["keyset"])
         check_signatures(half, asked)
         return
-
-
-def _hold_to(half: Entry, check: Callable[[Entry], None]) -> None:
-    """Turns what `check` refuses into `evidence-invalid`."""
-    try:
-        check(half)
-    except LineageError as error:
-        raise RefusedInput(
-            "evidence-invalid",
-            f"payload {half.statement.id.hex()[:16]}",
-            f"it is not signed as it would have to be: {error.item}: {error.reason}",
-            "Only two payloads that the accused signed are evidence.",
-        ) from error
 
 
 def _opened(half: list[Any]) -> Entry:

@@ -9,7 +9,7 @@ that were handed out: who may write the folder may have put anything there.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -134,6 +134,18 @@ class FoldState:
             b"e" + subject + issuer, stored.ENDORSEMENT, objects.endorsement_from
         )
         return found
+
+    def endorsements(self, subject: bytes, issuer: bytes) -> Iterator[Endorsement]:
+        """All endorsements of a subject by an issuer, the latest first."""
+        found = self.endorsement(subject, issuer)
+        while found is not None:
+            yield found
+            if not found.former:
+                return
+            key = _endorsement_key(subject, issuer, found.former - 1)
+            found = self._get(key, stored.ENDORSEMENT, objects.endorsement_from)
+            if found is None:
+                raise stored.damaged(key)
 
     def hold(self, statement_id: bytes) -> Hold | None:
         """The hold that a statement said, or None."""

@@ -16,15 +16,18 @@ from ledger.statements.statement import Statement
 
 
 class Subject(NamedTuple):
-    """An artifact that stands before a position: who may be its maker, and its rows (None: its record is not at hand)."""
+    """An artifact that stands before a position: its maker, and its rows (None: its record is not at hand).
 
-    makers: frozenset[bytes]
+    Where the record is not at hand, the maker is the signer of its first place in order.
+    """
+
+    maker: bytes
     row_count: int | None
 
 
 FindSubject = Callable[[bytes], Subject | None]  # None: no such artifact stands before
 
-_BY_MAKERS = frozenset({"retract", "erase"})
+_OF_THE_MAKER = frozenset({"retract", "erase"})
 
 
 def judge_subject(state: FoldState, statement: Statement, subject: list[Any], find: FindSubject) -> None:
@@ -37,16 +40,15 @@ def judge_subject(state: FoldState, statement: Statement, subject: list[Any], fi
         )
     if len(subject) == 2 and found.row_count is not None and subject[1] >= found.row_count:
         raise RefusedInput("subject-unknown", item, f"it has {found.row_count} rows, none at {subject[1]}")
-    if statement.body.get("act") not in _BY_MAKERS:
+    if statement.body.get("act") not in _OF_THE_MAKER:
         return
-    if statement.by in found.makers or is_listed(state, statement.by):
-        return
-    makers = [state.identity(maker) for maker in found.makers]
-    if not any(maker is not None and maker.anchor == statement.by for maker in makers):
+    maker = state.identity(found.maker)
+    answerable = found.maker if maker is None or maker.anchor is None else maker.anchor
+    if statement.by != answerable and not is_listed(state, statement.by):
         raise RefusedInput(
             "not-authorised",
             item,
-            f"the signer is not its maker, nor the maker's anchor, nor listed, and may not {statement.body['act']} it",
+            f"the signer is neither its maker, or for a pair its anchor, nor listed, and may not {statement.body['act']} it",
             "Say it by `lineage attest --result refuted`.",
         )
 

@@ -216,14 +216,12 @@ def _keysets_asked(
     keys_of_log = (
         {Vkey.parse(text).key for text in state.header.vkeys} if identity.role == "operator" else frozenset()
     )
-    return check_event(
-        identity,
-        statement,
-        log_index,
-        clock_ms,
-        lambda key: state.revealed(identity.id, key) is not None,
-        keys_of_log,
-    )
+
+    def revealed(key: bytes) -> int | None:
+        found = state.revealed(identity.id, key)
+        return None if found is None else found.log_index
+
+    return check_event(identity, statement, log_index, clock_ms, revealed, keys_of_log)
 
 
 def _enrolled(state: FoldState, identity_id: bytes) -> Identity:

@@ -20,7 +20,9 @@ from ledger.statements.statement import Statement, keyset_digest
 
 _WAIT_MS: Final = RECOVERY_WAIT_S * 1_000
 
-Knows = Callable[[bytes], bool]  # a public key, or the digest of a keyset: was it revealed by this identity?
+Revealed = Callable[
+    [bytes], int | None
+]  # where the identity revealed a public key, or a keyset by its digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def check_event(
     statement: Statement,
     log_index: int,
     clock_ms: int,
-    knows: Knows,
+    revealed: Revealed,
     not_to_hold: Collection[bytes] = (),
 ) -> Mapping[int, Keyset]:
     """Whether a `rotate`, `recover` or `retire` may follow at `log_index`; the keysets that must have signed it.
@@ -123,10 +125,13 @@ def check_event(
     in_force, body = life.in_force(clock_ms), statement.body
     asked = asked_of(in_force, statement)
     check_revealed(body["keyset"])
-    _check_keyset(in_force, statement, knows, not_to_hold)
+    pending = life.pending(clock_ms)
+    _check_keys(body["keyset"], revealed, pending, not_to_hold)
+    if statement.type != "retire":
+        _check_commitments(in_force, statement, revealed)
     for position, (key, start) in enumerate(body.get("compromised", ())):
         where = f"body.compromised[{position}]"
-        if not knows(key):
+        if revealed(key) is None:
             raise RefusedInput(
                 "compromised-illegal",
                 where,
@@ -195,17 +200,21 @@ def _check_place(life: Life, statement: Statement, clock_ms: int) -> None:
         )
 
 
-def _check_keyset(
-    in_force: KeyEvent, statement: Statement, knows: Knows, not_to_hold: Collection[bytes]
+def _check_keys(
+    keyset: Keyset, revealed: Revealed, pending: KeyEvent | None, not_to_hold: Collection[bytes]
 ) -> None:
-    body = statement.body
-    for _algorithm, key in body["keyset"]["keys"]:
-        if knows(key) or key in not_to_hold:
+    """No key is used twice, but for one that a pending `recover` shares with the event that ends it."""
+    for _algorithm, key in keyset["keys"]:
+        where = revealed(key)
+        used = where is not None and (pending is None or where != pending.log_index)
+        if used or key in not_to_hold:
             raise _illegal("it holds a key that was used before", "Draw new keys for every keyset.")
-    if statement.type == "retire":
-        return
+
+
+def _check_commitments(in_force: KeyEvent, statement: Statement, revealed: Revealed) -> None:
+    body = statement.body
     _check_digests(body["keyset"], body["next"], body["recovery"])
-    if knows(body["next"]) or knows(body["recovery"]):
+    if revealed(body["next"]) is not None or revealed(body["recovery"]) is not None:
         raise _illegal("it commits to a keyset that was revealed before", "Draw new keys for every keyset.")
     if statement.type == "recover" and body["next"] == in_force.next:
         raise _illegal(
