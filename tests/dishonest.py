@@ -68,7 +68,7 @@ class DishonestLog:
     def append(self, entry: bytes, records: Sequence[bytes] = ()) -> int:
         """The log index at which `entry` stands once a state closes. What the fold says of it is kept in `faults`."""
         log_index = self._size
-        _, fault = fold(self._state, log_index, entry, self.time_ms)
+        _, fault = fold(self._state, log_index, entry, self.time_ms, fold_number=spec.FOLD_VERSION)
         if fault is not None:
             self.faults.append(fault)
         self._waiting.append(Candidate(_any_entry(entry), tuple(map(_any_record, records))))

@@ -14,7 +14,9 @@ from ledger.identity.vkey import Vkey
 from ledger.log.genesis import make_genesis
 from ledger.log.writer import Appended, LogWriter
 from ledger.merkle.tree import root_of
-from ledger.statements.entry import CURRENT, Entry, Signature, make_entry
+from ledger.spec import RECOVERY_WAIT_S
+from ledger.statements import codec
+from ledger.statements.entry import CURRENT, NEXT, RECOVERY, Entry, Signature, make_entry
 from ledger.statements.record import Parent, Record, make_record
 from ledger.statements.statement import Statement, keyset_digest, make_statement
 from ledger.store.contract import Store
@@ -34,31 +36,98 @@ def keyset_of(name: str) -> Keyset:
 
 @dataclass
 class Actor:
-    """An identity whose three keysets follow from its name; `lanes` remembers (next seq, last id) by lane."""
+    """An identity whose keysets follow from names; `lanes` remembers (next seq, last id) by (key event, lane).
+
+    `current`, `next` and `recovery` are the names of the keysets in force and committed to; `key` the key event in force,
+    `last` the last one, number `kseq`.
+    """
 
     name: str
     log: bytes
     role: str
     enrolment: Entry
     delegation: bytes | None = None
-    lanes: dict[bytes, tuple[int, bytes | None]] = field(default_factory=dict)
+    lanes: dict[tuple[bytes, bytes], tuple[int, bytes | None]] = field(default_factory=dict)
+    kseq: int = 0
+    current: str = ""
+    next: str = ""
+    recovery: str = ""
+    key: bytes = b""
+    last: bytes = b""
+    pending: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        self.current, self.next, self.recovery = self.name, f"{self.name}/next", f"{self.name}/recovery"
+        self.key = self.last = self.id
 
     @property
     def id(self) -> bytes:
         return self.enrolment.statement.id
 
-    def sign(self, statement: Statement) -> Entry:
-        signature = sign_entry_payload(seed_of(self.name), statement.payload)
-        return make_entry(statement, [Signature(CURRENT, 0, signature)])
+    @property
+    def public_key(self) -> bytes:
+        """The one key of the keyset in force."""
+        return ed25519.public_key(seed_of(self.current))
+
+    def sign(self, statement: Statement, code: int = CURRENT, name: str | None = None) -> Entry:
+        signature = sign_entry_payload(seed_of(name or self.current), statement.payload)
+        return make_entry(statement, [Signature(code, 0, signature)])
 
     def say(self, type_: str, body: dict[str, Any], lane: bytes = b"L" * 16) -> Entry:
         """An ordinary statement, next in its lane."""
-        seq, prev = self.lanes.get(lane, (0, None))
+        seq, prev = self.lanes.get((self.key, lane), (0, None))
         statement = make_statement(
-            type_, self.log, body, by=self.id, key=self.id, lane=lane, seq=seq, prev=prev
+            type_, self.log, body, by=self.id, key=self.key, lane=lane, seq=seq, prev=prev
         )
-        self.lanes[lane] = (seq + 1, statement.id)
+        self.lanes[self.key, lane] = (seq + 1, statement.id)
         return self.sign(statement)
+
+    def key_event(
+        self,
+        type_: str,
+        *,
+        cuts: Sequence[tuple[bytes, int]] = (),
+        reveal: str | None = None,
+        **overrides: Any,
+    ) -> Entry:
+        """A `rotate`, `recover` or `retire` as it should follow; `overrides` replace body keys, kseq and prev."""
+        revealed = reveal or (self.recovery if type_ == "recover" else self.next)
+        body: dict[str, Any] = {"keyset": keyset_of(revealed)}
+        if type_ == "retire":
+            body["reason"] = "ended"
+        else:
+            body["next"] = keyset_digest(keyset_of(f"{self.name}/next{self.kseq + 1}"))
+            body["recovery"] = keyset_digest(keyset_of(f"{self.name}/recovery{self.kseq + 1}"))
+        if cuts:
+            body["compromised"] = sorted([key, start] for key, start in cuts)
+        fields = {"by": self.id, "kseq": self.kseq + 1, "prev": self.last}
+        fields |= {name: overrides.pop(name) for name in list(overrides) if name in fields}
+        statement = make_statement(type_, self.log, body | overrides, **fields)
+        return self.sign(statement, RECOVERY if type_ == "recover" else NEXT, revealed)
+
+    def took(self, entry: Entry) -> None:
+        """The log took a key event as `key_event` made it. A recover waits for `settle`."""
+        kind, number = entry.statement.type, self.kseq + 1
+        names = {"next": f"{self.name}/next{number}", "recovery": f"{self.name}/recovery{number}"}
+        after = {
+            "current": self.recovery if kind == "recover" else self.next,
+            "key": entry.statement.id,
+            **names,
+        }
+        self.kseq, self.last = number, entry.statement.id
+        self.pending = after if kind == "recover" else None
+        if kind != "recover":
+            self._become(after)
+
+    def settle(self) -> None:
+        """The pending recover is in force."""
+        if self.pending is not None:
+            self._become(self.pending)
+        self.pending = None
+
+    def _become(self, after: dict[str, Any]) -> None:
+        for name, value in after.items():
+            setattr(self, name, value)
 
     def artifacts(self, records: Sequence[Record], lane: bytes = b"L" * 16) -> tuple[Entry, list[bytes]]:
         """A statement over records, ready to be appended."""
@@ -152,3 +221,59 @@ class World:
         appended = self.must(anchor.say("delegate", body))
         pair.delegation = appended.statement_id
         return appended
+
+    def undelegate(self, anchor: Actor, pair: Actor) -> Appended:
+        return self.must(anchor.say("undelegate", {"pair": pair.id}))
+
+    def change(self, actor: Actor, type_: str = "rotate", **arguments: Any) -> Appended:
+        """A key event that is not refused; the actor then speaks by it (a recover waits: `wait_out`)."""
+        entry = actor.key_event(type_, **arguments)
+        appended = self.must(entry)
+        actor.took(entry)
+        return appended
+
+    def wait_out(self, actor: Actor) -> None:
+        """Lets the log's clock pass the time that a recover waits."""
+        self.time_ms += RECOVERY_WAIT_S * 1_000
+        self.writer.tick()
+        actor.settle()
+
+    def publish(self, actor: Actor, *records: Record) -> Appended:
+        """The records of an actor in one statement."""
+        return self.must(*actor.artifacts(records))
+
+    def notice(self, actor: Actor, act: str, *subjects: list[Any], **body: Any) -> Appended:
+        return self.must(actor.say("notice", {"subjects": sorted(subjects), "act": act, **body}))
+
+    def attest(
+        self, actor: Actor, *subjects: list[Any], claim: str = "authorship", result: str = "confirmed"
+    ) -> Appended:
+        body = {"subjects": sorted(subjects), "claim": claim, "result": result}
+        return self.must(actor.say("attest", body))
+
+    def endorse(self, actor: Actor, subject: Actor, grade: str = "verified", **body: Any) -> Appended:
+        return self.must(
+            actor.say("endorse", {"subject": subject.id, "grade": grade, "method": "document", **body})
+        )
+
+    def operator(self) -> Actor:
+        """The operator, who speaks by the genesis."""
+        return Actor("operator", self.log, "operator", self.genesis)
+
+    def rules(self, operator: Actor, mode: str = "open", **body: Any) -> Appended:
+        """New rules; `registrars` and `curators` are actors."""
+        lists: dict[str, Any] = {
+            name: sorted(actor.id for actor in body.pop(name))
+            for name in ("registrars", "curators")
+            if name in body
+        }
+        return self.must(operator.say("rules", {"mode": mode, **lists, **body}))
+
+
+def evidence(first: Entry, second: Entry) -> dict[str, Any]:
+    """The body of an `evidence` over two entries."""
+    halves = sorted(
+        [entry.statement.payload, [list(item) for item in entry.signatures]] for entry in (first, second)
+    )
+    halves.sort(key=lambda half: codec.encode(half[0]))
+    return {"first": halves[0], "second": halves[1]}
