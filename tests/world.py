@@ -30,8 +30,9 @@ def seed_of(name: str) -> bytes:
     return hashlib.sha256(b"test seed " + name.encode()).digest()
 
 
-def keyset_of(name: str) -> Keyset:
-    return make_keyset([ed25519.public_key(seed_of(name))])
+def keyset_of(*names: str, threshold: int = 1) -> Keyset:
+    """A keyset of the keys of these names."""
+    return make_keyset([ed25519.public_key(seed_of(name)) for name in names], threshold)
 
 
 @dataclass
@@ -205,6 +206,26 @@ class World:
     def enrol(self, name: str, role: str = "human", of: bytes | None = None) -> Actor:
         """An enrolled identity."""
         actor = enrol(name, self.log, role, of)
+        self.must(actor.enrolment)
+        return actor
+
+    def enrol_with(self, name: str, keyset: Keyset, next_: str, next_keyset: Keyset | None = None) -> Actor:
+        """An enrolled human with a keyset of its own, signed by the first keys that its threshold asks for."""
+        body = {
+            "role": "human",
+            "keyset": keyset,
+            "next": keyset_digest(next_keyset or keyset_of(next_)),
+            "recovery": keyset_digest(keyset_of(name + "/recovery")),
+        }
+        statement = make_statement("enrol", self.log, body)
+        seeds = {ed25519.public_key(seed): seed for seed in map(seed_of, (name, "one", "two", "three"))}
+        signatures = [
+            Signature(
+                CURRENT, position, sign_entry_payload(seeds[keyset["keys"][position][1]], statement.payload)
+            )
+            for position in range(keyset["thresholds"]["ed25519"])
+        ]
+        actor = Actor(name, self.log, "human", make_entry(statement, signatures))
         self.must(actor.enrolment)
         return actor
 
