@@ -1,14 +1,18 @@
-"""The log as a signer knows it: the writer behind what `ledger.signer.signing.LogDoor` asks for."""
+"""The log as a signer knows it: the writer behind what `ledger.signer.logdoor.LogDoor` asks for."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 
 from ledger.errors import LineageError
+from ledger.fold.authority import is_anchor_gone, is_delegation_disowned
+from ledger.fold.objects import Identity
+from ledger.fold.state import FoldState
 from ledger.log.view import LogView
 from ledger.log.writer import Appended, LogWriter
-from ledger.signer.signing import Standing
+from ledger.signer.logdoor import Standing
 
 
 class Door:
@@ -37,11 +41,8 @@ class Door:
 
     def standing(self, identity_id: bytes) -> Standing | None:
         """None if the identity is not enrolled."""
-        identity = self._writer.state.identity(identity_id)
-        if identity is None:
-            return None
-        delegation = identity.delegation.id if identity.delegation else None
-        return Standing(identity.in_force.id, delegation)
+        state = self._writer.state
+        return standing_in(state, identity_id, max(state.header.clock_ms, time.time_ns() // 1_000_000))
 
     def find_artifact(self, artifact_id: bytes) -> int | None:
         """The log index under which an artifact stands already, or None."""
@@ -49,3 +50,30 @@ class Door:
             self._view = self._held.enter_context(self._open())
         numbers = self._view.find_artifact(artifact_id)
         return self._view.locate(numbers[0])[0] if numbers else None
+
+
+def standing_in(state: FoldState, identity_id: bytes, clock_ms: int) -> Standing | None:
+    """How an identity stands behind the last entry of `state`, where the log's clock is `clock_ms`; None: not enrolled."""
+    identity = state.identity(identity_id)
+    if identity is None:
+        return None
+    event = identity.in_force(clock_ms)
+    return Standing(
+        key_event=event.id,
+        delegation=_delegation_in_force(state, identity, clock_ms),
+        kseq=identity.kseq,
+        last=identity.last.id,
+        pending=identity.pending(clock_ms) is not None,
+        retired=identity.retired,
+        keyset=event.keyset,
+        next=event.next,
+        recovery=event.recovery,
+    )
+
+
+def _delegation_in_force(state: FoldState, pair: Identity, clock_ms: int) -> bytes | None:
+    """Whatever its scope says; None also for who is no pair."""
+    delegation = pair.delegation
+    if delegation is None or delegation.ended is not None or is_anchor_gone(state, pair):
+        return None
+    return None if is_delegation_disowned(state, pair, delegation, clock_ms) else delegation.id

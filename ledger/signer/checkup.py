@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.errors import LineageError
+from ledger.signer.changes import changes_of, refused_changes
 from ledger.signer.keyfile import read_key
-from ledger.signer.keystore import Keystore, LocalIdentity
-from ledger.signer.lanes import pending_parcels
+from ledger.signer.keystore import PSEUDONYM_FILE, Keystore, LocalIdentity
+from ledger.signer.lanes import pending_parcels, refused_parcels
 
 
 class KeyFinding(NamedTuple):
@@ -38,14 +39,18 @@ def examine_keys(keys: Keystore) -> Iterator[KeyFinding]:
 
 def _examine_identity(identity: LocalIdentity) -> Iterator[KeyFinding]:
     name = f"identity {identity.name}"
-    yield from _examine_file(f"{name}, daily key", identity.key_file("current"), wanted=True)
-    here = [which for which in ("next", "recovery") if identity.key_file(which).exists()]
-    for which in here:
-        yield from _examine_file(f"{name}, {which} key", identity.key_file(which), wanted=False)
-    if here:
-        files = " and ".join(f"{which}.key" for which in here)
+    if identity.retired:
+        yield KeyFinding(name, ok=True, what="it is retired; nothing is signed by it any more")
+    yield from _examine_daily(name, identity)
+    spare = {**_files_here(identity, "next"), **_files_here(identity, "recovery")}
+    for label, path in spare.items():
+        yield from _examine_file(f"{name}, {label}", path, wanted=False)
+    if spare:
+        files = " and ".join(path.name for path in spare.values())
         what = f"{files} are still on this machine: moved away, they undo a theft of the daily key"
         yield KeyFinding(f"{name}, spare keys", ok=True, what=what)
+    yield from _examine_pseudonyms(name, identity)
+    yield from _examine_changes(name, identity)
     waiting = len(pending_parcels(identity.lanes))
     if waiting or identity.pending_enrolment() is not None:
         parts = ["its enrolment"] if identity.pending_enrolment() is not None else []
@@ -56,6 +61,64 @@ def _examine_identity(identity: LocalIdentity) -> Iterator[KeyFinding]:
             what=f"{' and '.join(parts)} wait to be sent",
             fix=f"Sign anything by {identity.name}: what waits is sent first.",
         )
+    if refused := refused_parcels(identity.lanes):
+        what = (
+            f"{len(refused)} signed parcels were refused and are not in the log; they lie in {identity.lanes}"
+        )
+        yield KeyFinding(
+            f"{name}, refused", ok=True, what=f"{what}: sign again what is yours, then remove them"
+        )
+
+
+def _examine_daily(name: str, identity: LocalIdentity) -> Iterator[KeyFinding]:
+    """Each daily key, and whether as many are here as must sign."""
+    group = identity.group("current")
+    if group is None or len(group.keys) == 1:
+        yield from _examine_file(f"{name}, daily key", identity.key_file("current"), wanted=True)
+        return
+    here = _files_here(identity, "current")
+    for label, path in here.items():
+        yield from _examine_file(f"{name}, {label}", path, wanted=True)
+    what = f"{len(here)} of {len(group.keys)} daily keys are here; {group.threshold} must sign"
+    short = "" if len(here) >= group.threshold else ": nothing is signed on this machine"
+    yield KeyFinding(f"{name}, daily keys", ok=True, what=what + short)
+
+
+def _files_here(identity: LocalIdentity, which: str) -> dict[str, Path]:
+    """The files of a keyset that lie here, by what they are called in a finding."""
+    group = identity.group(which)
+    count = len(group.keys) if group else 1
+    files = {
+        f"{'daily' if which == 'current' else which} key{f' {number}' if number > 1 else ''}": identity.key_file(
+            which, number
+        )
+        for number in range(1, count + 1)
+    }
+    return {label: path for label, path in files.items() if path.exists()}
+
+
+def _examine_pseudonyms(name: str, identity: LocalIdentity) -> Iterator[KeyFinding]:
+    path = identity.folder / PSEUDONYM_FILE
+    if path.exists():
+        yield from _examine_file(f"{name}, pseudonym secret", path, wanted=False)
+    elif not identity.derives_pseudonyms:
+        what = f"{path} is not here: reported authors would get no pseudonym on this machine"
+        yield KeyFinding(f"{name}, pseudonym secret", ok=False, what=what, fix="Restore it from a copy.")
+
+
+def _examine_changes(name: str, identity: LocalIdentity) -> Iterator[KeyFinding]:
+    """What has begun and is not through. A `recover` waits a week, and that is no fault."""
+    for change in changes_of(identity):
+        waits = change.statement.type == "recover"
+        yield KeyFinding(
+            f"{name}, key event {change.kseq}",
+            ok=waits,
+            what=f"a {change.statement.type} is under way; its new keys lie in {change.folder}",
+            fix="" if waits else f"Sign anything by {identity.name}: what waits is sent first.",
+        )
+    if refused := refused_changes(identity):
+        what = f"{len(refused)} changes of keys were refused or ended; their keys lie in {refused[0].parent}"
+        yield KeyFinding(f"{name}, refused changes", ok=True, what=what)
 
 
 def _examine_file(name: str, path: Path, *, wanted: bool) -> Iterator[KeyFinding]:

@@ -179,7 +179,7 @@ def _open(path: Path, file: _KeyFile, stretch: _Stretch, passphrase: Passphrase)
 
 
 def _read(path: Path) -> _KeyFile:
-    data = _read_bytes(path)
+    data = read_key_file(path)
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -196,7 +196,8 @@ def _read(path: Path) -> _KeyFile:
     return _parse(path, fields)
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_key_file(path: Path) -> bytes:
+    """A key file as it is, to be copied. Raises as `read_public`, but for what is wrong within."""
     try:
         return read_regular(path, KEY_FILE_BYTES_MAX)
     except StoreFault as error:

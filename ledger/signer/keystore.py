@@ -6,38 +6,55 @@
                                                                     /current.key  signs every day
                                                                     /next.key     signs a rotation: move it away
                                                                     /recovery.key signs a recovery: move it away
+                                                                    /pseudonym.key  behind the authors it reports
                                                                     /enrol.entry  until the log acknowledged it
                                                                     /lanes/       see `ledger.signer.lanes`
+                                                                    /change/ former/ refused/  see `.changes`
 
-Secrets never lie in the ledger's folder: a ledger is made to be copied and published.
+A keyset of several keys has a file for each (`ledger.signer.keygroup`). Secrets never lie in the ledger's folder: a
+ledger is made to be copied and published.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ledger.errors import NotFound, RefusedInput, StoreFault
 from ledger.identity import ed25519
-from ledger.identity.keyset import Keyset, make_keyset, sign_entry_payload
+from ledger.identity.keyset import Keyset, make_keyset
 from ledger.proofs.checkpoint import Checkpoint
 from ledger.signer import keyfile
+from ledger.signer.keygroup import (
+    KEY_NAMES,
+    KeyGroup,
+    Open,
+    check_shape,
+    file_name,
+    find_files,
+    make_group,
+    open_keys,
+    sign_to_threshold,
+)
 from ledger.signer.signed_head import Sign, check_head, remembering
-from ledger.spec import ENTRY_BYTES_MAX, HASH_BYTES
-from ledger.statements.entry import CURRENT, Entry, Signature, make_entry
+from ledger.spec import ENTRY_BYTES_MAX, HASH_BYTES, KEY_BYTES
+from ledger.statements.entry import CURRENT, Entry, make_entry
 from ledger.statements.statement import Statement, keyset_digest, make_statement
 from ledger.store.files import read_regular, sync_folder
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z", re.ASCII)
-KEY_NAMES: Final = ("current", "next", "recovery")
+ABOUT_FILE: Final = "identity.json"
+PSEUDONYM_FILE: Final = "pseudonym.key"
+FORMER: Final = "former"  # of each key event that put keys out of use: those keys
 _ABOUT_BYTES_MAX: Final = 4_096
 FAULT: Final = "keys-unwritable"  # the code of what the disk fails in here
 ID_DIGITS_MIN: Final = 8  # hex digits of an id that may stand for a name
@@ -45,21 +62,62 @@ ID_DIGITS_MIN: Final = 8  # hex digits of an id that may stand for a name
 
 @dataclass(frozen=True, slots=True)
 class LocalIdentity:
-    """An identity whose keys this machine holds; `of` is a pair's anchor."""
+    """An identity whose keys this machine holds; `of` is a pair's anchor.
+
+    `kseq` is the number of the key event whose keys lie here, `groups` what keysets they belong to (none is remembered
+    of an identity made by an early version, which has one key of each). `retired`: the log holds its `retire`.
+    `derives_pseudonyms`: it was made before identities had a pseudonym secret of their own.
+    """
 
     name: str
     id: bytes
     role: str
     folder: Path
     of: bytes | None = None
+    kseq: int = 0
+    groups: tuple[KeyGroup, ...] = ()
+    retired: bool = False
+    derives_pseudonyms: bool = False
 
     @property
     def lanes(self) -> Path:
         return self.folder / "lanes"
 
-    def key_file(self, which: str) -> Path:
-        """`which` is current, next or recovery."""
-        return self.folder / f"{which}.key"
+    def key_file(self, which: str, number: int = 1) -> Path:
+        """`which` is current, next or recovery; `number` counts the files of a keyset from 1."""
+        return self.folder / file_name(which, number)
+
+    def group(self, which: str) -> KeyGroup | None:
+        """The keyset of that name; None if it is not remembered and its one file is not here.
+
+        Raises as `read_public` for a file that cannot be read.
+        """
+        for group in self.groups:
+            if group.which == which:
+                return group
+        try:
+            return KeyGroup(which, (keyfile.read_public(self.key_file(which)),))
+        except RefusedInput as error:
+            if error.code == "key-file-missing":
+                return None
+            raise
+
+    def about(self) -> bytes:
+        """What `identity.json` holds of it; the name is the folder's, and stands there for the reader."""
+        fields = {
+            "name": self.name,
+            "id": self.id.hex(),
+            "role": self.role,
+            "of": self.of.hex() if self.of else "",
+            "kseq": self.kseq,
+            "retired": self.retired,
+            "derives_pseudonyms": self.derives_pseudonyms,
+            "keysets": {
+                group.which: {"keys": [key.hex() for key in group.keys], "threshold": group.threshold}
+                for group in self.groups
+            },
+        }
+        return (json.dumps(fields, indent=1) + "\n").encode()
 
     def pending_enrolment(self) -> bytes | None:
         """The signed enrolment, until the log acknowledged it."""
@@ -79,17 +137,19 @@ class LocalIdentity:
 
 
 class Unlocked:
-    """An identity with its daily key in memory: what signs. Never written, never printed."""
+    """An identity with its daily keys in memory, as many as must sign. Never written, never printed."""
 
-    def __init__(self, identity: LocalIdentity, seed: bytes) -> None:
+    def __init__(self, identity: LocalIdentity, *seeds: bytes) -> None:
         self.identity = identity
-        self._seed = seed
-        self.keyset: Keyset = make_keyset([ed25519.public_key(seed)])
+        self._seeds = seeds
+        group = next((group for group in identity.groups if group.which == "current"), None)
+        self.keyset: Keyset = (
+            group.keyset if group else make_keyset([ed25519.public_key(seed) for seed in seeds])
+        )
 
     def sign(self, statement: Statement) -> Entry:
-        """The entry of a statement, signed by the one current key."""
-        signature = sign_entry_payload(self._seed, statement.payload)
-        return make_entry(statement, [Signature(CURRENT, 0, signature)])
+        """The entry of a statement, signed to the threshold of the current keyset."""
+        return make_entry(statement, sign_to_threshold(CURRENT, self.keyset, self._seeds, statement.payload))
 
     def __repr__(self) -> str:
         return f"Unlocked({self.identity.name})"
@@ -150,7 +210,7 @@ class Keystore:
         """
         folder = self.folder / "identities" / name
         if NAME.match(name) and folder.is_dir():
-            return _load(folder)
+            return load_identity(folder)
         found = [one for one in self.identities() if one.id.hex().startswith(name.lower())]
         if len(name) < ID_DIGITS_MIN or not found:
             raise NotFound(
@@ -168,32 +228,66 @@ class Keystore:
             )
         return found[0]
 
-    def unlock(self, identity: LocalIdentity, passphrase: keyfile.Passphrase) -> Unlocked:
-        """Opens the daily key. Raises RefusedInput `passphrase-wrong`, `key-file-missing` or `key-file-damaged`."""
-        return Unlocked(identity, keyfile.read_key(identity.key_file("current"), passphrase))
+    def unlock(self, identity: LocalIdentity, open_: Open) -> Unlocked:
+        """Opens as many daily keys as must sign.
+
+        Raises RefusedInput `passphrase-wrong`, `key-file-missing` or `key-file-damaged`, or as `open_`.
+        """
+        group = identity.group("current")
+        if group is None:
+            return Unlocked(identity, open_(identity.key_file("current")))  # which says what is missing
+        return Unlocked(identity, *open_keys(group, find_files(group, identity.folder), open_))
+
+    def pseudonym_secret(self, identity: LocalIdentity, open_: Open) -> bytes:
+        """The secret (32 bytes) behind the pseudonyms of the authors that an identity reports.
+
+        It is never changed, whatever becomes of the keys: a pseudonym stands for one author for ever. Raises as `open_`.
+        """
+        path = identity.folder / PSEUDONYM_FILE
+        if os.path.lexists(path) or not identity.derives_pseudonyms:
+            return open_(path)
+        return derived_pseudonym_secret(open_(_first_daily_key(identity)))
 
     def create(
-        self, name: str, role: str, passphrase: bytes | None, *, of: bytes | None = None
+        self,
+        name: str,
+        role: str,
+        passphrase: bytes | None,
+        *,
+        of: bytes | None = None,
+        keys: int = 1,
+        threshold: int = 1,
     ) -> LocalIdentity:
         """Makes keys and a signed enrolment, all or nothing; the enrolment is then to be appended.
 
-        Raises RefusedInput `name-taken` or `name-illegal`.
+        Each of the three keysets has `keys` keys of which `threshold` must sign. Raises RefusedInput `name-taken`,
+        `name-illegal` or `threshold-illegal`.
         """
-        seeds = [os.urandom(ed25519.SEED_BYTES) for _ in KEY_NAMES]
-        keysets = [make_keyset([ed25519.public_key(seed)]) for seed in seeds]
+        check_shape(keys, threshold)
+        seeds = [os.urandom(ed25519.SEED_BYTES) for _ in range(keys * len(KEY_NAMES))]
+        current, next_, recovery = (group.keyset for group in _groups_of(seeds, threshold))
         body = {
             "role": role,
-            "keyset": keysets[0],
-            "next": keyset_digest(keysets[1]),
-            "recovery": keyset_digest(keysets[2]),
+            "keyset": current,
+            "next": keyset_digest(next_),
+            "recovery": keyset_digest(recovery),
         }
         if of is not None:
             body["of"] = of
         statement = make_statement("enrol", self.log_id, body)
         entry = make_entry(
-            statement, [Signature(CURRENT, 0, sign_entry_payload(seeds[0], statement.payload))]
+            statement, sign_to_threshold(CURRENT, current, seeds[:threshold], statement.payload)
         )
-        return self.keep(name, role, seeds, statement.id, passphrase, of=of, enrolment=entry.encoded)
+        return self.keep(
+            name,
+            role,
+            seeds,
+            statement.id,
+            passphrase,
+            of=of,
+            enrolment=entry.encoded,
+            threshold=threshold,
+        )
 
     def keep(
         self,
@@ -205,25 +299,33 @@ class Keystore:
         *,
         of: bytes | None = None,
         enrolment: bytes | None = None,
+        threshold: int = 1,
     ) -> LocalIdentity:
-        """Stores the three keys of an identity under `name`; the folder appears whole or not at all."""
+        """Stores the keys of an identity under `name`; the folder appears whole or not at all.
+
+        `seeds` are those of the current keyset, then as many of `next`, then as many of `recovery`.
+        """
         self.check_free(name)
         parent = self.folder / "identities"
         with keyfile.disk_told(parent, FAULT):
             keyfile.make_private_folder(parent)
             made = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
         try:
-            for which, seed in zip(KEY_NAMES, seeds, strict=True):
-                keyfile.write_key(made / f"{which}.key", seed, passphrase)
-            about = {"name": name, "id": identity_id.hex(), "role": role, "of": of.hex() if of else ""}
-            keyfile.write_private(made / "identity.json", (json.dumps(about, indent=1) + "\n").encode())
+            groups = _groups_of(seeds, threshold)
+            for file, seed in zip(
+                (file for group in groups for file in group.file_names), seeds, strict=True
+            ):
+                keyfile.write_key(made / file, seed, passphrase)
+            keyfile.write_key(made / PSEUDONYM_FILE, os.urandom(ed25519.SEED_BYTES), passphrase)
+            about = LocalIdentity(name, identity_id, role, made, of, 0, groups).about()
+            keyfile.write_private(made / ABOUT_FILE, about)
             if enrolment is not None:
                 keyfile.write_private(made / "enrol.entry", enrolment)
             self._name(made, name)
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise
-        return _load(parent / name)
+        return load_identity(parent / name)
 
     def _name(self, made: Path, name: str) -> None:
         with keyfile.disk_told(made.parent, FAULT):
@@ -249,18 +351,74 @@ class Keystore:
             )
 
 
-def _load(folder: Path) -> LocalIdentity:
-    """The identity in `folder`, whose name is the folder's."""
+def derived_pseudonym_secret(first_daily_key: bytes) -> bytes:
+    """The pseudonym secret of an identity made before it had one of its own, from the seed of its first daily key."""
+    return hashlib.blake2b(b"lineage pseudonyms", key=first_daily_key, digest_size=32).digest()
+
+
+def _first_daily_key(identity: LocalIdentity) -> Path:
+    """Where the first daily key of an identity lies, or would lie: what the first change put away, or the current one."""
+    folder = identity.folder / FORMER
+    numbers = (
+        [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
+    )
+    if not numbers and not identity.kseq:
+        return identity.key_file("current")
+    return folder / str(min(numbers, default=1)) / file_name("current")
+
+
+def _groups_of(seeds: Sequence[bytes], threshold: int) -> tuple[KeyGroup, ...]:
+    """The three groups whose seeds stand one behind the other."""
+    size = len(seeds) // len(KEY_NAMES)
+    return tuple(
+        make_group(which, seeds[size * place : size * (place + 1)], threshold)
+        for place, which in enumerate(KEY_NAMES)
+    )
+
+
+def load_identity(folder: Path) -> LocalIdentity:
+    """The identity in `folder`, whose name is the folder's. Raises StoreFault `keys-damaged`."""
     try:
-        about = json.loads(read_regular(folder / "identity.json", _ABOUT_BYTES_MAX))
+        about = json.loads(read_regular(folder / ABOUT_FILE, _ABOUT_BYTES_MAX))
         identity_id, of = bytes.fromhex(about["id"]), bytes.fromhex(about["of"])
         if len(identity_id) != HASH_BYTES or len(of) not in (0, HASH_BYTES):
             raise ValueError
-        return LocalIdentity(folder.name, identity_id, str(about["role"]), folder, of or None)
-    except (StoreFault, ValueError, KeyError, TypeError, RecursionError) as error:
+        return LocalIdentity(
+            folder.name, identity_id, str(about["role"]), folder, of or None, **_keys_of(about)
+        )
+    except (
+        StoreFault,
+        RefusedInput,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise StoreFault(
             "keys-damaged",
             str(folder),
             "identity.json is missing or damaged",
             "Restore the folder from a copy.",
         ) from error
+
+
+def _keys_of(about: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a LocalIdentity that early versions did not write."""
+    if "keysets" not in about:
+        return {"derives_pseudonyms": True}
+    kseq, retired, derives = about["kseq"], about["retired"], about["derives_pseudonyms"]
+    if type(kseq) is not int or kseq < 0 or type(retired) is not bool or type(derives) is not bool:
+        raise ValueError
+    groups = tuple(_group(which, kept) for which, kept in about["keysets"].items())
+    return {"kseq": kseq, "groups": groups, "retired": retired, "derives_pseudonyms": derives}
+
+
+def _group(which: str, kept: dict[str, Any]) -> KeyGroup:
+    keys, threshold = tuple(bytes.fromhex(key) for key in kept["keys"]), kept["threshold"]
+    if which not in KEY_NAMES or any(len(key) != KEY_BYTES for key in keys) or len(set(keys)) != len(keys):
+        raise ValueError
+    if type(threshold) is not int:
+        raise ValueError
+    check_shape(len(keys), threshold)
+    return KeyGroup(which, keys, threshold)

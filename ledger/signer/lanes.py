@@ -9,7 +9,8 @@ in a lane is never signed twice, which is the one thing an honest signer must no
                           out/<seq>   a parcel: statements from that seq on, signed and not yet acknowledged
 
 Names that begin with a dot are files half written; nobody reads them, and the next one of that name takes their place.
-A lane whose state was lost or cannot be read is never used again.
+A lane whose state was lost or cannot be read is never used again. One that was abandoned may keep what waited in
+it, so that its owner can see what was refused; nobody sends it again.
 """
 
 from __future__ import annotations
@@ -51,21 +52,24 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What `state.json` holds; `key` and `last` in hex, `last` empty at seq 0."""
+    """What `state.json` holds; `key` and `last` in hex, `last` empty at seq 0. Early versions did not write `kept`."""
 
     key: str
     next_seq: int = 0
     last: str = ""
     abandoned: bool = False
+    kept: bool = False  # what waited when it was abandoned
 
 
 class Lane:
     """A lane that this process holds. Made by `hold_lane`; every method raises StoreFault if the disk fails."""
 
-    def __init__(self, folder: Path, state: _State) -> None:
+    def __init__(self, folder: Path, state: _State, *, is_new: bool = False) -> None:
+        """`is_new`: this holder opened it, so that nobody can have signed in it before."""
         self._folder = folder
         self._state = state
         self.id = bytes.fromhex(folder.name)
+        self.is_new = is_new
 
     @property
     def next_seq(self) -> int:
@@ -81,6 +85,8 @@ class Lane:
 
         Raises RefusedInput `outbox-damaged`.
         """
+        if self._state.abandoned:
+            return None
         with disk_told(self._folder, FAULT):
             for seq, path in _parcels(self._folder):
                 if seq > self.next_seq:
@@ -114,11 +120,11 @@ class Lane:
             self._save(replace(self._state, next_seq=last.seq + 1, last=last.id.hex()))
             path.unlink(missing_ok=True)
 
-    def abandon(self) -> None:
-        """After a refusal: nothing is ever signed in this lane again."""
+    def abandon(self, *, keep: bool = False) -> None:
+        """After a refusal: nothing is ever signed in this lane again. With `keep` what waited in it stays there."""
         with disk_told(self._folder, FAULT):
-            self._save(replace(self._state, abandoned=True))
-            for path in (self._folder / _OUT).iterdir():
+            self._save(replace(self._state, abandoned=True, kept=keep))
+            for path in () if keep else (self._folder / _OUT).iterdir():
                 path.unlink()
 
     def _check_places(self, parcel: Parcel) -> Statement:
@@ -153,17 +159,62 @@ def hold_lane(lanes: Path, key_event: bytes) -> Iterator[Lane]:
         lock.release()
 
 
+def hold_left_behind(lanes: Path, key_event: bytes) -> Iterator[Lane]:
+    """The lanes of other key events in which something waits, each held while it is handed out; not those in use.
+
+    Raises StoreFault if the folder cannot be read.
+    """
+    with disk_told(lanes, FAULT):
+        folders = [folder for folder, state in _waiting(lanes) if state.key != key_event.hex()]
+    for folder in folders:
+        lock = _lock_of(folder)
+        with disk_told(folder, FAULT):
+            try:
+                lock.acquire()
+            except Timeout:
+                continue
+        try:
+            state = _load_state(folder)  # again, as the last holder left it
+            if state is not None and not state.abandoned:
+                yield Lane(folder, state)
+        finally:
+            lock.release()
+
+
 def pending_parcels(lanes: Path) -> list[tuple[Path, Sequence[bytes]]]:
     """What waits in all lanes of an identity, for `lineage status`: (file, entries). Raises as `Lane.pending`."""
+    with disk_told(lanes, FAULT):
+        found = [
+            path
+            for folder, state in _waiting(lanes)
+            for seq, path in _parcels(folder)
+            if seq >= state.next_seq
+        ]
+        return [(path, [entry for entry, _records in _parcel(path).statements]) for path in found]
+
+
+def refused_parcels(lanes: Path) -> list[Path]:
+    """The files of what was signed, refused and never logged, in all lanes of an identity."""
+    with disk_told(lanes, FAULT):
+        return [
+            path
+            for folder, state in _lanes_with_parcels(lanes)
+            for seq, path in _parcels(folder)
+            if state.kept and seq >= state.next_seq
+        ]
+
+
+def _waiting(lanes: Path) -> list[tuple[Path, _State]]:
+    """The lanes that are not abandoned, in which something lies."""
+    return [(folder, state) for folder, state in _lanes_with_parcels(lanes) if not state.abandoned]
+
+
+def _lanes_with_parcels(lanes: Path) -> list[tuple[Path, _State]]:
+    """By name; a lane whose state was lost counts as one of no key event."""
     if not lanes.is_dir():
         return []
-    found = []
-    with disk_told(lanes, FAULT):
-        for folder in sorted(lanes.iterdir()):
-            state = _load_state(folder) or _State("")
-            if (folder / _OUT).is_dir() and not state.abandoned:
-                found += [path for seq, path in _parcels(folder) if seq >= state.next_seq]
-        return [(path, [entry for entry, _records in _parcel(path).statements]) for path in found]
+    folders = [folder for folder in sorted(lanes.iterdir()) if (folder / _OUT).is_dir() and _parcels(folder)]
+    return [(folder, _load_state(folder) or _State("")) for folder in folders]
 
 
 def _take(lanes: Path, key_event: bytes) -> tuple[Lane, FileLock]:
@@ -196,7 +247,7 @@ def _open_lane(lanes: Path, key_event: bytes) -> tuple[Lane, FileLock]:
     except BaseException:
         lock.release()
         raise
-    return Lane(folder, state), lock
+    return Lane(folder, state, is_new=True), lock
 
 
 def _lock_of(folder: Path) -> FileLock:
@@ -228,7 +279,7 @@ def _load_state(folder: Path) -> _State | None:
         return None
     if sizes not in ([spec.LANE_BYTES, spec.HASH_BYTES, size] for size in (0, spec.HASH_BYTES)):
         return None
-    if type(state.next_seq) is not int or type(state.abandoned) is not bool:
+    if type(state.next_seq) is not int or {type(state.abandoned), type(state.kept)} != {bool}:
         return None
     return state if state.next_seq >= 0 and (state.next_seq == 0) == (not state.last) else None
 

@@ -93,6 +93,7 @@ def _answer(known: bytes, _name: str) -> bytes:
 
 
 def _shown(path: Path) -> str:
-    """A key file as its owner knows it: "ada (current.key)"."""
-    owner = path.parent.name if path.parent.parent.name == "identities" else "the log"
-    return f"{owner} ({path.name})"
+    """A key file as its owner knows it: "ada (current.key)"; one that lies elsewhere, by its path."""
+    if path.parent.parent.name == "identities":
+        return f"{path.parent.name} ({path.name})"
+    return f"the log ({path.name})" if path.name == "log.key" else str(path)

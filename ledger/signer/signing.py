@@ -1,6 +1,6 @@
 """Signing at a log's door: enrol what is pending, resend what is unanswered, sign what is new (SPEC §5.3).
 
-The log is an argument, known by what it answers. Whether it stands in this process or far away is not known here.
+The log is an argument, known by what it answers (`ledger.signer.logdoor`).
 """
 
 from __future__ import annotations
@@ -8,50 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import Any
 
 from ledger.errors import LineageError, PolicyDenied, RefusedInput
 from ledger.merkle.tree import hash_leaf
+from ledger.signer.changes import settle
 from ledger.signer.drafts import chunks, sign_ordinary, sign_records
 from ledger.signer.keystore import LocalIdentity, Unlocked
-from ledger.signer.lanes import Lane, Parcel, hold_lane, pending_parcels
-
-
-class Standing(NamedTuple):
-    """How an identity stands in the log now: its key event in force, and a pair's delegation in force."""
-
-    key_event: bytes
-    delegation: bytes | None
-
-
-class Placed(Protocol):
-    """Where a statement stands."""
-
-    @property
-    def log_index(self) -> int:
-        """Its 0-based index in the log."""
-        ...
-
-
-class LogDoor(Protocol):
-    """What a signer asks of a log."""
-
-    @property
-    def log_id(self) -> bytes:
-        """The id that every statement names."""
-        ...
-
-    def append(self, submissions: Sequence[tuple[bytes, Sequence[bytes]]]) -> Sequence[Placed | LineageError]:
-        """Appends (entry, records) in order; a known statement is answered with its place."""
-        ...
-
-    def standing(self, identity_id: bytes) -> Standing | None:
-        """None if the identity is not enrolled."""
-        ...
-
-    def find_artifact(self, artifact_id: bytes) -> int | None:
-        """The log index under which an artifact stands already, or None."""
-        ...
+from ledger.signer.lanes import Lane, Parcel, hold_lane, hold_left_behind, pending_parcels
+from ledger.signer.logdoor import LogDoor, Placed, Standing
 
 
 @dataclass(slots=True)
@@ -83,8 +49,12 @@ def enrol_pending(door: LogDoor, identity: LocalIdentity) -> None:
 
 
 def standing_of(door: LogDoor, identity: LocalIdentity) -> Standing:
-    """How the identity stands, its pending enrolment appended first. Raises RefusedInput `identity-unknown`."""
+    """How the identity stands, its pending enrolment and key events carried through first.
+
+    Raises RefusedInput `identity-unknown`, `identity-retired`, or the LineageError for which one of them is refused.
+    """
     enrol_pending(door, identity)
+    settle(door, identity)
     standing = door.standing(identity.id)
     if standing is None:
         raise RefusedInput(
@@ -93,15 +63,26 @@ def standing_of(door: LogDoor, identity: LocalIdentity) -> Standing:
             "it is not enrolled in this log",
             "Was the ledger restored from an older copy? Make a new identity.",
         )
+    if standing.retired:
+        raise RefusedInput(
+            "identity-retired",
+            f"identity '{identity.name}'",
+            "it is retired: nothing that it says is valid any more",
+            "Sign by another identity.",
+        )
     return standing
 
 
 def say(door: LogDoor, signer: Unlocked, type_: str, body: dict[str, Any]) -> Placed:
     """Signs and appends one ordinary statement without records. Raises the LineageError for which it is refused."""
-    standing = standing_of(door, signer.identity)
-    with ready_lane(door, signer.identity, standing.key_event) as lane:
-        parcel = sign_ordinary(signer, lane, door.log_id, standing.key_event, type_, body)
-        return _send(door, lane, parcel)
+    standing = _standing_to_sign(door, signer)
+    resend_pending(door, signer.identity, standing.key_event)
+    return _say(
+        door,
+        signer,
+        standing.key_event,
+        lambda lane: sign_ordinary(signer, lane, door.log_id, standing.key_event, type_, body),
+    )
 
 
 def append_records(
@@ -111,12 +92,12 @@ def append_records(
 
     What was appended before a failure stays, durable; signing the same again goes on behind it.
     """
-    standing = standing_of(door, signer.identity)
+    standing = _standing_to_sign(door, signer)
     if signer.identity.role == "pair" and standing.delegation is None:
         raise RefusedInput(
             "not-delegated",
             f"pair '{signer.identity.name}'",
-            "its anchor has not delegated it",
+            "no delegation by its anchor is in force",
             f"Run: lineage identity delegate {signer.identity.name} --substrate NAME@VERSION",
         )
     resend_pending(door, signer.identity, standing.key_event)
@@ -124,9 +105,8 @@ def append_records(
         signed.ids, -1
     )  # from the first on, so that a million ids are held once and not twice
     for group in chunks(_unknown(door, records, places)):
-        with ready_lane(door, signer.identity, standing.key_event) as lane:
-            parcel = sign_records(signer, lane, door.log_id, standing.key_event, group, standing.delegation)
-            log_index = _send(door, lane, parcel).log_index
+        make = partial(_sign_group, door, signer, standing, group)
+        log_index = _say(door, signer, standing.key_event, make).log_index
         for record in group:
             places[hash_leaf(record)] = log_index
         signed.new += len(group)
@@ -136,7 +116,13 @@ def append_records(
 
 
 def resend_pending(door: LogDoor, identity: LocalIdentity, key_event: bytes) -> None:
-    """Sends what a crash left in the lanes, before anything asks what the log knows: else it would be signed twice."""
+    """Sends what a crash left in the lanes, before anything asks what the log knows: else it would be signed twice.
+
+    A lane of a former key event goes nowhere any more: what waits in it the log may hold already; else it is refused,
+    and kept aside. By the new keys it is not signed of itself, as a thief of the old ones may have left it there.
+    """
+    for lane in hold_left_behind(identity.lanes, key_event):
+        _flushed(door, lane)
     for _ in pending_parcels(identity.lanes):
         with ready_lane(door, identity, key_event):  # takes a lane with something pending first
             pass
@@ -147,7 +133,7 @@ def ready_lane(door: LogDoor, identity: LocalIdentity, key_event: bytes) -> Iter
     """A lane with nothing pending: what waited in it is sent first, byte for byte.
 
     A lane whose pending parcel is refused is abandoned, and another is taken; the records of such a parcel were never
-    acknowledged, and are signed anew by whoever signs them again.
+    acknowledged, lie aside, and are signed anew by whoever signs them again.
     """
     while True:
         with hold_lane(identity.lanes, key_event) as lane:
@@ -160,23 +146,53 @@ def _flushed(door: LogDoor, lane: Lane) -> bool:
     """Whether nothing is pending in the lane any more; False if it was abandoned."""
     while (pending := lane.pending()) is not None:
         try:
-            _answer(door, lane, pending)
+            _answer(door, lane, pending, keep=True)
         except (RefusedInput, PolicyDenied):
             return False
     return True
 
 
-def _send(door: LogDoor, lane: Lane, parcel: Parcel) -> Placed:
-    lane.keep(parcel)
-    return _answer(door, lane, parcel)
+def _standing_to_sign(door: LogDoor, signer: Unlocked) -> Standing:
+    """As `standing_of`; RefusedInput `keys-not-in-force` if the keys in memory are not those that the log has in force."""
+    standing = standing_of(door, signer.identity)
+    if standing.keyset != signer.keyset:
+        raise RefusedInput(
+            "keys-not-in-force",
+            f"identity '{signer.identity.name}'",
+            "the log has other keys in force for it: they were changed just now, or on another machine",
+            "Try again; if that does not help, bring the newest copy of its folder.",
+        )
+    return standing
 
 
-def _answer(door: LogDoor, lane: Lane, parcel: Parcel) -> Placed:
-    """Appends a kept parcel; the place of its last statement. A refusal abandons the lane and is raised."""
+def _say(door: LogDoor, signer: Unlocked, key_event: bytes, make: Callable[[Lane], Parcel]) -> Placed:
+    """Makes, keeps and sends a parcel; in a new lane if the log shows that its lane is an older copy (SPEC §5.3)."""
+    while True:
+        with ready_lane(door, signer.identity, key_event) as lane:
+            parcel = make(lane)
+            lane.keep(parcel)
+            try:
+                return _answer(door, lane, parcel)
+            except RefusedInput as error:
+                if error.code != "lane-broken" or lane.is_new:
+                    raise
+
+
+def _sign_group(
+    door: LogDoor, signer: Unlocked, standing: Standing, group: Sequence[bytes], lane: Lane
+) -> Parcel:
+    return sign_records(signer, lane, door.log_id, standing.key_event, group, standing.delegation)
+
+
+def _answer(door: LogDoor, lane: Lane, parcel: Parcel, *, keep: bool = False) -> Placed:
+    """Appends a kept parcel; the place of its last statement. A refusal abandons the lane and is raised.
+
+    `keep`: nobody will be told of the refusal, so that what was refused stays where it lies.
+    """
     placed: list[Placed] = []
     for result in door.append(parcel.statements):
         if isinstance(result, LineageError):
-            lane.abandon()
+            lane.abandon(keep=keep)
             raise result
         placed.append(result)
     lane.acknowledged(parcel)

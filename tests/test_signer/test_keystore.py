@@ -8,6 +8,7 @@ import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,10 @@ from ledger.errors import LineageError, NotFound, RefusedInput
 from ledger.identity import ed25519
 from ledger.identity.keyset import check_signatures, make_keyset
 from ledger.signer.keyfile import read_key, read_public
-from ledger.signer.keystore import KEY_NAMES, Keystore, LocalIdentity
+from ledger.signer.keygroup import KEY_NAMES
+from ledger.signer.keystore import Keystore, LocalIdentity
 from ledger.signer.lanes import hold_lane
+from ledger.signer.passphrases import Passphrases
 from ledger.statements.entry import CURRENT, decode_entry
 from ledger.statements.statement import keyset_digest, make_statement
 from tests.test_signer.steps import crash_at_each
@@ -73,7 +76,7 @@ def test_log_takes_the_enrolment_and_what_the_identity_signs(keys: Keystore) -> 
         identity.enrolled()
         assert identity.pending_enrolment() is None
         identity.enrolled()  # harmless
-    signer = keys.unlock(ada, no_passphrase)
+    signer = keys.unlock(ada, Passphrases().open)
     body = {"pair": duo.id, "substrate": {"name": "m", "version": "1"}}
     world.must(
         signer.sign(make_statement("delegate", LOG, body, by=ada.id, key=ada.id, lane=b"l" * 16, seq=0))
@@ -88,10 +91,10 @@ def test_encrypted_keys_open_with_their_passphrase_alone(
 ) -> None:
     monkeypatch.setattr("ledger.signer.keyfile.ARGON2_MEMORY_BYTES", 8_192)
     ada = keys.create("ada", "human", b"secret")
-    assert keys.unlock(ada, lambda _name: b"secret").identity == ada
-    assert code_of(lambda: keys.unlock(ada, lambda _name: b"")) == "passphrase-wrong"
+    assert keys.unlock(ada, Passphrases(b"secret").open).identity == ada
+    assert code_of(lambda: keys.unlock(ada, Passphrases(b"").open)) == "passphrase-wrong"
     ada.key_file("current").unlink()
-    assert code_of(lambda: keys.unlock(ada, no_passphrase)) == "key-file-missing"
+    assert code_of(lambda: keys.unlock(ada, Passphrases().open)) == "key-file-missing"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +206,24 @@ def test_damaged_identity_is_told(keys: Keystore) -> None:
     ada = keys.create("ada", "human", None)
     path = ada.folder / "identity.json"
     right = json.loads(path.read_text())
+    sets = right["keysets"]
+    key = sets["current"]["keys"][0]
+    groups: list[Any] = [
+        None,
+        [],
+        {"current": None},
+        {"current": {"keys": [key]}},
+        {"tomorrow": sets["current"]},
+        {"current": {"keys": [key, key], "threshold": 1}},
+        {"current": {"keys": [key[2:]], "threshold": 1}},
+        {"current": {"keys": [key], "threshold": 2}},
+        {"current": {"keys": [key], "threshold": 0}},
+        {"current": {"keys": [key], "threshold": True}},
+        {"current": {"keys": [], "threshold": 1}},
+    ]
     wrongs = [right | {"id": "00"}, right | {"id": "zz"}, right | {"of": "00"}, right | {"id": None}, [], {}]
+    wrongs += [right | {"kseq": -1}, right | {"kseq": "1"}, right | {"kseq": True}, right | {"retired": 0}]
+    wrongs += [right | {"derives_pseudonyms": None}, *(right | {"keysets": group} for group in groups)]
     for text in (*map(json.dumps, wrongs), "", "[" * 5_000):
         path.write_text(text)
         assert code_of(lambda: keys.find("ada")) == "keys-damaged"
