@@ -8,19 +8,23 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import ProofInvalid
+from ledger.fold.state import FoldState
+from ledger.fold.transition import fold
 from ledger.identity.vkey import Vkey
 from ledger.merkle import prefix
 from ledger.merkle.multiproof import verify_multiproof
 from ledger.proofs.checkpoint import open_checkpoint
 from ledger.proofs.receipt import Content, check_receipt
+from ledger.statements.entry import decode_entry
 from ledger.statements.record import decode_record
-from tests.cases.logs import id_of
+from tests.cases.logs import id_of, public_key
 from tests.cases.receipts import note, sha
 from tests.cases.replay import by_ledger
 from tests.reference import mth, tagged
 from tests.test_vectors import COUNTS
 from tools import spec_examples
 from tools.spec_examples import ROWS, SPEC, build, page, receipt, rendered
+from tools.spec_lives import build_lives
 
 EXAMPLE = build()
 
@@ -38,7 +42,7 @@ def long_value(name: str) -> bytes:
 def test_the_text_holds_what_is_made() -> None:
     text = SPEC.read_text()
     assert rendered(text) == text
-    assert len(page().splitlines()) <= 250
+    assert len(page().splitlines()) <= 330
     assert f"{sum(COUNTS.values())} more cases" in text.split("## 16. ")[1]
 
 
@@ -59,6 +63,31 @@ def test_the_example_log_is_in_order() -> None:
     outcome = by_ledger(script.log, script.entries, script.records)
     assert outcome.faults == []
     assert sorted(outcome.identities.values()) == ["human", "operator", "pair"]
+
+
+def test_the_life_of_the_examples_is_what_the_text_says() -> None:
+    example = build_lives()
+    script, at = example.script, example.at
+    outcome = by_ledger(script.log, script.entries, script.records)
+    assert outcome.faults == []
+    state = FoldState(script.log)
+    clocks: dict[int, int] = {}
+    for index in reversed(range(len(script.entries))):
+        body = decode_entry(script.entries[index]).statement.body
+        clocks[index] = body["time"] if "time" in body else clocks[index + 1]
+    for index, data in enumerate(script.entries):
+        _, fault = fold(state, index, data, clocks[index], fold_number=2)
+        assert fault is None
+    key = [public_key("alice")]
+    event = state.disowned_by(example.alice.id, at["theft"], key, clocks[13])
+    assert event is not None
+    assert event.log_index == at["rotate"]
+    identity = state.identity(example.alice.id)
+    assert identity is not None
+    assert [item.vetoed for item in state.key_events(identity)] == [False, False, True, False]
+    assert clocks[at["recover"]] == example.recover_clock_ms
+    assert state.header.rules["curators"]
+    assert len(example.fields) == 7
 
 
 def test_every_form_is_a_legal_record() -> None:

@@ -13,6 +13,7 @@ from tests.cases.logs import Actor, Script, id_of, keys, parent_of, public_key, 
 from tests.cases.receipts import Parts, note, sha
 from tests.cases.samples import Fields, in_order
 from tests.reference import mth, pack, pae, tagged
+from tools.spec_lives import lives
 
 SPEC = Path(__file__).resolve().parents[1] / "SPEC.md"
 BEGIN, END = "<!-- examples: begin -->\n", "<!-- examples: end -->\n"
@@ -135,6 +136,7 @@ def page() -> str:
     entry(lines, example)
     maps(lines, example)
     trees(lines, example)
+    lives(lines)
     return "\n".join([*lines.lines, "```"]) + "\n"
 
 

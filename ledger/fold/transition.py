@@ -80,7 +80,7 @@ def _judge_ordinary(state: FoldState, entry: Entry, clock_ms: int, verify: Signa
     signer = _signer(state, statement, clock_ms)
     verify(entry, {CURRENT: signer.in_force(clock_ms).keyset})
     _judge_lane(state, statement)
-    if state.header.rules["mode"] != "open" and kind != "evidence":
+    if state.header.rules.get("mode") == "allow-list" and kind != "evidence":
         check_mode(state, signer, clock_ms)
     if kind == "artifacts":
         _judge_artifacts(state, statement, signer, clock_ms)
