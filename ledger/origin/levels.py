@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-from ledger.proofs.trace import Node, Presence
+from ledger.proofs.facts import Node, Presence
 
 _ANCHORED_ROLES: Final = frozenset({"human", "pair"})
 
@@ -31,7 +31,12 @@ class Level(IntEnum):
 
 
 def level_of(node: Node) -> Level:
-    """The level of a traced artifact. One that has no place without fault is unlogged, and `node.fault` says why."""
+    """The level of a traced artifact. One that has no place without fault is unlogged, and `node.fault` says why.
+
+    One that its maker disowned, and nobody rescued, is logged and no more: nobody answers for it.
+    """
+    if node.presence is Presence.DISOWNED:
+        return Level.LOGGED
     if node.presence is not Presence.STANDS:
         return Level.UNLOGGED
     if node.stance != "made" or node.role not in _ANCHORED_ROLES:

@@ -25,10 +25,10 @@ def judge_partially(state: FoldState, log_index: int, entry: Entry, clock_ms: in
     judge(state, log_index, entry, clock_ms)
 
 
-def take(state: FoldState, log_index: int, entry: Entry) -> None:
+def take(state: FoldState, log_index: int, entry: Entry, clock_ms: int = CLOCK_UNKNOWN_MS) -> None:
     """Judges an entry and takes its effect into `state`. Raises as `judge_partially` does, and changes nothing then."""
-    judge_partially(state, log_index, entry)
-    advance(state, log_index, entry, CLOCK_UNKNOWN_MS, in_order=True)
+    judge_partially(state, log_index, entry, clock_ms)
+    advance(state, log_index, entry, clock_ms, in_order=True)
 
 
 def _grant_lane(state: FoldState, statement: Statement) -> None:

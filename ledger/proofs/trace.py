@@ -2,170 +2,89 @@
 
 Nothing that the source says is believed. An answer that does not hold (a path, a status proof, a checkpoint) is
 ProofInvalid: the source lies or is damaged. A record or entry that holds but breaks a rule is a named fault of its
-place, and an artifact stands by its first place without fault. What cannot be decided is *unknown*, never fine.
+place. What cannot be decided is *unknown*, never fine.
 
-Two passes, neither recursive, so that an ancestry may be as deep and as wide as a log: the first opens every artifact
-that is named, once, with all its places; the second judges each record, since where its parents stand and of what kind
-they are is known by then.
+Three passes, none recursive, so that an ancestry may be as deep and as wide as a log: the first opens every artifact
+that is named, once, with all its places and all that is said of it; the second replays the entries found, in log order
+(`ledger.proofs.replay`); the third judges each record, since where its parents stand and of what kind they are is known
+by then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from ledger.errors import ProofInvalid, RefusedInput
 from ledger.fold.faults import Fault, fault_of
 from ledger.fold.objects import Identity
 from ledger.fold.records import UNREAD, FindStanding, Standing, judge_record, standing_of
-from ledger.fold.topics import Topic
+from ledger.fold.subjects import Subject
 from ledger.identity.vkey import Vkey
 from ledger.merkle.tree import hash_leaf, verify_inclusion
-from ledger.proofs.checkpoint import Checkpoint
-from ledger.proofs.signers import Signed, Signers
+from ledger.proofs.facts import DESCENT, Ancestry, Grade, Node, Place, Presence, own_status, place_shown
+from ledger.proofs.gather import Gathering, Said
+from ledger.proofs.replay import PartialReplay, Spoken
 from ledger.proofs.source import ProofSource
-from ledger.proofs.verified import VerifiedLog, unbuilt
+from ledger.proofs.verified import VerifiedLog
+from ledger.proofs.voices import About, Voices
 from ledger.statements.record import Parent, Record, decode_record
-
-DESCENT: Final = frozenset({"derived-from", "generated-by", "trained-on", "distilled-from", "quotes"})
-
-
-class Presence(StrEnum):
-    """What of an artifact is in the log."""
-
-    STANDS = "stands"  # a record without fault, under an entry in order
-    FAULTY = "faulty"  # in no place without fault
-    ERASED = "erased"  # its hash stands, its record is not at hand
-    ABSENT = "absent"  # no such artifact
-
-
-class Status(StrEnum):
-    """What later entries say of an artifact. Fold 1 yields `released` and `unknown`; the others are reserved."""
-
-    RELEASED = "released"
-    CONDITIONAL = "conditional"
-    QUARANTINED = "quarantined"
-    RETRACTED = "retracted"
-    DISOWNED = "disowned"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One artifact as the log shows it. All but `id`, `presence`, `status` and `fault` are of the place by which it stands.
-
-    `maker` is an identity id, `role` its role, `anchor` the human who answers for it (the maker, or the anchor of a
-    pair), None if there is none. `parents` are claims of the maker: [] unless the artifact stands.
-    `may_be_authored`: the own human share of its anchor is not ruled out.
-    """
-
-    id: bytes
-    presence: Presence
-    status: Status = Status.UNKNOWN
-    fault: Fault | None = None
-    record: Record | None = None
-    maker: bytes | None = None
-    role: str = ""
-    anchor: bytes | None = None
-    log_index: int | None = None
-    record_index: int | None = None
-    parents: tuple[Parent, ...] = ()
-    may_be_authored: bool = False
-
-    @property
-    def kind(self) -> str:
-        """The record's kind; "" if there is no record to read."""
-        return self.record.kind if self.record is not None else ""
-
-    @property
-    def stance(self) -> str:
-        """The record's stance; "" if there is no record to read."""
-        return self.record.stance if self.record is not None else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ancestry:
-    """All that `root` descends from or refers to, in the log `log_id` up to `checkpoint`.
-
-    `nodes` by artifact id, the root among them. `foreign`: (log id, artifact id) of parents in other logs, of which
-    nothing is known here. `humans` and `authors` are identity ids, ascending (SPEC §12).
-    """
-
-    root: bytes
-    log_id: bytes
-    checkpoint: Checkpoint
-    nodes: Mapping[bytes, Node]
-    foreign: frozenset[tuple[bytes, bytes]]
-    humans: tuple[bytes, ...]
-    authors: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a record stands, by verified paths."""
-
-    log_index: int
-    record_index: int
-    signed: Signed
+from ledger.statements.statement import Statement
 
 
 @dataclass(slots=True)
 class _Opened:
-    """An artifact after the first pass: its places in log order, and its record or why there is none to judge."""
+    """An artifact after the first pass, its places by (log index, record index) in log order.
 
-    places: list[_Place] = field(default_factory=list)
+    Its record, or why there is none to judge; and where things are said of it.
+    """
+
+    places: list[tuple[int, int]] = field(default_factory=list)
     record: Record | None = None
     illegible: RefusedInput | None = None
+    said: Said = field(default_factory=lambda: Said([], [], 0))
 
 
-def trace(source: ProofSource, artifact_id: bytes, vkey: Vkey) -> Ancestry:
+def trace(
+    source: ProofSource, artifact_id: bytes, vkey: Vkey, accept: frozenset[bytes] = frozenset()
+) -> Ancestry:
     """The verified ancestry of an artifact in the log of `vkey`, its first verifier key.
 
-    Each distinct artifact is verified once. Raises ProofInvalid for an answer of `source` that does not hold,
-    RefusedInput `fold-unknown` for a log of later rules, and what `source` raises.
+    `accept`: identity ids whose attestations the verifier takes, and whose endorsements he asks for. Each distinct
+    artifact is verified once. Raises ProofInvalid for an answer of `source` that does not hold, RefusedInput
+    `fold-unknown` for a log of later rules, and what `source` raises.
     """
     log = VerifiedLog(source, vkey)
-    return _Trace(log, Signers(log)).run(artifact_id)
+    opened = _Opening(log, Gathering(log, accept))
+    opened.run(artifact_id)
+    return _Trace(log, opened, accept).run(artifact_id)
 
 
-class _Trace:
-    def __init__(self, log: VerifiedLog, signers: Signers) -> None:
+class _Opening:
+    """The first pass: every artifact reached, by verified paths; nothing of it is judged."""
+
+    def __init__(self, log: VerifiedLog, gathering: Gathering) -> None:
+        self.artifacts: dict[bytes, _Opened] = {}
+        self.gathering = gathering
         self._log = log
-        self._signers = signers
-        self._statements: dict[int, Signed] = {}
-        self._opened: dict[bytes, _Opened] = {}
+        self._statements: dict[int, Statement] = {}
 
-    def run(self, root: bytes) -> Ancestry:
+    def run(self, root: bytes) -> None:
         waiting = [root]
         while waiting:
             artifact_id = waiting.pop()
-            if artifact_id not in self._opened:
-                opened = self._opened[artifact_id] = self._open(artifact_id)
-                if opened.record is not None and any(place.signed.fault is None for place in opened.places):
+            if artifact_id not in self.artifacts:
+                opened = self.artifacts[artifact_id] = self._open(artifact_id)
+                if opened.record is not None:
                     waiting += [parent.id for parent in opened.record.parents if parent.log is None]
-        nodes = {node.id: node for node in _reached(root, self._node)}
-        descent = list(_reached(root, nodes.__getitem__, DESCENT))
-        return Ancestry(
-            root,
-            self._log.log_id,
-            self._log.checkpoint,
-            nodes,
-            frozenset(
-                (parent.log, parent.id)
-                for node in nodes.values()
-                for parent in node.parents
-                if parent.log is not None
-            ),
-            _anchors(node for node in descent if node.stance == "made"),
-            _anchors(node for node in descent if node.may_be_authored),
-        )
 
     def _open(self, artifact_id: bytes) -> _Opened:
         opened = _Opened()
+        makers = set()
         for record_number in self._log.source.find_artifact(artifact_id):
-            opened.places.append(self._place(artifact_id, record_number))
+            log_index, record_index = self._place(artifact_id, record_number)
+            opened.places.append((log_index, record_index))
+            makers.add(self._statements[log_index].by)
             data = self._log.source.record(record_number)
             if data is None:
                 continue
@@ -177,144 +96,230 @@ class _Trace:
                 )
             try:
                 opened.record = decode_record(data)
+                makers.add(opened.record.maker)
             except RefusedInput as error:
                 opened.illegible = error
-        opened.places.sort(key=lambda place: (place.log_index, place.record_index))
+        opened.places.sort()
+        if makers:
+            opened.said = self.gathering.about_artifact(artifact_id, makers)
         return opened
 
-    def _place(self, artifact_id: bytes, record_number: int) -> _Place:
+    def _place(self, artifact_id: bytes, record_number: int) -> tuple[int, int]:
         log_index, record_index = self._log.source.locate(record_number)
-        signed = self._statements.get(log_index)
-        if signed is None:
+        statement = self._statements.get(log_index)
+        if statement is None:
             entry = self._log.entry(log_index)
             if entry is None or entry.statement.type != "artifacts":
                 raise ProofInvalid("inclusion-invalid", f"entry {log_index}", "no records stand under it")
-            signed = self._statements[log_index] = self._signers.judge(log_index, entry)
+            self.gathering.add(log_index, entry)
+            statement = self._statements[log_index] = entry.statement
         path = self._log.source.record_path(record_number)
-        verify_inclusion(artifact_id, record_index, signed.count, path, signed.root)
-        return _Place(log_index, record_index, signed)
+        body = statement.body
+        verify_inclusion(artifact_id, record_index, body["count"], path, body["root"])
+        return log_index, record_index
 
-    def _node(self, artifact_id: bytes) -> Node:
-        opened = self._opened[artifact_id]
-        if not opened.places:
-            return Node(artifact_id, Presence.ABSENT)
-        record, faults, former = opened.record, [], -1
-        for place in opened.places:
-            fault = self._judge(opened, place, copy=place.log_index == former)
-            if fault is None and record is not None:
-                return self._standing_node(artifact_id, record, place)
-            faults.append(fault)
-            former = place.log_index
-        first = opened.places[0]
-        return Node(
-            artifact_id,
-            Presence.FAULTY if record is not None or opened.illegible else Presence.ERASED,
-            fault=faults[0] or self._erasure_fault(artifact_id, first),
-            record=record,
-            log_index=first.log_index,
-            record_index=first.record_index,
+
+class _Trace:
+    """The second pass and the third."""
+
+    def __init__(self, log: VerifiedLog, opening: _Opening, accept: frozenset[bytes]) -> None:
+        self._log = log
+        self._artifacts = opening.artifacts
+        self._spoken: dict[int, Spoken] = {}
+        self._replay = PartialReplay(
+            log, opening.gathering.entries, frozenset(opening.artifacts), self._find_subject, self._spoken
+        )
+        self._voices = Voices(log, opening.gathering, self._replay, accept)
+
+    def run(self, root: bytes) -> Ancestry:
+        nodes = {node.id: node for node in _reached(root, self._node, lambda _node, _parent: True)}
+        humans = list(_reached(root, nodes.__getitem__, _answers))
+        told = list(_reached(root, nodes.__getitem__, _descends))
+        found = _anchors(node for node in humans if node.stance == "made")
+        behind = _anchors(node for node in told if node.stance == "made")
+        return Ancestry(
+            root,
+            self._log.log_id,
+            self._log.checkpoint,
+            nodes,
+            frozenset(
+                (parent.log, parent.id)
+                for node in nodes.values()
+                for parent in node.parents
+                if parent.log is not None
+            ),
+            found,
+            _anchors(node for node in humans if node.may_be_authored),
+            tuple(anchor for anchor in behind if anchor not in found),
         )
 
-    def _judge(self, opened: _Opened, place: _Place, *, copy: bool) -> Fault | None:
+    def _node(self, artifact_id: bytes) -> Node:
+        opened = self._artifacts[artifact_id]
+        if not opened.places:
+            return Node(artifact_id, Presence.ABSENT)
+        about = About(artifact_id, self._answerable(opened), opened.said)
+        attestations = self._voices.attestations(about)
+        places = self._places(opened)
+        if any(place.disowned for place in places):
+            rescuers = self._voices.rescuers(attestations, about.answerable)
+            places = tuple(_rescued(place, rescuers) for place in places)
+        presence, shown = _presence(opened, places), place_shown(places)
+        spoken = self._spoken[shown.log_index]
+        contested = self._replay.contested(spoken) if shown.fault is None else None
+        notices = self._voices.notices(about)
+        fault = shown.fault
+        if presence is Presence.ERASED and fault is None and not self._voices.asked_to_erase(about):
+            what = "record: the log does not hold it, and no notice asks to erase it"
+            fault = Fault(shown.log_index, "record-missing", what, shown.record_index)
+        node = Node(
+            artifact_id,
+            presence,
+            own_status(presence, places, notices, is_contested=contested is not None),
+            fault,
+            opened.record,
+            log_index=shown.log_index,
+            record_index=shown.record_index,
+            key=spoken.statement.key if fault is None else None,
+            contested=contested,
+            places=places,
+            notices=notices,
+            attestations=attestations,
+            attested_by_others=opened.said.attested_by_others,
+        )
+        signer, record = spoken.signer, opened.record
+        if record is None or signer is None or presence not in (Presence.STANDS, Presence.DISOWNED):
+            return node
+        return self._with_people(node, record, signer)
+
+    def _with_people(self, node: Node, record: Record, signer: Identity) -> Node:
+        anchor = signer.id if signer.role == "human" else signer.anchor
+        grades: list[Grade] = []
+        others = 0
+        for identity in dict.fromkeys((signer.id, signer.anchor)):
+            if identity is not None:
+                found, more = self._voices.grades(identity)
+                grades += found
+                others += more
+        return replace(
+            node,
+            maker=signer.id,
+            role=signer.role,
+            anchor=anchor,
+            parents=record.parents,
+            may_be_authored=_may_be_authored(record, signer),
+            endorsements=tuple(grades),
+            endorsed_by_others=others,
+        )
+
+    def _answerable(self, opened: _Opened) -> bytes | None:
+        """The maker of an artifact, or the anchor of a pair; of an erased one the signer of its first place in order."""
+        maker = self._maker(opened, self._log.checkpoint.size)
+        identity = None if maker is None else self._replay.state.identity(maker)
+        return maker if identity is None or identity.anchor is None else identity.anchor
+
+    def _maker(self, opened: _Opened, stop: int) -> bytes | None:
+        """The maker, if the artifact stands under an entry in order before the log index `stop`."""
+        for log_index, _ in opened.places:
+            spoken = self._spoken.get(log_index)
+            if log_index < stop and spoken is not None and spoken.fault is None:
+                return spoken.statement.by if opened.record is None else opened.record.maker
+        return None
+
+    def _find_subject(self, artifact_id: bytes, log_index: int) -> Subject | None:
+        """What stands under an id before an entry that says something of it."""
+        opened = self._artifacts[artifact_id]
+        maker = self._maker(opened, log_index)
+        if maker is None:
+            return None
+        return Subject(maker, None if opened.record is None else opened.record.row_count)
+
+    def _places(self, opened: _Opened) -> tuple[Place, ...]:
+        places = []
+        former = -1
+        for log_index, record_index in opened.places:
+            spoken = self._spoken[log_index]
+            fault = self._judge(opened, spoken, record_index, is_copy=log_index == former)
+            disowned = self._replay.disowning(spoken) if fault is None else None
+            places.append(Place(log_index, record_index, fault, disowned))
+            former = log_index
+        return tuple(places)
+
+    def _judge(self, opened: _Opened, spoken: Spoken, record_index: int, *, is_copy: bool) -> Fault | None:
         """The fault of a place: of its entry, or of the record there; None also where there is no record to judge."""
-        signed = place.signed
-        if signed.fault is not None or signed.signer is None:
-            return signed.fault
-        if copy:
+        log_index = spoken.log_index
+        if spoken.fault is not None or spoken.signer is None:
+            return spoken.fault
+        if is_copy:
             what = "record: it stands before in the same statement"
-            return Fault(place.log_index, "record-duplicate", what, place.record_index)
+            return Fault(log_index, "record-duplicate", what, record_index)
         error = opened.illegible
         if opened.record is not None:
             try:
-                judge_record(opened.record, signed.signer, self._log.log_id, self._find_before(place))
+                find = self._find_before((log_index, record_index))
+                judge_record(opened.record, spoken.signer, self._log.log_id, find)
             except RefusedInput as refused:
                 error = refused
-        return None if error is None else fault_of(error, place.log_index, place.record_index)
+        return None if error is None else fault_of(error, log_index, record_index)
 
-    def _find_before(self, child: _Place) -> FindStanding:
+    def _find_before(self, child: tuple[int, int]) -> FindStanding:
         """What stands under an id before a place: asked for the parents of the record there (SPEC §9.1)."""
 
         def find(artifact_id: bytes) -> Standing | None:
-            opened = self._opened[artifact_id]
+            opened = self._artifacts[artifact_id]
             for place in opened.places:
-                before = (place.log_index, place.record_index) < (child.log_index, child.record_index)
-                if before and place.signed.fault is None:
+                if place < child and self._spoken[place[0]].fault is None:
                     return UNREAD if opened.record is None else standing_of(opened.record)
             return None
 
         return find
 
-    def _standing_node(self, artifact_id: bytes, record: Record, place: _Place) -> Node:
-        signer = place.signed.signer
-        role = signer.role if signer is not None else ""
-        unknown = (
-            unbuilt(self._log.topic(Topic.NOTICES, artifact_id))
-            or self._log.rules_unknown
-            or place.signed.unknown
-            or any(self._unread(parent) for parent in record.parents)
-        )
-        return Node(
-            artifact_id,
-            Presence.STANDS,
-            Status.UNKNOWN if unknown else Status.RELEASED,
-            record=record,
-            maker=record.maker,
-            role=role,
-            anchor=_anchor_of(signer),
-            log_index=place.log_index,
-            record_index=place.record_index,
-            parents=record.parents,
-            may_be_authored=_may_be_authored(record, signer),
-        )
 
-    def _unread(self, parent: Parent) -> bool:
-        """Whether a local parent's record is not at hand, so that nobody can check what joins it to its child."""
-        if parent.log is not None:
-            return False
-        opened = self._opened[parent.id]
-        return opened.record is None and opened.illegible is None
+def _presence(opened: _Opened, places: tuple[Place, ...]) -> Presence:
+    if opened.record is None and opened.illegible is None:
+        return Presence.ERASED
+    if all(place.fault is not None for place in places):
+        return Presence.FAULTY
+    is_there = any(place.stands or place.is_rescued for place in places)
+    return Presence.STANDS if is_there else Presence.DISOWNED
 
-    def _erasure_fault(self, artifact_id: bytes, place: _Place) -> Fault | None:
-        """A record may be missing only where a notice asks for it (SPEC §8.2)."""
-        for _, entry in self._log.topic(Topic.NOTICES, artifact_id):
-            body = entry.statement.body
-            if body["act"] == "erase" and [artifact_id] in body["subjects"]:
-                return None
-        what = "record: the log does not hold it, and no notice asks to erase it"
-        return Fault(place.log_index, "record-missing", what, place.record_index)
+
+def _rescued(place: Place, rescuers: tuple[bytes, ...]) -> Place:
+    if place.disowned is None:
+        return place
+    return replace(place, disowned=replace(place.disowned, rescued_by=rescuers))
 
 
 def _reached(
-    root: bytes, node_of: Callable[[bytes], Node], relations: frozenset[str] | None = None
+    root: bytes, node_of: Callable[[bytes], Node], goes_on: Callable[[Node, Parent], bool]
 ) -> Iterator[Node]:
-    """The nodes reached from `root` over local parents (of these relations), each once, in no order to rely on."""
+    """The nodes reached from `root` over the local parents by which it goes on, each once, in no order to rely on."""
     seen, waiting = {root}, [root]
     while waiting:
         node = node_of(waiting.pop())
         yield node
         for parent in node.parents:
-            if (
-                parent.log is None
-                and parent.id not in seen
-                and (relations is None or parent.rel in relations)
-            ):
+            if parent.log is None and parent.id not in seen and goes_on(node, parent):
                 seen.add(parent.id)
                 waiting.append(parent.id)
 
 
+def _descends(_node: Node, parent: Parent) -> bool:
+    return parent.rel in DESCENT
+
+
+def _answers(node: Node, parent: Parent) -> bool:
+    """Whether what a record says of its parent counts for its humans: not if its maker lost the key that said it."""
+    return node.presence is Presence.STANDS and parent.rel in DESCENT
+
+
 def _anchors(nodes: Iterable[Node]) -> tuple[bytes, ...]:
-    return tuple(sorted({node.anchor for node in nodes if node.anchor is not None}))
+    standing = (node for node in nodes if node.presence is Presence.STANDS)
+    return tuple(sorted({node.anchor for node in standing if node.anchor is not None}))
 
 
-def _anchor_of(signer: Identity | None) -> bytes | None:
-    if signer is None:
-        return None
-    return signer.id if signer.role == "human" else signer.anchor
-
-
-def _may_be_authored(record: Record, signer: Identity | None) -> bool:
+def _may_be_authored(record: Record, signer: Identity) -> bool:
     """Whether the maker's anchor may have an own human share in a record (SPEC §12, `authors`)."""
-    if record.stance != "made" or record.kind not in {"work", "experience"} or signer is None:
+    if record.stance != "made" or record.kind not in {"work", "experience"}:
         return False
     if record.fields.get("human") == 0:
         return False

@@ -22,7 +22,6 @@ from ledger.merkle.tree import hash_leaf, verify_inclusion
 from ledger.proofs.checkpoint import open_checkpoint
 from ledger.proofs.partial import take
 from ledger.proofs.source import ProofSource
-from ledger.statements import words
 from ledger.statements.entry import Entry
 from ledger.statements.statement import log_id
 
@@ -47,11 +46,12 @@ class VerifiedLog:
         self.log_id = log_id(str(vkey))
         self.checkpoint = open_checkpoint(source.note, [vkey])
         self._topics: dict[bytes, tuple[Placed, ...]] = {}
-        self._clocks_ms: dict[int, int] = {}
+        self._states: dict[int, tuple[int, dict[str, Any]]] = {}
         closing = self._open_state()
         self._status_root: bytes = closing["root"]
         self.clock_ms: int = closing["time"]
-        self.rules, self.rules_unknown = self._open_rules()
+        self.fold_number: int = closing["fold"]
+        self._check_genesis()
 
     def entry(self, log_index: int) -> Entry | None:
         """The entry at an index of the checkpoint's tree; None if it is not well-formed (SPEC §8.2)."""
@@ -70,22 +70,39 @@ class VerifiedLog:
             self._topics[key] = self._complete(key)
         return self._topics[key]
 
-    def clock_at(self, log_index: int) -> int:
-        """The log's clock at an index, in ms: the time of the first state at or after it (SPEC §9.5).
+    def state_at(self, log_index: int) -> tuple[int, dict[str, Any]]:
+        """(log index, body) of the first well-formed `state` at or after an index: it tells clock and fold number there.
 
-        That no earlier state told a later time is the operator's word.
+        That no earlier state told a later time or a greater number (SPEC §9.5, §9.6) is the operator's word.
         """
         passed = []
-        while log_index not in self._clocks_ms:
+        while log_index not in self._states:
             passed.append(log_index)
             entry = self.entry(log_index)
             if entry is not None and entry.statement.type == "state":
-                self._clocks_ms[log_index] = entry.statement.body["time"]
+                self._states[log_index] = log_index, entry.statement.body
             else:
                 log_index += 1
-        clock_ms = self._clocks_ms[log_index]
-        self._clocks_ms.update(dict.fromkeys(passed, clock_ms))
-        return clock_ms
+        closing = self._states[log_index]
+        self._states.update(dict.fromkeys(passed, closing))
+        return closing
+
+    def clock_at(self, log_index: int) -> int:
+        """The log's clock at an index, in ms."""
+        return int(self.state_at(log_index)[1]["time"])
+
+    def clock_reaching(self, log_index: int, clock_ms: int) -> int | None:
+        """The clock at the first index from `log_index` on where it is at least `clock_ms`; None if it is not yet."""
+        while log_index < self.checkpoint.size:
+            closing, body = self.state_at(log_index)
+            if body["time"] >= clock_ms:
+                return int(body["time"])
+            log_index = closing + 1
+        return None
+
+    def fold_at(self, log_index: int) -> int:
+        """The fold number by which the entry at an index is judged. Raises RefusedInput `fold-unknown`."""
+        return _known_fold(self.state_at(log_index)[1]["fold"])
 
     def _complete(self, key: bytes) -> tuple[Placed, ...]:
         indices = self.source.topic_entries(key)
@@ -114,30 +131,27 @@ class VerifiedLog:
                 "state-wrong", f"entry {last}", "the last entry of a checkpoint is no state", _ASK_AGAIN
             )
         body = entry.statement.body
-        if body["fold"] not in spec.FOLDS_KNOWN:
-            raise RefusedInput(
-                "fold-unknown",
-                f"fold {body['fold']}",
-                "this version does not know its rules",
-                "Upgrade lineage-ledger.",
-            )
-        self._clocks_ms[last] = body["time"]
+        _known_fold(body["fold"])
+        self._states[last] = last, body
         return body
 
-    def _open_rules(self) -> tuple[dict[str, Any], bool]:
-        """The rules of admission in force, and whether there are entries on them that this version does not build."""
+    def _check_genesis(self) -> None:
         entries = self.topic(Topic.RULES, self.log_id)
-        state = FoldState(self.log_id)
         try:
             log_index, genesis = entries[0] if entries else (0, None)
             if log_index != 0 or genesis is None:
                 raise RefusedInput("genesis-illegal", "entry 0", "it is no genesis of this log")
-            take(state, 0, genesis)
+            take(FoldState(self.log_id), 0, genesis)
         except LineageError as error:
             raise ProofInvalid("genesis-illegal", error.item, error.reason, _ASK_AGAIN) from error
-        return state.header.rules, unbuilt(entries)
 
 
-def unbuilt(entries: tuple[Placed, ...]) -> bool:
-    """Whether an entry among them is of a type that this version does not build, so that its meaning is unknown."""
-    return any(entry.statement.type not in words.TYPES_BUILT[1] for _, entry in entries)
+def _known_fold(number: int) -> int:
+    if number not in spec.FOLDS_KNOWN:
+        raise RefusedInput(
+            "fold-unknown",
+            f"fold {number}",
+            "this version does not know its rules",
+            "Upgrade lineage-ledger.",
+        )
+    return number

@@ -1,0 +1,199 @@
+"""One replay of the entries at hand, in log order, by the log's own transition function (SPEC §12).
+
+Who spoke for whom depends on all that stood before: keys that were rotated, delegations that ended, lists that admit.
+So the entries that a trace needs are folded together, once, as if they were the log; `ledger.proofs.partial` says what
+they are granted. The clock and the fold number are asked only where something depends on them, since each answer
+takes the next `state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.errors import PolicyDenied, RefusedInput
+from ledger.fold.faults import Fault, fault_of
+from ledger.fold.objects import Identity
+from ledger.fold.state import FoldState
+from ledger.fold.subjects import Subject, judge_subject
+from ledger.fold.transition import advance
+from ledger.identity.keyset import signing_keys
+from ledger.identity.life import KeyEvent
+from ledger.proofs.facts import Disowning
+from ledger.proofs.partial import CLOCK_UNKNOWN_MS, judge_partially
+from ledger.proofs.verified import VerifiedLog
+from ledger.statements import words
+from ledger.statements.entry import Entry
+from ledger.statements.statement import Statement, decode_statement
+
+_SUBJECTS_OF = frozenset({"attest", "notice"})
+
+FindArtifact = Callable[[bytes, int], Subject | None]  # what stands under an artifact id before a log index
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """An ordinary entry as it was judged where it stands.
+
+    `signer` as of the entry (None: not enrolled then), `signed_by` his public keys that signed it. `void`: those of its
+    subjects asked about that are at fault, each as a tuple.
+    """
+
+    log_index: int
+    statement: Statement
+    signer: Identity | None
+    signed_by: tuple[bytes, ...] = ()
+    fault: Fault | None = None
+    void: frozenset[tuple[Any, ...]] = frozenset()
+
+
+class PartialReplay:
+    """The `state` behind all `entries`, and what each ordinary one of them is worth. Raises as VerifiedLog does."""
+
+    def __init__(
+        self,
+        log: VerifiedLog,
+        entries: Mapping[int, Entry],
+        asked: frozenset[bytes],
+        find: FindArtifact,
+        spoken: dict[int, Spoken],
+    ) -> None:
+        """Replays `entries`, the genesis among them, and fills `spoken` with the ordinary ones, by log index.
+
+        `asked`: the artifacts whose attestations and notices are judged; for one of them `find` is asked, who knows by
+        `spoken` what stood before.
+        """
+        self.state = FoldState(log.log_id)
+        self.spoken = spoken
+        self._log = log
+        self._asked = asked
+        self._find = find
+        for log_index in sorted(entries):
+            self._step(log_index, entries[log_index])
+
+    def disowning(self, spoken: Spoken) -> Disowning | None:
+        """By what a statement in order is disowned as of the checkpoint, itself or with its delegation (SPEC §7.4)."""
+        signer, clock_ms = spoken.signer, self._log.clock_ms
+        if signer is None:
+            return None
+        event = self.state.disowned_by(signer.id, spoken.log_index, spoken.signed_by, clock_ms)
+        if event is not None:
+            return self._disowned(spoken, event, is_suspect=False)
+        given = signer.delegation
+        if given is None or signer.anchor is None:
+            return None
+        event = self.state.disowned_by(signer.anchor, given.log_index, given.signed_by, clock_ms)
+        return None if event is None else self._disowned(spoken, event, is_suspect=True)
+
+    def contested(self, spoken: Spoken) -> int | None:
+        """The log index of the evidence of a fork under the key event that signed, until another is in force.
+
+        A `retire` ends nothing there (SPEC §7.5).
+        """
+        signer = self.state.identity(spoken.statement.by)
+        if signer is None:
+            return None
+        last = signer.in_force(self._log.clock_ms)
+        if signer.retired:
+            events = self.state.key_events(signer)[:-1]
+            last = [event for event in events if not event.vetoed][-1]
+        return self.state.contested(last.id) if last.id == spoken.statement.key else None
+
+    def taken_effect(self, event: KeyEvent) -> int:
+        """The clock (ms) where a key event that was in force by the checkpoint came into force."""
+        if event.type != "recover":
+            return self._log.clock_at(event.log_index)
+        reached = self._log.clock_reaching(event.log_index, event.due_ms)
+        return self._log.clock_ms if reached is None else reached
+
+    def _disowned(self, spoken: Spoken, event: KeyEvent, *, is_suspect: bool) -> Disowning:
+        late_ms = self.taken_effect(event) - self._log.clock_at(spoken.log_index)
+        late_entries = max(event.log_index - spoken.log_index, 0)
+        return Disowning(event.id, event.log_index, late_entries, max(late_ms, 0), is_suspect)
+
+    def _step(self, log_index: int, entry: Entry) -> None:
+        state, statement = self.state, entry.statement
+        if self._is_idle(statement):
+            return
+        header = state.header
+        if statement.type not in words.TYPES_BUILT[header.fold_number]:
+            header.fold_number = max(header.fold_number, self._log.fold_at(log_index))
+        clock_ms = self._log.clock_at(log_index) if self._needs_clock(statement) else CLOCK_UNKNOWN_MS
+        is_ordinary = statement.type in words.TYPES_ORDINARY
+        signer = state.identity(statement.by) if is_ordinary else None
+        fault: Fault | None = None
+        signed_by: tuple[bytes, ...] = ()
+        void: frozenset[tuple[Any, ...]] = frozenset()
+        try:
+            judge_partially(state, log_index, entry, clock_ms)
+            if signer is not None:
+                signed_by = signing_keys(entry, signer.in_force(clock_ms).keyset)
+                void = self._void_subjects(log_index, statement)
+        except (RefusedInput, PolicyDenied) as error:
+            fault = fault_of(error, log_index)
+        advance(state, log_index, entry, clock_ms, in_order=fault is None)
+        if is_ordinary:
+            self.spoken[log_index] = Spoken(log_index, statement, signer, signed_by, fault, void)
+
+    def _void_subjects(self, log_index: int, statement: Statement) -> frozenset[tuple[Any, ...]]:
+        if statement.type not in _SUBJECTS_OF:
+            return frozenset()
+        void = []
+        for subject in statement.body["subjects"]:
+            if subject[0] in self._asked:
+                try:
+                    judge_subject(self.state, statement, subject, lambda item: self._find(item, log_index))
+                except RefusedInput:
+                    void.append(tuple(subject))
+        return frozenset(void)
+
+    def _is_idle(self, statement: Statement) -> bool:
+        """Whether an entry could only say again what stands: so nobody makes a trace slow by repeating evidence."""
+        if statement.type != "evidence":
+            return False
+        accused = self._accused(statement)
+        events = (accused.last, accused.before) if accused is not None else ()
+        return bool(events) and all(
+            event is None or self.state.contested(event.id) is not None for event in events
+        )
+
+    def _accused(self, statement: Statement) -> Identity | None:
+        return self.state.identity(decode_statement(statement.body["first"][0]).by)
+
+    def _needs_clock(self, statement: Statement) -> bool:
+        """Whether something that is judged here, or that follows from it, depends on the clock."""
+        if statement.type == "recover":
+            return True
+        if statement.type in words.TYPES_BARE:
+            return False
+        signer = self.state.identity(statement.by)
+        if signer is None:
+            return False
+        if signer.before is not None or self._may_end(signer):
+            return True
+        if statement.type == "evidence":
+            accused = self._accused(statement)
+            return accused is not None and accused.before is not None
+        return self._ends_admission(signer)
+
+    def _may_end(self, signer: Identity) -> bool:
+        """Whether a delegation in force ends by the clock, or comes to be disowned by it."""
+        if signer.delegation is None or signer.anchor is None:
+            return False
+        anchor = self.state.identity(signer.anchor)
+        return "until" in (signer.delegation.scope or {}) or (
+            anchor is not None and anchor.before is not None
+        )
+
+    def _ends_admission(self, signer: Identity) -> bool:
+        """Whether an endorsement by which an allow-list may admit ends by the clock, or comes to be disowned by it."""
+        rules = self.state.header.rules
+        if rules["mode"] == "open":
+            return False
+        for registrar in rules.get("registrars", ()):
+            found = self.state.endorsement(signer.anchor or signer.id, registrar)
+            issuer = self.state.identity(registrar)
+            if found is not None and (found.until is not None or (issuer and issuer.before is not None)):
+                return True
+        return False

@@ -1,0 +1,176 @@
+"""What is said of artifacts and identities, and counts as of the checkpoint (SPEC §7.4, §7.6, §8.2).
+
+What is disowned is left out first; then the latest of each issuer counts. What an issuer could say only because the
+rules listed him counts while they list him.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.fold.authority import is_listed
+from ledger.fold.topics import Topic
+from ledger.proofs.facts import Attestation, Grade, Notice
+from ledger.proofs.gather import Gathering, Said
+from ledger.proofs.replay import PartialReplay, Spoken
+from ledger.proofs.verified import VerifiedLog
+from ledger.spec import RECOVERY_WAIT_S
+
+_WAIT_MS: Final = RECOVERY_WAIT_S * 1_000
+_OF_THE_LISTED: Final = frozenset({"hold", "dispute"})
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """An artifact, who answers for it (its maker, or a pair's anchor), and where things are said of it."""
+
+    artifact_id: bytes
+    answerable: bytes | None
+    said: Said
+
+
+class Voices:
+    """What counts, by the entries that a replay has judged. Raises ProofInvalid as VerifiedLog does."""
+
+    def __init__(
+        self, log: VerifiedLog, gathering: Gathering, replay: PartialReplay, accept: frozenset[bytes]
+    ) -> None:
+        self._log = log
+        self._gathering = gathering
+        self._replay = replay
+        self._accept = accept
+        self._grades: dict[bytes, tuple[tuple[Grade, ...], int]] = {}
+
+    def notices(self, about: About) -> tuple[Notice, ...]:
+        """The holds, retractions, erasures and disputes that count, in log order."""
+        if not about.said.notices:
+            return ()
+        counting = [
+            spoken for spoken in self._in_order(about.said.notices) if self._replay.disowning(spoken) is None
+        ]
+        releases = {
+            (spoken.statement.body["cancels"], tuple(subject))
+            for spoken in counting
+            if spoken.statement.body["act"] == "release"
+            for subject in spoken.statement.body["subjects"]
+            if tuple(subject) not in spoken.void
+        }
+        found = []
+        for spoken in counting:
+            statement, body = spoken.statement, spoken.statement.body
+            if body["act"] == "release" or not self._is_entitled(spoken, about):
+                continue
+            for subject in _subjects(spoken, about.artifact_id):
+                if (statement.id, subject) not in releases:
+                    row = subject[1] if len(subject) == 2 else None
+                    found.append(
+                        Notice(
+                            statement.id,
+                            spoken.log_index,
+                            statement.by,
+                            body["act"],
+                            body.get("reason"),
+                            row,
+                        )
+                    )
+        return tuple(found)
+
+    def attestations(self, about: About) -> tuple[Attestation, ...]:
+        """Of each issuer the latest on a subject and claim, in log order."""
+        latest: dict[tuple[Any, ...], Attestation] = {}
+        for spoken in self._in_order(about.said.attestations):
+            if self._replay.disowning(spoken) is not None:
+                continue
+            statement, body = spoken.statement, spoken.statement.body
+            for subject in _subjects(spoken, about.artifact_id):
+                row = subject[1] if len(subject) == 2 else None
+                latest[statement.by, body["claim"], row] = Attestation(
+                    statement.id, spoken.log_index, statement.by, body["claim"], body["result"], row
+                )
+        return tuple(sorted(latest.values(), key=_place_of))
+
+    def rescuers(self, attestations: Iterable[Attestation], answerable: bytes | None) -> tuple[bytes, ...]:
+        """Whose attestations rescue a disowned place of an artifact that is `answerable`'s (SPEC §7.4), ascending."""
+        return tuple(
+            sorted(
+                found.by
+                for found in attestations
+                if found.by in self._accept
+                and (found.claim, found.result, found.row) == ("authorship", "confirmed", None)
+                and self._answerable(found.by) != answerable
+            )
+        )
+
+    def grades(self, subject: bytes) -> tuple[tuple[Grade, ...], int]:
+        """The endorsements of an identity that count, by issuer; and how many others endorse it, unverified."""
+        if subject not in self._grades:
+            issuers, others = self._gathering.issuers(subject)
+            found = [grade for issuer in issuers if (grade := self._grade(subject, issuer)) is not None]
+            self._grades[subject] = tuple(found), others
+        return self._grades[subject]
+
+    def asked_to_erase(self, about: About) -> bool:
+        """Whether a record may be missing: an `erase` of the whole of it stood for a week (SPEC §8.2)."""
+        for spoken in self._in_order(about.said.notices):
+            if spoken.statement.body["act"] == "erase" and (about.artifact_id,) in _subjects(
+                spoken, about.artifact_id
+            ):
+                due_ms = self._log.clock_at(spoken.log_index) + _WAIT_MS
+                if not self._was_disowned(spoken, due_ms) and not self._was_delisted(spoken, about, due_ms):
+                    return True
+        return False
+
+    def _in_order(self, indices: Iterable[int]) -> list[Spoken]:
+        every = [self._replay.spoken[log_index] for log_index in indices]
+        return [spoken for spoken in every if spoken.fault is None]
+
+    def _is_entitled(self, spoken: Spoken, about: About) -> bool:
+        """Whether the issuer may say it still: some may only while they are listed."""
+        statement = spoken.statement
+        is_own = statement.body["act"] not in _OF_THE_LISTED and statement.by == about.answerable
+        return is_own or is_listed(self._replay.state, statement.by)
+
+    def _answerable(self, identity_id: bytes) -> bytes:
+        identity = self._replay.state.identity(identity_id)
+        return identity_id if identity is None or identity.anchor is None else identity.anchor
+
+    def _grade(self, subject: bytes, issuer: bytes) -> Grade | None:
+        state, clock_ms = self._replay.state, self._log.clock_ms
+        for found in state.endorsements(subject, issuer):
+            if state.is_disowned(issuer, found.log_index, found.signed_by, clock_ms):
+                continue
+            if found.until is not None and found.until <= clock_ms:
+                return None
+            listed = issuer in state.header.rules.get("registrars", ())
+            return Grade(subject, issuer, found.grade, found.method, found.until, found.log_index, listed)
+        return None
+
+    def _was_disowned(self, spoken: Spoken, due_ms: int) -> bool:
+        disowned = self._replay.disowning(spoken)
+        return disowned is not None and self._log.clock_at(spoken.log_index) + disowned.late_ms < due_ms
+
+    def _was_delisted(self, spoken: Spoken, about: About, due_ms: int) -> bool:
+        """Whether the issuer, who answers not for the artifact, was taken off the lists before `due_ms`."""
+        by = spoken.statement.by
+        if by == about.answerable:
+            return False
+        for log_index, entry in self._log.topic(Topic.RULES, self._log.log_id):
+            said = self._replay.spoken.get(log_index)
+            if log_index < spoken.log_index or said is None or said.fault is not None:
+                continue
+            body = entry.statement.body
+            if by not in (*body.get("registrars", ()), *body.get("curators", ())):
+                return self._log.clock_at(log_index) < due_ms
+        return False
+
+
+def _place_of(found: Attestation) -> tuple[int, int]:
+    return found.log_index, -1 if found.row is None else found.row
+
+
+def _subjects(spoken: Spoken, artifact_id: bytes) -> list[tuple[Any, ...]]:
+    """The subjects of a statement that are this artifact or rows of it, and without fault."""
+    subjects = [tuple(subject) for subject in spoken.statement.body["subjects"]]
+    return [subject for subject in subjects if subject[0] == artifact_id and subject not in spoken.void]
