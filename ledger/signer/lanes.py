@@ -175,7 +175,7 @@ def hold_left_behind(lanes: Path, key_event: bytes) -> Iterator[Lane]:
                 continue
         try:
             state = _load_state(folder)  # again, as the last holder left it
-            if state is not None and not state.abandoned:
+            if state is not None:
                 yield Lane(folder, state)
         finally:
             lock.release()

@@ -25,6 +25,7 @@ class Signed:
     """What a signing came to: for each content its label, artifact id and log index.
 
     `labels` are paths or 0-based row indices. `new` artifacts were appended, `already_logged` ones stood there before.
+    `again` of the new ones had been there and were disowned (SPEC §7.4).
     `guessable` contents are so short that their digest gives them away (`spec.GUESSABLE_BYTES`).
     """
 
@@ -33,6 +34,7 @@ class Signed:
     log_indices: list[int] = field(default_factory=list)
     new: int = 0
     already_logged: int = 0
+    again: int = 0
     hidden_files: int = 0
     guessable: int = 0
 

@@ -112,7 +112,8 @@ def test_a_file_counts_for_what_it_holds(scene: Scene) -> None:
     path = ada.key_file("current", 2)
     path.unlink()
     write_key(path, seed_of("another"), None)
-    assert code_of(scene.sign) == "key-file-missing"
+    missing = refusal_of(scene.sign)
+    assert (missing.code, missing.item) == ("key-file-missing", str(path))
     path.write_text("{")
     assert code_of(scene.sign) == "key-file-damaged"
 

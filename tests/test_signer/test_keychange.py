@@ -70,6 +70,18 @@ def test_a_rotation_swaps_all_keys_and_deletes_none(scene: Scene) -> None:
     assert len(scene.publics()) == 3 + 3 * 2 + 1  # three at birth, two each time, and the pseudonym secret
 
 
+def test_what_is_put_away_replaces_nothing(scene: Scene) -> None:
+    ada = scene.enrol()
+    in_the_way = ada.folder / "former" / "1" / "current.key"
+    in_the_way.parent.mkdir(parents=True)
+    write_key(in_the_way, seed_of("in the way"), None)
+    daily = OPEN(ada.key_file("current"))
+    scene.change("rotate")
+    assert OPEN(in_the_way) == seed_of("in the way")
+    assert OPEN(in_the_way.with_name("current.key.2")) == daily
+    scene.check()
+
+
 def test_the_daily_key_may_be_lost(scene: Scene) -> None:
     ada = scene.enrol()
     ada.key_file("current").unlink()
@@ -158,6 +170,7 @@ def test_a_recovery_waits_a_week_and_then_its_keys_sign(scene: Scene) -> None:
     assert [each.keyset for each in decode_entry(scene.door.sent[-1]).signatures] == [RECOVERY]
     assert scene.sign().new == 1  # by the daily key
     assert code_of(lambda: scene.change("recover")) == "recovery-pending"
+    assert refused_changes(ada) == []  # no keys were drawn for it
     sent = len(scene.door.sent)
     (again,) = settle(scene.door, ada)
     assert (again.state, again.log_index, len(scene.door.sent)) == ("waiting", None, sent)

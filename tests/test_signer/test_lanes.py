@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from ledger.errors import InvariantBroken, RefusedInput, StoreFault
 from ledger.signer import lanes as lanes_module
-from ledger.signer.lanes import Lane, Parcel, hold_lane, pending_parcels
+from ledger.signer.lanes import Lane, Parcel, hold_lane, hold_left_behind, pending_parcels, refused_parcels
 from ledger.statements.entry import decode_entry
 from ledger.statements.statement import make_statement
 from tests.test_signer.steps import crash_at_each
@@ -319,6 +319,18 @@ def test_abandoned_lane_signs_nothing_more(tmp_path: Path) -> None:
     left = tmp_path / lane.id.hex() / "out" / "0"
     left.write_bytes(b"what a crash left")
     assert pending_parcels(tmp_path) == []
+
+
+def test_abandoned_lane_may_keep_what_was_refused_and_sends_it_no_more(tmp_path: Path) -> None:
+    with hold_lane(tmp_path, KEY) as lane:
+        lane.keep(parcel_in(lane, "refused"))
+        lane.abandon(keep=True)
+        assert lane.pending() is None
+    assert pending_parcels(tmp_path) == []
+    assert refused_parcels(tmp_path) == [tmp_path / lane.id.hex() / "out" / "0"]
+    assert list(hold_left_behind(tmp_path, b"k" * 32)) == []
+    with hold_lane(tmp_path, KEY) as other:
+        assert other.id != lane.id
 
 
 def test_acknowledged_parcel_that_a_crash_left_is_removed(tmp_path: Path) -> None:
