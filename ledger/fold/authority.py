@@ -44,16 +44,8 @@ def endorses(state: FoldState, issuer: bytes, subject: bytes, clock_ms: int) -> 
 def check_pair(state: FoldState, pair: Identity, clock_ms: int, *, named: bytes | None = None) -> Delegation:
     """The delegation by which a pair speaks; `named`: which one it must be. Raises RefusedInput `not-delegated`, `scope-exceeded`."""
     delegation = pair.delegation
-    reason = ""
-    if delegation is None:
-        reason = "its anchor has not delegated it"
-    elif delegation.ended is not None:
-        reason = f"its anchor ended the delegation at log index {delegation.ended}"
-    elif is_anchor_gone(state, pair):
-        reason = "its anchor is retired"
-    elif is_delegation_disowned(state, pair, delegation, clock_ms):
-        reason = "its anchor disowned the delegation: the key that signed it was stolen"
-    elif named is not None and named != delegation.id:
+    reason = why_silent(state, pair, clock_ms)
+    if delegation is not None and not reason and named is not None and named != delegation.id:
         reason = "it names another delegation than the one in force"
     if delegation is None or reason:
         raise RefusedInput(
@@ -66,6 +58,20 @@ def check_pair(state: FoldState, pair: Identity, clock_ms: int, *, named: bytes 
     if "until" in scope and clock_ms >= scope["until"]:
         raise RefusedInput("scope-exceeded", "delegation", "its time is over by the log's clock", _ANEW)
     return delegation
+
+
+def why_silent(state: FoldState, pair: Identity, clock_ms: int) -> str:
+    """Why no delegation of a pair is in force, whatever its scope says; "" if one is (SPEC §7.3)."""
+    delegation = pair.delegation
+    if delegation is None:
+        return "its anchor has not delegated it"
+    if delegation.ended is not None:
+        return f"its anchor ended the delegation at log index {delegation.ended}"
+    if is_anchor_gone(state, pair):
+        return "its anchor is retired"
+    if is_delegation_disowned(state, pair, delegation, clock_ms):
+        return "its anchor disowned the delegation: the key that signed it was stolen"
+    return ""
 
 
 def is_anchor_gone(state: FoldState, pair: Identity) -> bool:
