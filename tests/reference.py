@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable, Collection
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 from cryptography.exceptions import InvalidSignature
@@ -480,18 +481,33 @@ def vkey_parts(text: str) -> tuple[str, bytes, bool]:
     return name, material[1:], right
 
 
+RECOVERY_WAIT_MS = 604_800_000
+OLD_TYPES = ("genesis", "enrol", "state", "artifacts", "delegate")
+NEW_TYPES = ("rotate", "recover", "retire", "undelegate", "endorse", "attest", "notice", "rules", "evidence")
+TYPES_BUILT = {1: OLD_TYPES, 2: OLD_TYPES + NEW_TYPES}  # by fold number, SPEC §5.5
+
+
 class NaiveFold:
-    """`step` and `records` return codes; everything else is a dict or a list that a test may look at."""
+    """`step`, `records` and `subjects` return codes; what was said is kept in two lists, all else is asked of them anew.
+
+    `events` holds every key event in order of an identity, `said` every ordinary statement in order. A question that
+    depends on the position takes `index` (what stands before it counts) and `clock` (ms); left out, they are those
+    behind the last entry.
+    """
 
     def __init__(self, log: bytes) -> None:
         self.log = log
         self.begun = False
         self.rules: dict[str, Any] = {}
-        self.clock = 0
+        self.log_keys: list[bytes] = []
+        self.clock = 0  # greatest time, greatest fold number of a well-formed state
+        self.number = 1
+        self.index, self.now = 0, 0
         self.sequence = 0
         self.identities: dict[bytes, dict[str, Any]] = {}
-        self.delegations: dict[bytes, list[dict[str, Any]]] = {}
-        self.lanes: dict[tuple[bytes, bytes, bytes], list[bytes]] = {}
+        self.events: dict[bytes, list[dict[str, Any]]] = {}
+        self.said: list[dict[str, Any]] = []
+        self.places: dict[bytes, list[bytes]] = {}  # by artifact id, who signed each of its places in order
         self.topics: dict[bytes, list[tuple[int, bytes]]] = {}
 
     def status_root(self) -> bytes:
@@ -503,8 +519,14 @@ class NaiveFold:
             head = tagged("chain", head, index.to_bytes(8, "big"), leaf)
         return tagged("chain-value", len(links).to_bytes(8, "big"), head)
 
-    def step(self, index: int, data: bytes, clock: int, number: int = 1) -> str | None:
+    def step(self, index: int, data: bytes, clock: int, number: int = 2) -> str | None:
         """SPEC §9.2, steps 1 to 8: the code of the entry's fault, or None; `number` by SPEC §9.6."""
+        self.index, self.now = index, clock
+        code = self._step(index, data, number)
+        self.index = index + 1
+        return code
+
+    def _step(self, index: int, data: bytes, number: int) -> str | None:
         try:
             entry = decode_entry(data)
         except LineageError as error:
@@ -513,16 +535,17 @@ class NaiveFold:
         if fields["log"] != self.log:
             return "wrong-log"
         own_id = tagged("statement", payload)
-        if number != 1 and index > 0 and self.begun:
+        signatures = [list(item) for item in entry.signatures]
+        if number not in TYPES_BUILT and index > 0 and self.begun:
             code: str | None = "fold-unknown"
         else:
-            code = self._judge(index, fields, own_id, clock)
+            code = self._judge(index, fields, own_id, number)
         if code is None and fields["type"] != "state":
-            code = self._signatures(fields, payload, [list(item) for item in entry.signatures])
-            code = code or self._judge_signed(fields, clock)
+            code = self._signatures(self._asked(fields), payload, signatures)
+            code = code or self._judge_signed(fields)
         self._extend(index, data, fields, own_id)
         if code is None:
-            self._effect(fields, own_id)
+            self._effect(fields, own_id, signatures)
         return code
 
     def _extend(self, index: int, data: bytes, fields: dict[str, Any], own_id: bytes) -> None:
@@ -550,9 +573,12 @@ class NaiveFold:
             self.sequence += body["count"]
         if kind == "state":
             self.clock = max(self.clock, body["time"])
+        if kind == "state" or (kind == "genesis" and index == 0):
+            self.number = max(self.number, body["fold"])
 
-    def _judge(self, index: int, fields: dict[str, Any], own_id: bytes, clock: int) -> str | None:
-        """Steps 3 to 5."""
+    # Steps 3 to 5: places, births, key events, who signs.
+
+    def _judge(self, index: int, fields: dict[str, Any], own_id: bytes, number: int) -> str | None:
         body, kind = fields["body"], fields["type"]
         if index > 0 and not self.begun:
             return "genesis-illegal"
@@ -563,26 +589,25 @@ class NaiveFold:
             if code:
                 return code
         if kind == "state":
-            if body["fold"] != 1:
+            if body["fold"] not in TYPES_BUILT:
                 return "fold-unknown"
-            truth = (self.status_root(), self.sequence)
-            return (
-                "state-wrong"
-                if (body["root"], body["records"]) != truth or body["time"] < self.clock
-                else None
-            )
-        if kind not in ("genesis", "enrol", "artifacts", "delegate"):
+            right = (body["root"], body["records"]) == (self.status_root(), self.sequence)
+            right = right and body["time"] >= self.clock and body["fold"] >= self.number
+            return None if right else "state-wrong"
+        if kind not in TYPES_BUILT.get(number, TYPES_BUILT[2]):
             return "not-yet"
         if kind in ("genesis", "enrol"):
             return self._birth(kind, body, own_id)
         if fields["by"] not in self.identities:
             return "identity-unknown"
-        return (
-            None if fields["key"] == fields["by"] else "key-not-in-force"
-        )  # no key event follows the first in fold 1
+        if self.events[fields["by"]][-1]["type"] == "retire":
+            return "identity-retired"
+        if "kseq" in fields:
+            return self._key_event(kind, fields)
+        return None if fields["key"] == self.in_force(fields["by"])["id"] else "key-not-in-force"
 
     def _genesis(self, body: dict[str, Any]) -> str | None:
-        if body["fold"] != 1:
+        if body["fold"] not in TYPES_BUILT:
             return "fold-unknown"
         if tagged("log", body["vkeys"][0].encode()) != self.log:
             return "genesis-illegal"
@@ -590,18 +615,16 @@ class NaiveFold:
             name, key, right = vkey_parts(text)
             if not right or not key_is_right(key):
                 return "key-refused"
-            if name != body["origin"] or key in [pair[1] for pair in body["keyset"]["keys"]]:
+            if name != body["origin"] or key in keys_of(body["keyset"]):
                 return "genesis-illegal"
         return None
 
     def _birth(self, kind: str, body: dict[str, Any], own_id: bytes) -> str | None:
         if own_id in self.identities:
             return "identity-exists"
-        for algorithm, key in body["keyset"]["keys"]:
-            if algorithm != "ed25519":
-                return "not-yet"
-            if not key_is_right(key):
-                return "key-refused"
+        code = revealed_wrongly(body["keyset"])
+        if code:
+            return code
         digest = tagged("keyset", pack(body["keyset"]))
         if digest in (body["next"], body["recovery"]) or body["next"] == body["recovery"]:
             return "keyset-illegal"
@@ -609,65 +632,353 @@ class NaiveFold:
             anchor = self.identities.get(body["of"])
             if anchor is None or anchor["role"] != "human":
                 return "delegation-illegal"
+            if self.is_retired(body["of"]):
+                return "identity-retired"
         return None
 
-    def _signatures(self, fields: dict[str, Any], payload: bytes, signatures: list[Any]) -> str | None:
-        """Step 6."""
-        keyset = fields["body"]["keyset"] if "by" not in fields else self.identities[fields["by"]]["keyset"]
-        for code, index, _signature in signatures:
-            if code != 0:
-                return "signature-surplus"
-            if index >= len(keyset["keys"]):
-                return "signature-invalid"
-        if len(signatures) != keyset["thresholds"]["ed25519"]:
-            few = len(signatures) < keyset["thresholds"]["ed25519"]
-            return "signature-missing" if few else "signature-surplus"
-        for _code, index, signature in signatures:
-            if not signature_holds(keyset["keys"][index][1], pae(payload), signature):
-                return "signature-invalid"
+    def _key_event(self, kind: str, fields: dict[str, Any]) -> str | None:
+        body, by = fields["body"], fields["by"]
+        chain, force = self.events[by], self.in_force(by)
+        if fields["kseq"] != len(chain) or fields["prev"] != chain[-1]["id"]:
+            return "key-event-broken"
+        if kind == "recover" and force is not chain[-1]:
+            return "recovery-pending"
+        digest = tagged("keyset", pack(body["keyset"]))
+        if digest != force["recovery" if kind == "recover" else "next"]:
+            return "commitment-differs"
+        code = revealed_wrongly(body["keyset"])
+        if code:
+            return code
+        revealed = [event["keyset"] for event in chain]
+        commitments = [body[name] for name in ("next", "recovery") if name in body]
+        worn = [key for keyset in revealed for key in keys_of(keyset)]
+        ending = kind != "recover" and force is not chain[-1]  # the keys of what it ends are not barred
+        barred = [key for keyset in (revealed[:-1] if ending else revealed) for key in keys_of(keyset)]
+        barred += self.log_keys if self.identities[by]["role"] == "operator" else []
+        if (
+            len({digest, *commitments}) < 1 + len(commitments)
+            or any(tagged("keyset", pack(keyset)) in commitments for keyset in revealed)
+            or (kind == "recover" and body["next"] == force["next"])
+            or any(key in barred for key in keys_of(body["keyset"]))
+        ):
+            return "keyset-illegal"
+        for key, start in body.get("compromised", []):
+            if key not in worn or start >= self.index:
+                return "compromised-illegal"
         return None
 
-    def _judge_signed(self, fields: dict[str, Any], clock: int) -> str | None:
-        """Steps 7 and 8."""
-        body, kind = fields["body"], fields["type"]
+    # Step 6: signatures.
+
+    def _asked(self, fields: dict[str, Any]) -> dict[int, dict[str, Any]]:
+        """The keysets to whose thresholds a statement must be signed, by their number in a signature."""
         if "by" not in fields:
+            return {0: fields["body"]["keyset"]}
+        current = self.in_force(fields["by"])["keyset"]
+        return asked_of(fields, current)
+
+    def _signatures(
+        self, asked: dict[int, dict[str, Any]], payload: bytes, signatures: list[Any]
+    ) -> str | None:
+        for code, index, _signature in signatures:
+            if code not in asked:
+                return "signature-surplus"
+            if index >= len(asked[code]["keys"]):
+                return "signature-invalid"
+        for code, keyset in sorted(asked.items()):
+            for algorithm, threshold in keyset["thresholds"].items():
+                used = [item for item in signatures if item[0] == code]
+                number = sum(keyset["keys"][index][0] == algorithm for _code, index, _signature in used)
+                if number != threshold:
+                    return "signature-missing" if number < threshold else "signature-surplus"
+        for code, index, signature in signatures:
+            if not signature_holds(asked[code]["keys"][index][1], pae(payload), signature):
+                return "signature-invalid"
+        return None
+
+    # Steps 7 and 8: lanes, the mode, and what each type asks.
+
+    def _judge_signed(self, fields: dict[str, Any]) -> str | None:
+        if "lane" not in fields:
             return None
-        lane = self.lanes.get((fields["by"], fields["key"], fields["lane"]), [])
+        place = [fields[name] for name in ("by", "key", "lane")]
+        lane = [one["id"] for one in self.said if [one[name] for name in ("by", "key", "lane")] == place]
         if fields["seq"] != len(lane) or (lane and fields["prev"] != lane[-1]):
             return "lane-broken"
-        signer = self.identities[fields["by"]]
-        if kind == "delegate":
-            pair = self.identities.get(body["pair"])
-            right = pair is not None and pair["of"] == fields["by"] and signer["role"] == "human"
-            return None if right else "delegation-illegal"
+        kind, by = fields["type"], fields["by"]
+        if not self._mode_lets_in(kind, by):
+            return "not-endorsed"
+        if kind == "artifacts":
+            return self._artifacts(by, fields["body"])
+        if self.identities[by]["role"] == "pair":
+            delegation = self.delegate_in_force(by)
+            if delegation is None:
+                return "not-delegated"
+            if self.now >= delegation["body"].get("scope", {}).get("until", 2**60):
+                return "scope-exceeded"
+        judge = {
+            "delegate": self._delegate,
+            "undelegate": self._undelegate,
+            "endorse": self._endorse,
+            "attest": self._attest,
+            "notice": self._notice,
+            "rules": self._rules,
+            "evidence": self._evidence,
+        }
+        return judge[kind](by, fields["body"])
+
+    def is_listed(self, by: bytes) -> bool:
+        return by in self.rules.get("registrars", []) + self.rules.get("curators", [])
+
+    def _mode_lets_in(self, kind: str, by: bytes) -> bool:
+        role = self.identities[by]["role"]
+        if self.rules["mode"] == "open" or kind == "evidence" or role == "operator" or self.is_listed(by):
+            return True
+        subject = self.identities[by]["of"] if role == "pair" else by
+        return any(issuer in self.rules.get("registrars", []) for issuer in self.grades(subject))
+
+    def _artifacts(self, by: bytes, body: dict[str, Any]) -> str | None:
         if body["count"] > self.rules.get("limits", {}).get("records", 65_536):
             return "rules-exceeded"
-        if signer["role"] != "pair":
+        if self.identities[by]["role"] != "pair":
             return "schema" if "delegation" in body else None
-        delegations = self.delegations.get(fields["by"], [])
-        if not delegations or body.get("delegation") != delegations[-1]["id"]:
+        delegation = self.delegate_in_force(by)
+        if delegation is None or body.get("delegation") != delegation["id"]:
             return "not-delegated"
-        scope = delegations[-1]["scope"]
-        if clock >= scope.get("until", 2**60) or delegations[-1]["used"] + body["count"] > scope.get(
-            "count", 2**60
-        ):
-            return "scope-exceeded"
+        scope = delegation["body"].get("scope", {})
+        used = sum(
+            one["body"]["count"]
+            for one in self.said
+            if (one["type"], one["by"]) == ("artifacts", by) and one["index"] > delegation["index"]
+        )
+        over = self.now >= scope.get("until", 2**60) or used + body["count"] > scope.get("count", 2**60)
+        return "scope-exceeded" if over else None
+
+    def _is_of(self, by: bytes, pair: bytes) -> bool:
+        known = self.identities.get(pair)
+        return known is not None and known["of"] == by and self.identities[by]["role"] == "human"
+
+    def _delegate(self, by: bytes, body: dict[str, Any]) -> str | None:
+        if not self._is_of(by, body["pair"]):
+            return "delegation-illegal"
+        return "identity-retired" if self.is_retired(body["pair"]) else None
+
+    def _undelegate(self, by: bytes, body: dict[str, Any]) -> str | None:
+        right = self._is_of(by, body["pair"]) and self._last_delegate(body["pair"], self.index)
+        return None if right else "delegation-illegal"
+
+    def _endorse(self, by: bytes, body: dict[str, Any]) -> str | None:
+        if self.identities[by]["role"] in ("machine", "pair"):
+            return "not-authorised"
+        if "log" in body:
+            return "endorsement-illegal" if body["log"] == self.log else None
+        if body["subject"] not in self.identities:
+            return "identity-unknown"
+        own = by in (body["subject"], self.identities[body["subject"]]["of"])
+        return "endorsement-illegal" if own else None
+
+    def _attest(self, by: bytes, _body: dict[str, Any]) -> str | None:
+        return "not-authorised" if self.identities[by]["role"] == "machine" else None
+
+    def _notice(self, by: bytes, body: dict[str, Any]) -> str | None:
+        if body["act"] in ("hold", "dispute"):
+            return None if self.is_listed(by) else "not-authorised"
+        if body["act"] == "release":
+            holds = [one for one in self.said if one["id"] == body["cancels"] and one["by"] == by]
+            holds = [one for one in holds if one["type"] == "notice" and one["body"]["act"] == "hold"]
+            named = holds[0]["body"]["subjects"] if holds else []
+            if any(subject not in named for subject in body["subjects"]):
+                return "notice-illegal"
         return None
 
-    def _effect(self, fields: dict[str, Any], own_id: bytes) -> None:
+    def _rules(self, by: bytes, body: dict[str, Any]) -> str | None:
+        if self.identities[by]["role"] != "operator":
+            return "not-authorised"
+        if "vkeys" in body:
+            return "not-yet"
+        for name, role in (("registrars", "registrar"), ("curators", "curator")):
+            for identity in body.get(name, []):
+                if identity not in self.identities:
+                    return "identity-unknown"
+                if self.identities[identity]["role"] != role:
+                    return "role-illegal"
+        return None
+
+    def _evidence(self, _by: bytes, body: dict[str, Any]) -> str | None:
+        """SPEC §7.5."""
+        halves = [body["first"], body["second"]]
+        first, second = (msgpack.unpackb(payload) for payload, _signatures in halves)
+        accused = first["by"]
+        if accused not in self.identities:
+            return "identity-unknown"
+        if self.is_retired(accused):
+            return "identity-retired"
+        chain, ground = self.events[accused], self.in_force(accused)
+        speaks = ground["id"]
+        if "lane" in first:
+            if first["key"] != speaks:
+                return "key-not-in-force"
+        else:
+            before = chain[: first["kseq"]]
+            ids = [tagged("statement", payload) for payload, _signatures in halves]
+            if len(before) < first["kseq"] or {first["prev"], second["prev"]} != {before[-1]["id"]}:
+                return "key-event-broken"
+            if chain[-1]["id"] not in (before[-1]["id"], *ids):
+                return "key-event-broken"
+            if first["body"]["keyset"] != second["body"]["keyset"]:
+                return "evidence-invalid"
+            ground = in_force_of(before, self.now if chain[-1] is before[-1] else chain[-1]["clock"])
+        if any(key == speaks for _index, key in self.forks(accused)):
+            return "evidence-invalid"
+        for fields, (payload, signatures) in zip((first, second), halves, strict=True):
+            if "kseq" in fields:
+                revealed = fields["body"]["keyset"]
+                committed = ground["recovery" if fields["type"] == "recover" else "next"]
+                if tagged("keyset", pack(revealed)) != committed or revealed_wrongly(revealed):
+                    return "evidence-invalid"
+            if self._signatures(asked_of(fields, ground["keyset"]), payload, signatures):
+                return "evidence-invalid"
+        return None
+
+    def _effect(self, fields: dict[str, Any], own_id: bytes, signatures: list[Any]) -> None:
         body, kind = fields["body"], fields["type"]
         if kind in ("genesis", "enrol"):
             role = body["role"] if kind == "enrol" else "operator"
             self.identities[own_id] = {"role": role, "keyset": body["keyset"], "of": body.get("of")}
+        if kind in ("genesis", "rules"):
+            self.begun, self.rules = True, body
         if kind == "genesis":
-            self.begun, self.rules = True, body["rules"]
+            self.rules = body["rules"]
+            self.log_keys = [vkey_parts(text)[1] for text in body["vkeys"]]
+        if kind in ("genesis", "enrol", "rotate", "recover", "retire"):
+            event = {"next": b"", "recovery": b"", "compromised": [], **body}
+            event |= {"id": own_id, "type": kind, "index": self.index, "clock": self.now}
+            self.events.setdefault(fields.get("by", own_id), []).append(event)
         if "lane" in fields:
-            self.lanes.setdefault((fields["by"], fields["key"], fields["lane"]), []).append(own_id)
-        if kind == "delegate":
-            delegation = {"id": own_id, "scope": body.get("scope", {}), "used": 0}
-            self.delegations.setdefault(body["pair"], []).append(delegation)
-        if kind == "artifacts" and fields["by"] in self.delegations:
-            self.delegations[fields["by"]][-1]["used"] += body["count"]
+            keys = keys_of(self.in_force(fields["by"])["keyset"])
+            delegation = self.delegate_in_force(fields["by"])
+            one = {name: fields[name] for name in ("type", "by", "key", "lane", "body")}
+            one |= {"id": own_id, "index": self.index, "clock": self.now, "void": set()}
+            one |= {"signers": [keys[item[1]] for item in signatures], "delegation": delegation}
+            self.said.append(one)
+
+    # What a log says at a position.
+
+    def in_force(self, identity: bytes, index: int | None = None, clock: int | None = None) -> dict[str, Any]:
+        """The key event in force of an identity that is enrolled there (SPEC §7.2); a `retire` stays the last."""
+        index, clock = self._position(index, clock)
+        return in_force_of([event for event in self.events[identity] if event["index"] < index], clock)
+
+    def _position(self, index: int | None, clock: int | None) -> tuple[int, int]:
+        return (self.index if index is None else index), (self.now if clock is None else clock)
+
+    def is_retired(self, identity: bytes, index: int | None = None) -> bool:
+        index, _ = self._position(index, None)
+        return any(event["type"] == "retire" and event["index"] < index for event in self.events[identity])
+
+    def who_speaks(self, identity: bytes, index: int | None = None, clock: int | None = None) -> bytes | None:
+        """The id of the key event by which the identity speaks; None: not enrolled before, or retired."""
+        index, clock = self._position(index, clock)
+        if identity not in self.events or self.events[identity][0]["index"] >= index:
+            return None
+        found: bytes = self.in_force(identity, index, clock)["id"]
+        return None if self.is_retired(identity, index) else found
+
+    def disowned(
+        self,
+        by: bytes,
+        key: bytes,
+        at: int,
+        signers: list[bytes],
+        index: int | None = None,
+        clock: int | None = None,
+    ) -> bytes | None:
+        """The first key event of `by` that disowns what these keys signed at log index `at`, naming `key` (SPEC §7.4)."""
+        index, clock = self._position(index, clock)
+        chain = [event for event in self.events[by] if event["index"] < index]
+        ids = [event["id"] for event in chain]
+        for number, event in enumerate(chain):
+            until = chain[number + 1]["clock"] if number + 1 < len(chain) else clock
+            pending = event["type"] == "recover" and until < event["clock"] + RECOVERY_WAIT_MS
+            if key in ids[:number] and not pending:
+                for lost, start in event["compromised"]:
+                    if lost in signers and at >= start:
+                        found: bytes = event["id"]
+                        return found
+        return None
+
+    def disowning(
+        self, one: dict[str, Any], index: int | None = None, clock: int | None = None
+    ) -> tuple[bytes, bool] | None:
+        """Which event disowns a statement in order, and whether by its delegation (*suspect*) rather than itself."""
+        own = self.disowned(one["by"], one["key"], one["index"], one["signers"], index, clock)
+        if own is not None:
+            return own, False
+        if one["delegation"] is None:
+            return None
+        found = self.disowning(one["delegation"], index, clock)
+        return (found[0], True) if found else None
+
+    def delegate_in_force(
+        self, pair: bytes, index: int | None = None, clock: int | None = None
+    ) -> dict[str, Any] | None:
+        """The `delegate` by which a pair may speak; None if there is none, or it ended, whatever ended it (SPEC §7.3)."""
+        index, clock = self._position(index, clock)
+        found = self._last_delegate(pair, index)
+        if found and (self.disowning(found, index, clock) or self.is_retired(found["by"], index)):
+            return None
+        return found
+
+    def _last_delegate(self, pair: bytes, index: int) -> dict[str, Any] | None:
+        """The last of a pair's `delegate` and `undelegate` before an index, if it is a `delegate`."""
+        found: dict[str, Any] | None = None
+        for one in self.said:
+            if one["type"] in ("delegate", "undelegate") and one["body"]["pair"] == pair:
+                found = (one if one["type"] == "delegate" else None) if one["index"] < index else found
+        return found
+
+    def delegation_of(self, pair: bytes, index: int | None = None, clock: int | None = None) -> bytes | None:
+        found = self.delegate_in_force(pair, index, clock)
+        return None if found is None else found["id"]
+
+    def grades(self, identity: bytes, index: int | None = None, clock: int | None = None) -> dict[bytes, str]:
+        """The endorsements that count: by issuer, the grade of his latest that is not disowned, unless it has ended."""
+        index, clock = self._position(index, clock)
+        latest = {
+            one["by"]: one
+            for one in self.said
+            if one["type"] == "endorse" and one["index"] < index
+            if one["body"]["subject"] == identity and "log" not in one["body"]
+            if self.disowning(one, index, clock) is None
+        }
+        return {
+            issuer: one["body"]["grade"]
+            for issuer, one in latest.items()
+            if one["body"].get("until", 2**60) > clock
+        }
+
+    def forks(self, identity: bytes) -> list[tuple[int, bytes]]:
+        """(log index, key event then in force) of each `evidence` in order about an identity."""
+        return [
+            (one["index"], self.in_force(identity, one["index"], one["clock"])["id"])
+            for one in self.said
+            if one["type"] == "evidence" and msgpack.unpackb(one["body"]["first"][0])["by"] == identity
+        ]
+
+    def contested_key(
+        self, identity: bytes, index: int | None = None, clock: int | None = None
+    ) -> bytes | None:
+        """The key event under which a fork is proved, until another than a `retire` is in force (SPEC §7.5)."""
+        index, clock = self._position(index, clock)
+        chain = [event for event in self.events[identity] if event["index"] < index]
+        if chain[-1]["type"] == "retire":
+            clock = chain.pop()["clock"]
+        force: bytes = in_force_of(chain, clock)["id"]
+        return force if any(at < index and key == force for at, key in self.forks(identity)) else None
+
+    def is_contested(self, identity: bytes, index: int | None = None, clock: int | None = None) -> bool:
+        return self.contested_key(identity, index, clock) is not None
+
+    # Step 9: each record, each subject.
 
     def records(
         self,
@@ -676,7 +987,7 @@ class NaiveFold:
         leaves: list[bytes],
         held: dict[bytes, bytes | None],
     ) -> list[tuple[int | None, str]]:
-        """Step 9, of an entry in order: (record_index, code) of each fault. `held`: what stands before, by artifact id."""
+        """Of an entry in order, behind its step: (record_index, code) of each fault. `held`: what stands before, by id."""
         if len(leaves) != fields["body"]["count"] or _mth_of_hashes(leaves) != fields["body"]["root"]:
             return [(None, "root-differs")]
         faults: list[tuple[int | None, str]] = []
@@ -688,6 +999,7 @@ class NaiveFold:
             if code is not None:
                 faults.append((position, code))
             before[leaf] = data
+            self.places.setdefault(leaf, []).append(fields["by"])
         return faults
 
     def _record(
@@ -703,7 +1015,9 @@ class NaiveFold:
         if not maker_is_legal(fields, signer["role"]):
             return "role-illegal"
         if signer["role"] == "pair":
-            scope = self.delegations[statement["by"]][-1]["scope"]
+            named = statement["body"]["delegation"]
+            (delegate,) = [one for one in self.said if one["id"] == named]
+            scope = delegate["body"].get("scope", {})
             if fields["kind"] not in scope.get("kinds", ALL_KINDS) or fields.get("human", 0) > scope.get(
                 "human", 0
             ):
@@ -715,17 +1029,85 @@ class NaiveFold:
                 continue
             if parent["id"] not in before:
                 return "parent-unknown"
-            try:
-                other = decode_record(before[parent["id"]] or b"").fields
-            except LineageError:
+            other = _fields_of(before[parent["id"]])
+            if other is None:
                 continue  # erased or unreadable: of unknown kind
-            rows = other["facts"]["count"] if other["form"] == "rows" else 0
-            if (
-                not relation_allows(parent["rel"], fields["kind"], other["kind"])
-                or parent.get("row", -1) >= rows
-            ):
+            if not relation_allows(parent["rel"], fields["kind"], other["kind"]) or parent.get(
+                "row", -1
+            ) >= _rows_of(other):
                 return "parent-kind"
         return None
+
+    def subjects(
+        self, fields: dict[str, Any], held: dict[bytes, bytes | None]
+    ) -> list[tuple[int | None, str]]:
+        """Of an `attest` or `notice` in order, behind its step: (place among the subjects, code) of each fault."""
+        faults: list[tuple[int | None, str]] = []
+        by, body = fields["by"], fields["body"]
+        for position, (artifact, *row) in enumerate(body["subjects"]):
+            if artifact not in held:
+                faults.append((position, "subject-unknown"))
+                continue
+            record = _fields_of(held[artifact])
+            if row and record is not None and row[0] >= _rows_of(record):
+                faults.append((position, "subject-unknown"))
+            elif body.get("act") in ("retract", "erase") and not (
+                self.answers_for(by, artifact, record) or self.is_listed(by)
+            ):
+                faults.append((position, "not-authorised"))
+        self.said[-1]["void"] = {position for position, _code in faults}
+        return faults
+
+    def answers_for(self, by: bytes, artifact: bytes, record: dict[str, Any] | None) -> bool:
+        """Whether somebody is an artifact's maker and no pair, or the anchor of the pair that made it."""
+        maker = self.places[artifact][0] if record is None else record["maker"]
+        known = self.identities.get(maker, {"role": "", "of": None})
+        return by == (known["of"] if known["role"] == "pair" else maker)
+
+
+def in_force_of(chain: list[dict[str, Any]], clock: int) -> dict[str, Any]:
+    """Of key events in order the one in force (SPEC §7.2)."""
+    last = chain[-1]
+    pending = last["type"] == "recover" and clock < last["clock"] + RECOVERY_WAIT_MS
+    return chain[-2] if pending else last
+
+
+def asked_of(fields: dict[str, Any], current: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """The keysets that a statement with a signer is signed by, by number (SPEC §7.2, §8.1)."""
+    if "kseq" not in fields:
+        return {0: current}
+    revealed = fields["body"]["keyset"]
+    if fields["type"] == "recover":
+        return {2: revealed}
+    dropped = set(current["thresholds"]) - set(revealed["thresholds"])
+    return {0: current, 1: revealed} if dropped else {1: revealed}
+
+
+def keys_of(keyset: dict[str, Any]) -> list[bytes]:
+    return [key for _algorithm, key in keyset["keys"]]
+
+
+def revealed_wrongly(keyset: dict[str, Any]) -> str | None:
+    """The code of the first key that may not be revealed (SPEC §6.1)."""
+    for algorithm, key in keyset["keys"]:
+        if algorithm != "ed25519":
+            return "not-yet"
+        if not key_is_right(key):
+            return "key-refused"
+    return None
+
+
+def _fields_of(record: bytes | None) -> dict[str, Any] | None:
+    """What a record says; None if it is erased, or cannot be read by itself (SPEC §9.1)."""
+    try:
+        return decode_record(record or b"").fields
+    except LineageError:
+        return None
+
+
+def _rows_of(record: dict[str, Any]) -> int:
+    rows: int = record["facts"]["count"] if record["form"] == "rows" else 0
+    return rows
 
 
 def _mth_of_hashes(leaves: list[bytes]) -> bytes:
@@ -740,61 +1122,173 @@ def _mth_of_hashes(leaves: list[bytes]) -> bytes:
 DESCENT_RELATIONS = ("derived-from", "generated-by", "trained-on", "distilled-from", "quotes")
 
 
+class NaivePlace(NamedTuple):
+    """Where a record stands: the code of its fault there, and of the statement in order above it (else None) what it says."""
+
+    fault: str | None
+    statement: dict[str, Any] | None
+    role: str
+    anchor: bytes | None
+
+
 class NaiveLog:
-    """A log folded naively; `places`: by artifact id, (fault code or None, role, anchor, scope) of each in log order."""
+    """A log folded naively, and what it says of artifacts behind its last entry.
+
+    `places`: by artifact id, in log order. `accepted`: the identities whose attestations the verifier takes.
+    """
 
     def __init__(self, log: bytes) -> None:
         self.fold = NaiveFold(log)
-        self.places: dict[bytes, list[tuple[str | None, str, bytes | None, dict[str, Any]]]] = {}
-        self.held: dict[bytes, bytes | None] = {}
+        self.places: dict[bytes, list[NaivePlace]] = {}
+        self.held: dict[bytes, bytes | None] = {}  # under entries in order
 
-    def step(self, index: int, data: bytes, records: list[bytes], clock: int) -> None:
-        code = self.fold.step(index, data, clock)
-        if not records:
-            return
+    def step(
+        self, index: int, data: bytes, records: list[bytes], clock: int, number: int = 2
+    ) -> list[tuple[int | None, str]]:
+        """The faults of an entry: its own, or those of its records and subjects."""
+        code = self.fold.step(index, data, clock, number)
+        if code is not None and not records:
+            return [(None, code)]
         fields = decode_entry(data).statement.fields
+        if fields["type"] in ("attest", "notice"):
+            return self.fold.subjects(fields, self.held)
+        if fields["type"] != "artifacts":
+            return []
         leaves = [hashlib.sha256(b"\x00" + record).digest() for record in records]
         faults = [] if code else self.fold.records(fields, list(records), leaves, self.held)
+        code = code or next((what for at, what in faults if at is None), None)
         signer = self.fold.identities.get(fields["by"], {"role": "", "of": None})
         anchor = fields["by"] if signer["role"] == "human" else signer["of"]
-        scope = self.fold.delegations.get(fields["by"], [{"scope": {}}])[-1]["scope"]
+        statement = None if code else self.fold.said[-1]
         for position, leaf in enumerate(leaves):
             fault = code or next((what for at, what in faults if at == position), None)
-            self.places.setdefault(leaf, []).append((fault, signer["role"], anchor, scope))
+            self.places.setdefault(leaf, []).append(NaivePlace(fault, statement, signer["role"], anchor))
             if code is None:
                 self.held[leaf] = records[position]
+        return faults or ([(None, code)] if code else [])
 
-    def level(self, artifact: bytes) -> int:
-        for fault, role, _anchor, _scope in self.places.get(artifact, []):
-            if fault is None:
-                made = self._fields(artifact)["stance"] == "made"
-                return 2 if made and role in ("human", "pair") else 1
-        return 0
+    def rescuers(self, artifact: bytes, accepted: Collection[bytes]) -> set[bytes]:
+        """The accepted issuers whose attestation of authorship counts and rescues a disowned place (SPEC §7.4)."""
+        latest: dict[bytes, str] = {}
+        for one in self.fold.said:
+            if one["type"] == "attest" and one["body"]["claim"] == "authorship":
+                named = _named(one, [artifact]) and self.fold.disowning(one) is None
+                if named:
+                    latest[one["by"]] = one["body"]["result"]
+        maker = self._anchor(self.fold.places[artifact][0])
+        return {
+            issuer
+            for issuer, result in latest.items()
+            if result == "confirmed" and issuer in accepted and self._anchor(issuer) != maker
+        }
+
+    def _anchor(self, identity: bytes) -> bytes:
+        of: bytes | None = self.fold.identities[identity]["of"]
+        return identity if of is None else of
+
+    def place(self, artifact: bytes, accepted: Collection[bytes] = ()) -> NaivePlace | None:
+        """The place by which an artifact stands: the earliest that is not disowned, else the earliest rescued one."""
+        sound = [place for place in self.places.get(artifact, []) if place.statement and not place.fault]
+        for place in sound:
+            if place.statement and self.fold.disowning(place.statement) is None:
+                return place
+        return sound[0] if sound and self.rescuers(artifact, accepted) else None
+
+    def level(self, artifact: bytes, accepted: Collection[bytes] = ()) -> int:
+        if all(place.fault for place in self.places.get(artifact, [])):
+            return 0
+        standing = self.place(artifact, accepted)
+        made = self._fields(artifact)["stance"] == "made"
+        return 2 if standing and made and standing.role in ("human", "pair") else 1
 
     def reached(self, artifact: bytes, relations: tuple[str, ...] | None = None) -> set[bytes]:
         """The artifact and all that is reached from it over parents (of these relations), by recursion."""
+        return self._reached(artifact, relations, lambda found: self.level(found) > 0)
+
+    def _reached(
+        self, artifact: bytes, relations: tuple[str, ...] | None, goes_on: Callable[[bytes], bool]
+    ) -> set[bytes]:
         found = {artifact}
-        if self.level(artifact) > 0:
+        if goes_on(artifact):
             for parent in self._fields(artifact)["parents"]:
                 if "log" not in parent and (relations is None or parent["rel"] in relations):
-                    found |= self.reached(parent["id"], relations)
+                    found |= self._reached(parent["id"], relations, goes_on)
         return found
 
-    def people(self, artifact: bytes) -> tuple[set[bytes], set[bytes]]:
-        """`humans` and `authors` of an artifact."""
+    def people(self, artifact: bytes, accepted: Collection[bytes] = ()) -> tuple[set[bytes], set[bytes]]:
+        """`humans` and `authors` of an artifact; nothing is reached behind a disowned one that nobody rescued."""
+        return self._people(artifact, accepted, lambda found: self.place(found, accepted) is not None)
+
+    def humans_behind(self, artifact: bytes, accepted: Collection[bytes] = ()) -> set[bytes]:
+        """Who is reached only behind an artifact that is disowned."""
+        all_humans, _authors = self._people(artifact, accepted, lambda found: self.level(found) > 0)
+        return all_humans - self.people(artifact, accepted)[0]
+
+    def _people(
+        self, artifact: bytes, accepted: Collection[bytes], goes_on: Callable[[bytes], bool]
+    ) -> tuple[set[bytes], set[bytes]]:
         humans, authors = set(), set()
-        for ancestor in self.reached(artifact, DESCENT_RELATIONS):
-            if self.level(ancestor) < 2:
+        for ancestor in self._reached(artifact, DESCENT_RELATIONS, goes_on):
+            place = self.place(ancestor, accepted)
+            if place is None or place.statement is None or self.level(ancestor, accepted) < 2:
                 continue
-            _fault, role, anchor, scope = next(place for place in self.places[ancestor] if place[0] is None)
-            fields = self._fields(ancestor)
-            if anchor is not None:
-                humans.add(anchor)
-                scoped = role == "human" or scope.get("human", 0) > 0
-                if fields["kind"] in ("work", "experience") and fields.get("human") != 0 and scoped:
-                    authors.add(anchor)
+            if place.anchor is not None:
+                humans.add(place.anchor)
+                fields, delegation = self._fields(ancestor), place.statement["delegation"]
+                scope = delegation["body"].get("scope", {}) if delegation else {"human": 1}
+                if (
+                    fields["kind"] in ("work", "experience")
+                    and fields.get("human") != 0
+                    and scope.get("human")
+                ):
+                    authors.add(place.anchor)
         return humans, authors
+
+    def notices(self, artifact: bytes) -> list[tuple[str, bool]]:
+        """(act, whether of the whole artifact) of each hold, retraction, erasure and dispute that counts (SPEC §7.6)."""
+        heard = [one for one in self.fold.said if one["type"] == "notice" and not self.fold.disowning(one)]
+        record = _fields_of(self.held.get(artifact))
+        found = []
+        for one in heard:
+            act, by = one["body"]["act"], one["by"]
+            own = act in ("retract", "erase") and self.fold.answers_for(by, artifact, record)
+            for subject in one["body"]["subjects"]:
+                if subject[0] != artifact or not _named(one, subject) or act == "release":
+                    continue
+                if any(each["body"].get("cancels") == one["id"] and _named(each, subject) for each in heard):
+                    continue
+                if own or self.fold.is_listed(
+                    by
+                ):  # what he could say only while he was listed ends with that
+                    found.append((act, len(subject) == 1))
+        return found
+
+    def standing(self, artifact: bytes, accepted: Collection[bytes] = ()) -> str:
+        """The own status of SPEC §12."""
+        sound = [place for place in self.places.get(artifact, []) if not place.fault]
+        place = self.place(artifact, accepted)
+        notices = self.notices(artifact)
+        if ("retract", True) in notices or ("erase", True) in notices:
+            return "retracted"
+        if sound and place is None:
+            return "disowned"
+        statement = place.statement if place else None
+        if ("hold", True) in notices:
+            return "quarantined"
+        if statement is not None and self.fold.contested_key(statement["by"]) == statement["key"]:
+            return "quarantined"
+        if place is None or self.held.get(artifact) is None:
+            return "unknown"
+        if ("dispute", True) in notices or any(not whole for _act, whole in notices):
+            return "conditional"
+        return "released"
 
     def _fields(self, artifact: bytes) -> dict[str, Any]:
         fields: dict[str, Any] = msgpack.unpackb(self.held[artifact] or b"")
         return fields
+
+
+def _named(statement: dict[str, Any], subject: list[Any]) -> bool:
+    """Whether a notice or attestation in order is about the subject, and without fault."""
+    subjects = statement["body"]["subjects"]
+    return subject in subjects and subjects.index(subject) not in statement["void"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from ledger.errors import LineageError, ProofInvalid
 from ledger.identity.vkey import Vkey
@@ -19,9 +20,10 @@ from ledger.statements.record import decode_record
 from ledger.statements.statement import decode_statement
 from tests.cases.logs import Erased
 from tests.cases.replay import by_ledger, clocks, fold_numbers
-from tools.make_vectors import FOLDER, files, unhexed
+from tests.reference import pae as naive_pae
+from tools.make_vectors import FOLDER, files, hex_of, unhexed
 
-COUNTS = {"record": 161, "payload": 164, "entry": 24, "log": 121, "receipt": 88}
+COUNTS = {"record": 161, "payload": 164, "entry": 24, "log": 337, "receipt": 110, "algorithm": 1}
 
 # Codes of SPEC §14 that neither admission nor the fold gives: those that receipts show, and of folders and libraries.
 OF_RECEIPTS = {"checkpoint-invalid", "note-invalid", "inclusion-invalid", "receipt-invalid"}
@@ -129,9 +131,37 @@ def test_log_vector(name: str) -> None:
     assert clocks(log, entries) == vector["clocks"]
     assert fold_numbers(log, entries) == vector["fold_numbers"]
     found = by_ledger(log, entries, records)
-    assert [list(fault) for fault in found.faults] == vector["faults"]
-    assert [root.hex() for root in found.status_roots] == vector["status_roots"]
-    assert {key.hex(): role for key, role in found.identities.items()} == vector["identities"]
+    assert {name: hex_of(meaning) for name, meaning in found._asdict().items()} == {
+        name: vector[name] for name in found._fields
+    }
+
+
+def test_algorithm_vector() -> None:
+    """ML-DSA-44 by a library that the ledger does not use for it: pure, with an empty context (SPEC §6)."""
+    vector = stored()["algorithm/ml-dsa-44"]
+    key, pae, signature = (bytes.fromhex(vector[name]) for name in ("public_key", "pae", "signature"))
+    entry = decode_entry(bytes.fromhex(vector["entry"]))
+    assert (len(key), len(signature)) == (1_312, 2_420)
+    assert entry.statement.payload == bytes.fromhex(vector["payload"])
+    assert pae == naive_pae(entry.statement.payload)
+    assert ["ml-dsa-44", key] in entry.statement.body["keyset"]["keys"]
+    assert signature in [item.signature for item in entry.signatures]
+    refusal = stored()["log/enrol-ml-dsa-44"]
+    assert vector["entry"] in refusal["entries"]
+    assert [code for *_place, code in refusal["faults"]] == [vector["refused"]]
+    try:
+        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
+
+        public_key = MLDSA44PublicKey.from_public_bytes(key)
+    except (ImportError, UnsupportedAlgorithm):
+        pytest.skip(
+            "the installed `cryptography` knows no ML-DSA: pip install 'cryptography>=47' verifies it"
+        )
+    public_key.verify(signature, pae)
+    with pytest.raises(InvalidSignature):
+        public_key.verify(signature, pae + b"x")
+    with pytest.raises(InvalidSignature):
+        public_key.verify(signature, pae, b"a context")
 
 
 def test_making_them_anew_gives_the_same_bytes() -> None:

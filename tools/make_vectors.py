@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.cases import forged_receipts, payloads, receipts, records
+from tests.cases import algorithms, forged_receipts, payloads, receipts, records
+from tests.cases.algorithms import Algorithm
 from tests.cases.logs import Erased
 from tests.cases.receipts import ReceiptCase
 from tests.cases.replay import by_naive, clocks, fold_numbers
-from tests.cases.samples import Case, Fields
-from tests.cases.scenarios import Scenario, all_scenarios
+from tests.cases.samples import Case
+from tests.cases.scenarios import all_scenarios
+from tests.cases.worlds import Scenario
 from tests.reference import tagged
 from tools import spec_examples
 
@@ -37,18 +39,25 @@ hex; an object {{"byte": "00", "times": n}} stands for n equal bytes. {count} fi
 | entry | {entry} | an entry (SPEC §8.1); its signatures are not verified | `statement_id`, `leaf_hash` | `error` |
 | log | {log} | (see below) | | |
 | receipt | {receipt} | (see below) | | |
+| algorithm | {algorithm} | (see below) | | |
 
 `error` is a code of SPEC §14. Each bad file breaks one rule, except `log/order-*`, which break several: the first of SPEC §9.2
 counts.
 
 A log has `log_id` (the log that the reader trusts), `entries` by log_index, `records` by log_index (those held of that entry,
 by record_index; {{"erased": hash}} for one of which only the leaf hash is left), `clocks` and `fold_numbers` (SPEC §9.5, §9.6, by log_index),
-`faults` as [log_index, record_index or null, code] in order, `status_roots` (of the status map behind each entry, by log_index)
-and `identities` (id and role, of those that are enrolled in the end).
+`faults` as [log_index, record_index or null, code] in order (of an `attest` or `notice`, the place among its subjects for the
+record_index), `status_roots` (of the status map behind each entry, by log_index) and, behind the last entry: `identities` (id and
+role), `speaks` (by which key event each does; null: retired), `delegated` (by which delegation each pair is; null: none),
+`contested` (SPEC §7.5), `disowned` as [log_index, key event, whether by the delegation] (SPEC §7.4) and `grades` (by subject and
+issuer, the endorsements that count).
 
 A receipt has `text`, the file (SPEC §11.1); `vkey`, which the verifier trusts; and `content`, which he holds: its form, its digest
 and its true size, or null if he has none. Good ones give `artifact_id`, `maker`, `anchor` (null if the maker is no pair) and
 `log_index`; bad ones `error`, after the support was folded in order.
+
+An algorithm has `algorithm`, a `public_key`, the `payload` of an enrolment by it, its `pae` (SPEC §6) and the `signature` of that, which
+any other implementation verifies; `entry` is that enrolment whole, and `refused` the fault that it is in any log of this version.
 """
 
 
@@ -108,7 +117,35 @@ def log_vector(scenario: Scenario) -> dict[str, Any]:
         "fold_numbers": fold_numbers(script.log, script.entries),
         "faults": [list(fault) for fault in outcome.faults],
         "status_roots": [root.hex() for root in outcome.status_roots],
-        "identities": {name.hex(): role for name, role in sorted(outcome.identities.items())},
+        "identities": hex_of(outcome.identities),
+        "speaks": hex_of(outcome.speaks),
+        "delegated": hex_of(outcome.delegated),
+        "contested": hex_of(outcome.contested),
+        "disowned": hex_of(outcome.disowned),
+        "grades": hex_of(outcome.grades),
+    }
+
+
+def hex_of(value: Any) -> Any:
+    """The same with all bytes in hex, and maps in order."""
+    if isinstance(value, dict):
+        return {hex_of(name): hex_of(value[name]) for name in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [hex_of(item) for item in value]
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def algorithm_vector(algorithm: Algorithm) -> dict[str, Any]:
+    return {
+        "what": f"an enrolment by keys of ed25519 and {algorithm.name}, which this version does not build",
+        "kind": "algorithm",
+        "algorithm": algorithm.name,
+        "public_key": algorithm.public_key.hex(),
+        "payload": algorithm.payload.hex(),
+        "pae": algorithm.pae.hex(),
+        "signature": algorithm.signature.hex(),
+        "entry": algorithm.entry.hex(),
+        "refused": "not-yet",
     }
 
 
@@ -118,14 +155,9 @@ def receipt_vector(case: ReceiptCase) -> dict[str, Any]:
         "kind": "receipt",
         "text": case.text,
         "vkey": case.vkey,
-        "content": case.content and plain(case.content),
-        **(plain(case.facts) if case.facts else {"error": case.code}),
+        "content": case.content and hex_of(case.content),
+        **(hex_of(case.facts) if case.facts else {"error": case.code}),
     }
-
-
-def plain(fields: Fields) -> Fields:
-    """Fields with their bytes in hex."""
-    return {name: value.hex() if isinstance(value, bytes) else value for name, value in fields.items()}
 
 
 def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -137,12 +169,13 @@ def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
         yield scenario.name, log_vector(scenario)
     for receipt in (*receipts.legal(), *forged_receipts.refused()):
         yield receipt.name, receipt_vector(receipt)
+    yield "algorithm/ml-dsa-44", algorithm_vector(algorithms.ml_dsa_44())
 
 
 def files() -> dict[str, str]:
     """Path below tests/vectors -> text; names are unique."""
     result: dict[str, str] = {}
-    counts = dict.fromkeys(("record", "payload", "entry", "log", "receipt"), 0)
+    counts = dict.fromkeys(("record", "payload", "entry", "log", "receipt", "algorithm"), 0)
     for name, vector in vectors():
         path = f"{name}.json"
         if path in result:

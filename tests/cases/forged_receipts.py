@@ -141,7 +141,8 @@ def other_log(_scene: Scene, _extra: Fields) -> bytes:
 
 
 EXTRAS: tuple[tuple[str, str, str, Change], ...] = (
-    ("v-2", "another version", "schema", extra_of("v", lambda *_: 2)),
+    ("v-3", "another version", "schema", extra_of("v", lambda *_: 3)),
+    ("v-0", "another version", "schema", extra_of("v", lambda *_: 0)),
     ("unknown-key", "a key that nobody knows", "schema", extra_of("more", lambda *_: 1)),
     ("without-support", "no support at all", "schema", extra_of("support", lambda *_: None)),
     (
@@ -480,6 +481,119 @@ FORGED: tuple[tuple[str, str, str, Callable[[Scene], Parts]], ...] = (
 )
 
 
+# --- Bad ones of version 2: key events that do not lead to the one named -----------------------------------------------
+
+
+def turned(scene: Scene, *types: str) -> list[int]:
+    """Key events of anna's in order."""
+    return [scene.script.turn(scene.anna, type_) for type_ in types]
+
+
+def with_gap(scene: Scene) -> Parts:
+    _first, second = turned(scene, "rotate", "rotate")
+    return scene.alone(scene.anna, [2, second])
+
+
+def with_later(scene: Scene) -> Parts:
+    at = scene.script.publish(scene.anna, scene.script.work(scene.anna, "early"))
+    return scene.close(at, 0, [2, *turned(scene, "rotate")], content_of("early"))
+
+
+def with_former_key(scene: Scene) -> Parts:
+    """The entry names the enrolment, and a rotation stands before it."""
+    (at,) = turned(scene, "rotate")
+    scene.anna.turn("anna", scene.anna.id)
+    return scene.alone(scene.anna, [2, at])
+
+
+def with_others_event(scene: Scene) -> Parts:
+    return scene.alone(scene.anna, [2, 3, scene.script.turn(scene.ben, "rotate")])
+
+
+def with_statement(scene: Scene) -> Parts:
+    scene.script.tell(scene.anna, "undelegate", {"pair": scene.pair.id})  # 8
+    return scene.alone(scene.anna, [2, 8])
+
+
+def event_of(scene: Scene, type_: str, *signers: str, number: int, **changes: Any) -> Parts:
+    """A key event of anna's that the log holds whatever it is, and an entry that names it."""
+    fields = scene.script.key_event(scene.anna, type_, **changes)
+    at = scene.script.add(signed(fields, *signers, keyset_number=number))
+    name = "anna/recovery" if type_ == "recover" else "anna/next"
+    scene.anna.turn(name, tagged("statement", pack(fields)))
+    return scene.alone(scene.anna, [2, at])
+
+
+def recovery_that_keeps_next(scene: Scene) -> Parts:
+    kept = commitments("anna")["next"]
+    return event_of(scene, "recover", "anna/recovery", number=2, next=kept)
+
+
+def delegated_before_cut(scene: Scene) -> Parts:
+    """The anchor's rotation stands behind the delegation: it is none of the events up to the one that this names."""
+    at = scene.script.publish(
+        scene.pair, scene.script.work(scene.pair, "by two", human=5), delegation=scene.delegation
+    )
+    return scene.close(at, 0, [2, 5, 6, *turned(scene, "rotate")], content_of("by two"))
+
+
+LIVES: tuple[tuple[str, str, str, Callable[[Scene], Parts]], ...] = (
+    ("rotated-gap", "a rotation in the middle is left out", "key-event-broken", with_gap),
+    ("rotated-later", "a rotation behind the entry", "receipt-invalid", with_later),
+    (
+        "rotated-former-key",
+        "a rotation behind the key event that is named",
+        "key-not-in-force",
+        with_former_key,
+    ),
+    ("rotated-other", "another's enrolment and rotation", "receipt-invalid", with_others_event),
+    ("support-undelegate", "a statement that supports nothing", "receipt-invalid", with_statement),
+    (
+        "rotated-by-thief",
+        "a keyset that nobody committed to",
+        "commitment-differs",
+        lambda s: rotated(s, in_support=True),
+    ),
+    (
+        "rotated-signature",
+        "a rotation signed by another",
+        "signature-invalid",
+        lambda scene: event_of(scene, "rotate", "thief", number=1),
+    ),
+    (
+        "rotated-by-current",
+        "a rotation signed by the current key",
+        "signature-surplus",
+        lambda scene: event_of(scene, "rotate", "anna", number=0),
+    ),
+    (
+        "rotated-cut",
+        "a rotation that cuts a key which never was",
+        "compromised-illegal",
+        lambda scene: event_of(scene, "rotate", "anna/next", number=1, compromised=[[some("key"), 0]]),
+    ),
+    (
+        "rotated-cut-later",
+        "a rotation that cuts from its own position",
+        "compromised-illegal",
+        lambda scene: event_of(scene, "rotate", "anna/next", number=1, compromised=[[public_key("anna"), 8]]),
+    ),
+    ("recovered-next", "a recovery that keeps the next keyset", "keyset-illegal", recovery_that_keeps_next),
+    (
+        "retired",
+        "an entry that names a retirement",
+        "identity-retired",
+        lambda scene: event_of(scene, "retire", "anna/next", number=1),
+    ),
+    (
+        "pair-anchor-later",
+        "the anchor's rotation behind the delegation",
+        "receipt-invalid",
+        delegated_before_cut,
+    ),
+)
+
+
 def bad(name: str, what: str, code: str, parts: Parts) -> ReceiptCase:
     return ReceiptCase(f"receipt/{name}", what, parts.text(), parts.vkey, parts.content, None, code)
 
@@ -492,3 +606,5 @@ def refused() -> Iterator[ReceiptCase]:
         yield bad(name, what, code, parts)
     for name, what, code, build in FORGED:
         yield bad(name, what, code, build(Scene()))
+    for name, what, code, build in LIVES:
+        yield bad(name, what, code, build(Scene(2)))

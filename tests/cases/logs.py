@@ -51,7 +51,7 @@ def keys(*names: str, threshold: int = 1) -> Fields:
 
 
 def commitments(name: str) -> Fields:
-    """`next` and `recovery` of an identity."""
+    """`next` and `recovery` beside the keyset of a name: those of the names "x/next" and "x/recovery"."""
     return {
         "next": tagged("keyset", pack(keys(name + "/next"))),
         "recovery": tagged("keyset", pack(keys(name + "/recovery"))),
@@ -73,22 +73,40 @@ def signed(fields: Fields, *signers: str, keyset_number: int = 0, at: int | None
     return pack([data, sorted(signatures)])
 
 
+def joined(fields: Fields, signatures: list[list[Any]]) -> bytes:
+    """An entry with these signatures."""
+    return pack([pack(fields), sorted(signatures)])
+
+
 def signature(name: str, data: bytes) -> bytes:
     return private_key(name).sign(pae(data))
 
 
 @dataclass
 class Actor:
-    """Somebody who enrols; `lanes` holds (next seq, id of the last statement)."""
+    """Somebody who enrols; `lanes` holds (next seq, id of the last statement), `events` what followed the enrolment.
+
+    `name` is that of the keyset in force; `spoken` the id of its key event, if that is not the enrolment.
+    """
 
     name: str
     role: str
     enrolment: Fields
     lanes: dict[bytes, tuple[int, bytes | None]] = field(default_factory=dict)
+    events: list[bytes] = field(default_factory=list)
+    spoken: bytes | None = None
 
     @property
     def id(self) -> bytes:
         return tagged("statement", pack(self.enrolment))
+
+    @property
+    def key(self) -> bytes:
+        return self.spoken or self.id
+
+    def turn(self, name: str, event: bytes) -> None:
+        """From now on a later key event is in force, whose keyset has this name."""
+        self.name, self.spoken, self.lanes = name, event, {}
 
 
 @dataclass
@@ -98,6 +116,7 @@ class Script:
     entries: list[bytes] = field(default_factory=list)
     records: dict[int, list[bytes | Erased]] = field(default_factory=dict)
     time: int = 1_000_000
+    fold: int = 1
 
     def __post_init__(self) -> None:
         self.vkey = vkey(ORIGIN, public_key("log"))
@@ -114,7 +133,7 @@ class Script:
             "keyset": keys("operator"),
             **commitments("operator"),
             "rules": {"mode": "open"},
-            "fold": 1,
+            "fold": self.fold,
         }
         return payload("genesis", log=self.log, body=changed(body, **changes))
 
@@ -139,7 +158,7 @@ class Script:
             "root": self._roots.status_root(),
             "records": self._roots.sequence,
             "time": self.time,
-            "fold": 1,
+            "fold": self.fold,
         }
         return self.add(pack([pack(payload("state", log=self.log, body=changed(body, **changes)))]))
 
@@ -156,7 +175,7 @@ class Script:
     def say(self, by: Actor, type_: str, body: Fields, lane: bytes = LANE, **changes: Any) -> Fields:
         """The next statement in a lane; it is remembered as said, so call `unsay` if it will be a fault."""
         seq, prev = by.lanes.get(lane, (0, None))
-        fields = payload(type_, log=self.log, body=body, by=by.id, key=by.id, lane=lane, seq=seq, prev=prev)
+        fields = payload(type_, log=self.log, body=body, by=by.id, key=by.key, lane=lane, seq=seq, prev=prev)
         fields = changed(fields, **changes)
         by.lanes[lane] = (seq + 1, tagged("statement", pack(fields)))
         return fields
@@ -166,6 +185,30 @@ class Script:
         """The statement will be refused: its lane stays where it was."""
         by.lanes[fields["lane"]] = (fields["seq"], fields.get("prev"))
         return fields
+
+    def tell(self, by: Actor, type_: str, body: Fields, **changes: Any) -> bytes:
+        """Appends a statement in order; returns its id."""
+        fields = self.say(by, type_, body, **changes)
+        self.add(signed(fields, by.name))
+        return tagged("statement", pack(fields))
+
+    def key_event(self, by: Actor, type_: str, **changes: Any) -> Fields:
+        """The next key event, to be signed by "x/next" or "x/recovery"; `changes` of its body."""
+        name = by.name + ("/recovery" if type_ == "recover" else "/next")
+        body: Fields = {"keyset": keys(name)}
+        body |= {"reason": "ended"} if type_ == "retire" else commitments(name)
+        prev = (by.events or [by.id])[-1]
+        body = changed(body, **changes)
+        return payload(type_, log=self.log, by=by.id, kseq=len(by.events) + 1, prev=prev, body=body)
+
+    def turn(self, by: Actor, type_: str, **changes: Any) -> int:
+        """Appends the next key event in order; of a `recover`, call `by.turn` when it is in force."""
+        name = by.name + ("/recovery" if type_ == "recover" else "/next")
+        fields = self.key_event(by, type_, **changes)
+        by.events.append(tagged("statement", pack(fields)))
+        if type_ != "recover":
+            by.turn(name, by.events[-1])
+        return self.add(signed(fields, name, keyset_number=2 if type_ == "recover" else 1))
 
     def delegation(self, by: Actor, pair: Actor, scope: Fields | None = None, **changes: Any) -> Fields:
         body: Fields = {"pair": pair.id, "substrate": {"name": "quill", "version": "2.0"}}

@@ -16,9 +16,11 @@ from tests.cases.logs import (
     id_of,
     keys,
     private_key,
+    public_key,
     signed,
 )
 from tests.cases.samples import Fields, changed, some
+from tests.cases.worlds import WAIT_MS
 from tests.reference import mth, pack
 
 HEADER = "c2sp.org/tlog-proof@v1"
@@ -78,12 +80,16 @@ def content_of(text: str, form: str = "raw", size: int | None = None) -> Fields:
 
 @dataclass
 class Scene:
-    """Genesis 0, state 1, anna 2, ben 3, a machine 4, anna's pair 5, its delegation 6, state 7; then what a case adds."""
+    """Genesis 0, state 1, anna 2, ben 3, a machine 4, anna's pair 5, its delegation 6, state 7; then what a case adds.
 
+    `version`: of the receipt (SPEC §11.1), and the fold number of its log.
+    """
+
+    version: int = 1
     script: Script = field(init=False)
 
     def __post_init__(self) -> None:
-        self.script = Script().begin()
+        self.script = Script(fold=self.version).begin()
         self.anna, self.ben = self.script.actor("anna"), self.script.actor("ben")
         self.machine = self.script.actor("machine", "machine")
         self.pair = self.script.actor("pair", "pair", self.anna.id)
@@ -96,7 +102,7 @@ class Scene:
         script, held = self.script, [item for item in self.script.records[at] if isinstance(item, bytes)]
         record_path = reference.path(record_index, held)
         extra = {
-            "v": 1,
+            "v": self.version,
             "entry": script.entries[at],
             "record": held[record_index],
             "record_index": record_index,
@@ -161,6 +167,66 @@ def legal() -> Iterator[ReceiptCase]:
     parts = scene.close(scene.script.publish(scene.anna, sealed), 0, [2], content)
     yield good("sealed", "sealed content of 33 bytes: size is its bucket, 64", parts, scene.anna)
     yield from legal_places()
+    yield from legal_lives()
+
+
+def legal_lives() -> Iterator[ReceiptCase]:
+    """Receipts of version 2: the signer's key events up to the one that the statement names."""
+    scene = Scene(2)
+    at = scene.script.turn(scene.anna, "rotate")  # 8
+    again = scene.script.turn(scene.anna, "rotate", compromised=[[public_key("anna/next"), at]])
+    parts = scene.alone(scene.anna, [2, at, again])
+    yield good("rotated", "signed under the second rotation", parts, scene.anna)
+    scene = Scene(2)
+    at = scene.script.publish(scene.anna, scene.script.work(scene.anna, "early"))
+    scene.script.turn(scene.anna, "rotate", compromised=[[public_key("anna"), 0]])
+    parts = scene.close(at, 0, [2], content_of("early"))
+    yield good(
+        "disowned", "disowned since: that is its standing, which a receipt does not know", parts, scene.anna
+    )
+    scene = Scene(2)
+    at = scene.script.turn(scene.anna, "recover")
+    scene.script.state()
+    scene.script.state(tick=WAIT_MS)
+    scene.anna.turn("anna/recovery", scene.anna.events[-1])
+    parts = scene.alone(scene.anna, [2, at])
+    yield good(
+        "recovered", "signed under a recovery: being named shows that it was in force", parts, scene.anna
+    )
+    scene = Scene(2)
+    at = scene.script.turn(scene.anna, "recover")
+    scene.script.state()
+    scene.script.state(tick=WAIT_MS)
+    scene.anna.turn("anna/recovery", scene.anna.events[-1])
+    again = scene.script.turn(scene.anna, "rotate")
+    parts = scene.alone(scene.anna, [2, at, again])
+    yield good("recovered-rotated", "a rotation to what a recovery committed to", parts, scene.anna)
+    scene = Scene(2)
+    at = scene.script.turn(scene.anna, "recover")
+    veto = scene.script.turn(scene.anna, "rotate")
+    parts = scene.alone(scene.anna, [2, at, veto])
+    yield good(
+        "vetoed", "a rotation that ended a recovery, to what its event before committed to", parts, scene.anna
+    )
+    scene = Scene(2)
+    at = scene.script.turn(scene.anna, "recover")
+    parts = scene.alone(scene.anna, [2])
+    yield good(
+        "pending", "a recovery that is pending is none of the events up to the one named", parts, scene.anna
+    )
+    scene = Scene(2)
+    turned = scene.script.turn(scene.anna, "rotate")
+    own = scene.script.turn(scene.pair, "rotate")
+    anew = scene.script.delegate(scene.anna, scene.pair, {"kinds": ["work"]})  # 10
+    scene.script.turn(scene.anna, "rotate")
+    parts = scene.alone(scene.pair, [2, 5, turned, own, 10], delegation=anew)
+    yield good(
+        "pair-rotated", "a pair and its anchor, each up to the event named", parts, scene.pair, scene.anna
+    )
+    scene = Scene(2)
+    parts = scene.alone(scene.anna, [2])
+    parts.extra["v"] = 1
+    yield good("version-1", "a receipt of the former version, in a log of fold 2", parts, scene.anna)
 
 
 def legal_places() -> Iterator[ReceiptCase]:

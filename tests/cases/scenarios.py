@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from tests.cases import logs
+from tests.cases import lives, logs, voices
 from tests.cases.logs import Actor, Erased, Script, id_of, keys, parent_of, public_key, signed
 from tests.cases.samples import (
     ORDINARY,
@@ -20,42 +20,8 @@ from tests.cases.samples import (
     some,
     vkey,
 )
+from tests.cases.worlds import People, Scenario, ended, people
 from tests.reference import Raw, ed25519_mixed_order_key, mth, pack, tagged
-
-Expected = tuple[int, int | None, str]
-
-
-class Scenario(NamedTuple):
-    """A log, its id, and every fault: (log_index, record_index or None, code)."""
-
-    name: str
-    what: str
-    script: Script
-    expected: list[Expected]
-
-
-class People(NamedTuple):
-    script: Script
-    human: Actor
-    pair: Actor
-    machine: Actor
-    delegation: bytes
-
-
-def people(scope: dict[str, Any] | None = None) -> People:
-    """Genesis 0, state 1, human 2, pair 3, delegation 4, machine 5."""
-    script = Script().begin()
-    human = script.actor("human")
-    pair = script.actor("pair", "pair", human.id)
-    delegation = script.delegate(human, pair, scope)
-    return People(script, human, pair, script.actor("machine", "machine"), delegation)
-
-
-def ended(name: str, what: str, script: Script, *faults: tuple[int, str] | Expected) -> Scenario:
-    """Closes the log with a state, if none stands last."""
-    script.state()
-    expected = [(fault[0], None, fault[1]) if len(fault) == 2 else fault for fault in faults]
-    return Scenario(f"log/{name}", what, script, expected)
 
 
 def one_entry(name: str, what: str, code: str, make: Callable[[People], bytes]) -> Scenario:
@@ -154,7 +120,7 @@ def births() -> Iterator[Scenario]:
         script.add(signed(human, "human"))
         return ended(name, what, script, (0, code), *((index, "genesis-illegal") for index in range(1, 4)))
 
-    yield born("genesis-fold-2", "a genesis of a fold that nobody knows", "fold-unknown", fold=2)
+    yield born("genesis-fold-3", "a genesis of a fold that nobody knows", "fold-unknown", fold=3)
     other = vkey(logs.ORIGIN, public_key("another log"))
     own = Script().vkey
     yield born(
@@ -235,11 +201,11 @@ def states() -> Iterator[Scenario]:
         yield ended(name, what, script, (2, "state-wrong"))
     script = Script().begin()
     script.actor("human")
-    script.state(fold=2)
+    script.state(fold=3)
     script.actor("another human")
     script.state()
     yield ended(
-        "state-fold-2",
+        "state-fold-3",
         "a fold that nobody knows, then a lesser one: nothing more is judged, from the segment's first entry on",
         script,
         *((index, "fold-unknown") for index in range(2, 7)),
@@ -873,3 +839,5 @@ def order() -> Iterator[Scenario]:
 def all_scenarios() -> Iterator[Scenario]:
     for group in (good, births, states, malformed, not_built, identities, delegations, records, order):
         yield from group()
+    yield from lives.all_lives()
+    yield from voices.all_voices()
