@@ -30,6 +30,12 @@ FindSubject = Callable[[bytes], Subject | None]  # None: no such artifact stands
 _OF_THE_MAKER = frozenset({"retract", "erase"})
 
 
+def answerable_for(state: FoldState, maker: bytes) -> bytes:
+    """Who may take back what `maker` made: the anchor of a pair, of others they themselves (SPEC §5.3)."""
+    identity = state.identity(maker)
+    return maker if identity is None or identity.anchor is None else identity.anchor
+
+
 def judge_subject(state: FoldState, statement: Statement, subject: list[Any], find: FindSubject) -> None:
     """Raises RefusedInput `subject-unknown` or `not-authorised`; `state` as of before the statement."""
     found = find(subject[0])
@@ -42,9 +48,7 @@ def judge_subject(state: FoldState, statement: Statement, subject: list[Any], fi
         raise RefusedInput("subject-unknown", item, f"it has {found.row_count} rows, none at {subject[1]}")
     if statement.body.get("act") not in _OF_THE_MAKER:
         return
-    maker = state.identity(found.maker)
-    answerable = found.maker if maker is None or maker.anchor is None else maker.anchor
-    if statement.by != answerable and not is_listed(state, statement.by):
+    if statement.by != answerable_for(state, found.maker) and not is_listed(state, statement.by):
         raise RefusedInput(
             "not-authorised",
             item,

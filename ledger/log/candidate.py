@@ -43,12 +43,11 @@ def open_candidate(
     entry_bytes: bytes,
     records: Sequence[bytes],
     log: bytes,
-    limits: Mapping[str, int],
     decoder: RecordDecoder | None = None,
 ) -> Candidate:
     """Parses and checks a submission on its own. Raises RefusedInput with the code of SPEC §14 that applies.
 
-    `decoder` may have seen records of earlier submissions, which these are like.
+    The limits of the log's own rules are for admission, which knows the rules at its place. `decoder` may have seen records of earlier submissions, which these are like.
     """
     check_bytes(entry_bytes, records)
     entry = open_entry(entry_bytes, log)
@@ -71,7 +70,7 @@ def open_candidate(
         return Candidate(entry)
     if len(records) > spec.STATEMENT_RECORDS_MAX:
         raise RefusedInput("too-large", "records", f"a statement has at most {spec.STATEMENT_RECORDS_MAX}")
-    check_sizes(records, limits)
+    check_sizes(records, {})
     ids = [hash_leaf(data) for data in records]
     check_root(statement, ids)
     decode = (decoder or RecordDecoder()).decode

@@ -10,29 +10,46 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
 
 from ledger.errors import NotFound, RefusedInput, StoreFault
-from ledger.fold.objects import Delegation, Identity
+from ledger.fold.before import StateBefore
+from ledger.fold.disowning import disowning, signers_of
+from ledger.fold.objects import Delegation, Endorsement, Identity
 from ledger.fold.state import FoldState
+from ledger.fold.topics import Topic, topic_key
 from ledger.fold.transition import open_entry
+from ledger.identity.life import KeyEvent
 from ledger.identity.vkey import Vkey
+from ledger.log.standing import leaf_hash_of
 from ledger.merkle import prefix
 from ledger.merkle.proofs import PathReader
-from ledger.merkle.tree import hash_leaf, levels_of, path_in_levels
+from ledger.merkle.tree import levels_of, path_in_levels
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
-from ledger.statements.entry import decode_entry
+from ledger.spec import TILE_WIDTH
+from ledger.statements import words
+from ledger.statements.entry import Entry, decode_entry
 from ledger.statements.record import decode_record
-from ledger.statements.statement import log_id
+from ledger.statements.statement import Statement, log_id
 from ledger.store import index
-from ledger.store.bundles import Erased
-from ledger.store.contract import Snapshot, Space, Store
+from ledger.store.bundles import LENGTH_BYTES, Erased, offsets
+from ledger.store.contract import Snapshot, Space, Store, key_u64
 from ledger.store.head import decode_head
 from ledger.store.reader import StoreReader
 
 _LEAVES_REMEMBERED: Final = 262_144  # of statements whose trees are kept: about 40 MiB
 
 Levels = list[Sequence[bytes]]
+
+
+class ScannedRecord(NamedTuple):
+    """A record where it stands: its number in the log, its entry, its index there; `data` None: it is erased."""
+
+    record_number: int
+    log_index: int
+    record_index: int
+    data: bytes | None
 
 
 class LogView:
@@ -51,7 +68,7 @@ class LogView:
         self.record_count = StoreReader(snapshot, checkpoint.size).record_start(last)
         self._reader = StoreReader(snapshot, checkpoint.size, self.record_count)
         self._paths = PathReader(self._reader.tile, checkpoint.size)
-        self._state = FoldState(log, self._get(Space.FOLD), self._get(Space.STATUS))
+        self._state = FoldState(log, self._reader.fold_value, self._reader.status_node)
         closing = open_entry(self._reader.entry(last), log).statement
         if closing.type != "state":
             raise StoreFault(
@@ -59,6 +76,8 @@ class LogView:
             )
         self.clock_ms: int = closing.body["time"]
         self._status_root: bytes = closing.body["root"]
+        self._closing: dict[str, Any] = closing.body
+        self._as_of: FoldState | None = None
         self._levels: OrderedDict[int, Levels] = OrderedDict()
         self._leaves_held = 0
         self._located: tuple[int, tuple[int, int]] | None = None  # the last answer: a path is asked for next
@@ -78,7 +97,7 @@ class LogView:
 
     def record_leaf(self, record_number: int) -> bytes:
         """ProofSource."""
-        return _leaf_hash(self._reader.record(record_number))
+        return leaf_hash_of(self._reader.record(record_number))
 
     def record_path(self, record_number: int) -> list[bytes]:
         """ProofSource. The trees of the last statements are kept, so that many records of one cost little each."""
@@ -151,13 +170,126 @@ class LogView:
         """ProofSource. Raises InvariantBroken if the store's status map is damaged."""
         return prefix.prove(self._state.status_node, self._status_root, topic_key)
 
+    @property
+    def state(self) -> FoldState:
+        """What the fold keeps, as of the checkpoint: for showing, not for proving. For reading only."""
+        if self._as_of is None:
+            self._as_of = self._state_as_of()
+        return self._as_of
+
     def identity(self, identity_id: bytes) -> Identity | None:
-        """An identity as of the checkpoint, by the fold that the log keeps: for showing, not for proving."""
-        return self._state.identity_before(identity_id, self.checkpoint.size)
+        """An identity as of the checkpoint; which of its key events is in force, the view's `clock_ms` tells."""
+        return self.state.identity(identity_id)
+
+    def key_events(self, identity: Identity) -> list[KeyEvent]:
+        """All key events of an identity that `identity` gave, ascending."""
+        return self.state.key_events(identity)
 
     def delegations(self, identity: Identity) -> list[Delegation]:
         """All delegations of a pair that `identity` gave, ascending."""
-        return self._state.delegations(identity)
+        return self.state.delegations(identity)
+
+    def endorsements(self, subject: bytes) -> list[tuple[bytes, Endorsement]]:
+        """Of each issuer the latest endorsement of an identity, with the issuer's id; ascending by log index.
+
+        Whether it was disowned, or has ended by its `until`, is not asked.
+        """
+        found: dict[bytes, Endorsement] = {}
+        for log_index in self.state.topic_entries(topic_key(Topic.ENDORSEMENTS, subject)):
+            issuer = self.statement(log_index).by
+            latest = self.state.endorsement(subject, issuer)
+            if latest is not None and latest.log_index == log_index:
+                found[issuer] = latest
+        return list(found.items())
+
+    def statement(self, log_index: int) -> Statement:
+        """The statement of a well-formed entry. Raises RefusedInput for any other."""
+        return open_entry(self.entry(log_index), self.log_id).statement
+
+    def signed_by(self, log_index: int) -> tuple[bytes, ...]:
+        """The public keys that signed the ordinary statement in order at `log_index`; () if no such stands there."""
+        entry = self._ordinary(log_index)
+        return () if entry is None else signers_of(self.state, entry)
+
+    def disowned_by(self, log_index: int) -> KeyEvent | None:
+        """The key event by which the ordinary statement at `log_index` is disowned by now (SPEC §7.4), or None."""
+        entry = self._ordinary(log_index)
+        return None if entry is None else disowning(self.state, log_index, entry, self.clock_ms)
+
+    def stands(self, record_number: int) -> bool:
+        """Whether the entry of a record is in order and not disowned (SPEC §7.4); a fault of the record alone is not looked for."""
+        log_index, _ = self.locate(record_number)
+        entry = self._ordinary(log_index)
+        return entry is not None and disowning(self.state, log_index, entry, self.clock_ms) is None
+
+    def scan_statements(self, containing: bytes = b"") -> Iterator[tuple[int, bytes]]:
+        """(log index, entry) of all entries in whose bytes `containing` occurs, such as an identity's id, ascending.
+
+        Bundles without it are passed over at the speed of memory.
+        """
+        for number, bundle in self._bundles(Space.ENTRIES, self.checkpoint.size, containing):
+            start = number * TILE_WIDTH
+            for log_index, (begin, end) in enumerate(_bounds(bundle, erasable=False), start):
+                if log_index < self.checkpoint.size and (
+                    not containing or bundle.find(containing, begin, end) >= 0
+                ):
+                    yield log_index, bundle[begin:end]
+
+    def scan_records(self, containing: bytes = b"") -> Iterator[ScannedRecord]:
+        """All records, ascending; with `containing` those that are held and in whose bytes it occurs, such as a parent's id."""
+        log_index, start, stop = -1, 0, 0
+        for number, bundle in self._bundles(Space.RECORDS, self.record_count, containing):
+            first = number * TILE_WIDTH
+            for record_number, (begin, end) in enumerate(_bounds(bundle, erasable=True), first):
+                is_erased = not (bundle[begin - 2] or bundle[begin - 1])
+                if record_number >= self.record_count:
+                    return
+                if containing and (is_erased or bundle.find(containing, begin, end) < 0):
+                    continue
+                if not start <= record_number < stop:
+                    log_index, _ = self._reader.locate(record_number)
+                    start, stop = self.record_start(log_index), self.record_start(log_index + 1)
+                data = None if is_erased else bundle[begin:end]
+                yield ScannedRecord(record_number, log_index, record_number - start, data)
+
+    def _bundles(self, space: Space, count: int, containing: bytes) -> Iterator[tuple[int, bytes]]:
+        for number in range(-(-count // TILE_WIDTH)):
+            bundle = self._snapshot.get(space, key_u64(number))
+            if bundle is None:
+                raise StoreFault(
+                    "ledger-damaged", f"{space}, bundle {number}", "it is missing", "Run `lineage audit`."
+                )
+            data = bytes(bundle)
+            if containing in data:
+                yield number, data
+
+    def _ordinary(self, log_index: int) -> Entry | None:
+        """The ordinary statement's entry at `log_index`, if it is in order."""
+        if self.state.is_faulty(log_index):
+            return None
+        try:
+            entry = open_entry(self.entry(log_index), self.log_id)
+        except RefusedInput:
+            return None
+        return entry if entry.statement.type in words.TYPES_ORDINARY else None
+
+    def _state_as_of(self) -> FoldState:
+        """The stored state; while a commit is in flight, it is read through that."""
+        size = self.checkpoint.size
+        stored = decode_head(bytes(self._snapshot.head())).size
+        if stored == size:
+            return self._state
+        reader = StoreReader(self._snapshot, stored)
+        taken = []
+        for log_index, data in enumerate(reader.entries(size, stored), size):
+            try:
+                statement = open_entry(data, self.log_id).statement
+            except RefusedInput:  # it is none, and has no effect
+                continue
+            if not self._state.is_faulty(log_index):
+                taken.append(statement)
+        reads = (reader.fold_value, reader.status_node)
+        return StateBefore(self._state, reads, self._closing, size, taken, self.entry)
 
     def _find_records(self, digest: bytes, same: Callable[[int], bool]) -> list[int]:
         return index.find_all(
@@ -169,7 +301,7 @@ class LogView:
         if stop - start == 1:  # the most common statement: no need to walk its whole bundle
             leaf_hashes = [self.record_leaf(start)]
         else:
-            leaf_hashes = [_leaf_hash(item) for item in self._reader.records(start, stop)]
+            leaf_hashes = [leaf_hash_of(item) for item in self._reader.records(start, stop)]
         levels = levels_of(leaf_hashes)
         self._levels[log_index] = levels
         self._leaves_held += stop - start
@@ -178,16 +310,11 @@ class LogView:
             self._leaves_held -= len(oldest[0])
         return levels
 
-    def _get(self, space: Space) -> Callable[[bytes], bytes | None]:
-        def get(key: bytes) -> bytes | None:
-            found = self._snapshot.get(space, key)
-            return None if found is None else bytes(found)
 
-        return get
-
-
-def _leaf_hash(item: bytes | Erased) -> bytes:
-    return item.leaf_hash if isinstance(item, Erased) else hash_leaf(item)
+def _bounds(bundle: bytes, *, erasable: bool) -> Iterator[tuple[int, int]]:
+    """Where each item of a bundle begins and ends, its length apart."""
+    starts = offsets(bundle, erasable=erasable)
+    return ((start + LENGTH_BYTES, stop) for start, stop in pairwise([*starts, len(bundle)]))
 
 
 @contextmanager

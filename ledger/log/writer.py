@@ -25,15 +25,17 @@ from dataclasses import dataclass, replace
 
 from ledger import spec
 from ledger.errors import InvariantBroken, LineageError, PolicyDenied, RefusedInput, StoreFault
-from ledger.fold.records import Standing, admit_records
+from ledger.fold.records import Standing
 from ledger.fold.state import FoldState
+from ledger.fold.subjects import Subject
 from ledger.fold.transition import advance, judge, open_entry
 from ledger.identity.keyset import Keyset
 from ledger.identity.vkey import Vkey
+from ledger.log.admission import admit_parts
 from ledger.log.candidate import Candidate, SignatureMemo, open_candidate
 from ledger.log.commit import check_stored, plan_commit, recompute
 from ledger.log.recovery import check_unsigned
-from ledger.log.standing import find_standing
+from ledger.log.standing import find_standing, find_subject
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.proofs.note import Sign
 from ledger.statements import words
@@ -66,7 +68,10 @@ class LogWriter:
     """
 
     def __init__(self, store: Store, vkey: Vkey, sign: Sign, clock: Clock) -> None:
-        """Opens the log and finishes what a crash left. Raises StoreFault, InvariantBroken or ProofInvalid."""
+        """Opens the log and finishes what a crash left.
+
+        Raises StoreFault, InvariantBroken or ProofInvalid; RefusedInput `fold-unknown`.
+        """
         self._store = store
         self._vkey = vkey
         self._sign = sign
@@ -79,6 +84,7 @@ class LogWriter:
         self._head = decode_head(self._raw_head)
         self._signed = open_checkpoint(self._head.note, [vkey]) if self._head.note else None
         self._state = FoldState(self.log_id, self._read(Space.FOLD), self._read(Space.STATUS))
+        self._check_fold_number()
         if self._head.size:
             with store.snapshot() as snapshot:
                 checkpoint = recompute(snapshot, self._head, self._signed, vkey.name)
@@ -116,7 +122,7 @@ class LogWriter:
         if self._head.size:
             raise RefusedInput("misplaced", "genesis", "this log has begun already", "Open it instead.")
         genesis = open_entry(genesis.encoded, self.log_id)
-        clock_ms = self._now()
+        clock_ms = self.now_ms()
         judge(self._state, 0, genesis, clock_ms)
         with self._to_its_end():
             advance(self._state, 0, genesis, clock_ms, in_order=True)
@@ -145,7 +151,7 @@ class LogWriter:
         self._guard()
         if not self._head.size:
             raise RefusedInput("misplaced", "state", "this log has not begun", "Begin it with a genesis.")
-        clock_ms = self._now()
+        clock_ms = self.now_ms()
         with self._to_its_end():
             self._commit([], clock_ms)
 
@@ -154,8 +160,8 @@ class LogWriter:
     ) -> list[Appended | LineageError]:
         opened = [self._open(submission) for submission in submissions]
         memo = SignatureMemo()
-        memo.verify_ahead([asked for item in opened for asked in self._asked(item)], executor)
-        clock_ms = self._now()
+        clock_ms = self.now_ms()
+        memo.verify_ahead([asked for item in opened for asked in self._asked(item, clock_ms)], executor)
         with self._to_its_end():
             with self._store.snapshot() as snapshot:
                 admission = _Admission(StoreReader(snapshot), self._state, self._head, memo, clock_ms)
@@ -166,13 +172,12 @@ class LogWriter:
 
     def _open(self, submission: Submission) -> Candidate | LineageError:
         entry, records = submission
-        limits = self._state.header.rules.get("limits", {})
         try:
-            return open_candidate(entry, records, self.log_id, limits, self._decoder)
+            return open_candidate(entry, records, self.log_id, self._decoder)
         except (RefusedInput, PolicyDenied) as error:
             return error
 
-    def _asked(self, opened: Candidate | LineageError) -> Iterator[tuple[Entry, Keyset]]:
+    def _asked(self, opened: Candidate | LineageError, clock_ms: int) -> Iterator[tuple[Entry, Keyset]]:
         """The entry and the keyset that it will most likely be judged by, if one is known yet."""
         if not isinstance(opened, Candidate):
             return
@@ -180,7 +185,7 @@ class LogWriter:
         if statement.type == "enrol":
             yield opened.entry, statement.body["keyset"]
         elif statement.type in words.TYPES_ORDINARY and (signer := self._state.identity(statement.by)):
-            yield opened.entry, signer.in_force(self._state.header.clock_ms).keyset
+            yield opened.entry, signer.in_force(clock_ms).keyset
 
     def _commit(self, accepted: list[Candidate], clock_ms: int) -> None:
         """From entries that the state has taken to a signed, durable checkpoint."""
@@ -218,8 +223,11 @@ class LogWriter:
         }
         return make_entry(make_statement("state", self.log_id, body))
 
-    def _now(self) -> int:
-        """The clock, never before the last state's; StoreFault `clock-behind` if that lies far ahead (SPEC §9.5)."""
+    def now_ms(self) -> int:
+        """The log's clock at a commit made now, in ms: never before the last state's.
+
+        Raises StoreFault `clock-behind` if that lies far ahead of this machine's clock (SPEC §9.5).
+        """
         now_ms, last_ms = self._clock(), self._state.header.clock_ms
         if last_ms > now_ms + spec.CLOCK_AHEAD_MAX_S * 1_000:
             raise StoreFault(
@@ -247,6 +255,17 @@ class LogWriter:
         stands = (head.size, head.records, last.get("root"), last.get("time"))
         if stands != (header.size, header.records, header.status_root, header.clock_ms):
             raise _damaged("fold state", "it is not the one that the last entry of the log was written with")
+
+    def _check_fold_number(self) -> None:
+        """A log that follows rules which are not known here is not led on (SPEC §9.6)."""
+        number = self._state.header.fold_number
+        if number > spec.FOLD_VERSION:
+            raise RefusedInput(
+                "fold-unknown",
+                "ledger",
+                f"its log is folded by number {number}; this version writes {spec.FOLD_VERSION}",
+                "Upgrade lineage-ledger.",
+            )
 
     def _check_head(self, snapshot: Snapshot) -> None:
         """Whether nobody else wrote since: the lock forbids it, and the store would refuse the commit."""
@@ -287,6 +306,7 @@ class _Admission:
     def __init__(
         self, reader: StoreReader, state: FoldState, head: Head, memo: SignatureMemo, clock_ms: int
     ) -> None:
+        """`clock_ms`: the log's clock at the group, the time of the `state` that will close it."""
         self.accepted: list[Candidate] = []
         self._reader = reader
         self._state = state
@@ -296,6 +316,7 @@ class _Admission:
         self._records = self._stored_records = head.records
         self._appended: dict[bytes, Appended] = {}
         self._fresh: dict[bytes, Standing] = {}
+        self._makers: dict[bytes, bytes] = {}  # of what is fresh
 
     def take(self, candidate: Candidate) -> Appended | LineageError:
         """Takes a candidate into the state and gives its place, the old one if it is known; or why it is refused."""
@@ -305,7 +326,8 @@ class _Admission:
             return replace(before, known=True)
         log_index = self._size + len(self.accepted)
         try:
-            standings = self._judge(log_index, candidate)
+            judge(self._state, log_index, candidate.entry, self._clock_ms, self._memo.check)
+            standings = admit_parts(self._state, candidate, self._find, self._find_named)
         except (RefusedInput, PolicyDenied) as error:
             return error
         advance(self._state, log_index, candidate.entry, self._clock_ms, in_order=True)
@@ -313,17 +335,9 @@ class _Admission:
         self._appended[statement.id] = appended
         self._records += len(candidate.records)
         self._fresh.update(standings)
+        self._makers.update(dict.fromkeys(standings, statement.by))
         self.accepted.append(candidate)
         return appended
-
-    def _judge(self, log_index: int, candidate: Candidate) -> dict[bytes, Standing]:
-        statement = candidate.entry.statement
-        judge(self._state, log_index, candidate.entry, self._clock_ms, self._memo.check)
-        if statement.type == "artifacts":
-            signer = self._state.identity(statement.by)
-            if signer is not None:
-                return admit_records(statement, signer, candidate.records, self._find)
-        return {}
 
     def _stored(self, statement: Statement) -> Appended | None:
         """Where the statement stands already, its leaf read again rather than believed to be there."""
@@ -348,8 +362,15 @@ class _Admission:
         fresh = self._fresh.get(artifact_id)
         return fresh or find_standing(self._reader, self._state, artifact_id, self._stored_records)
 
+    def _find_named(self, artifact_id: bytes) -> Subject | None:
+        fresh = self._fresh.get(artifact_id)
+        if fresh is not None:
+            return Subject(self._makers[artifact_id], fresh.row_count)
+        return find_subject(self._reader, self._state, artifact_id, self._stored_records)
+
 
 def _damaged(item: str, reason: str) -> InvariantBroken:
+    """What is stored is not what a writer leaves."""
     return InvariantBroken(
         "tree-differs",
         item,

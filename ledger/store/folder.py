@@ -1,8 +1,11 @@
 """The folder that a ledger lives in, and the marker that says so.
 
-`ledger.json` holds {"format": "lineage-ledger", "store_version": 1, "origin", "vkey", "log_id"}: what a program must
+`ledger.json` holds {"format": "lineage-ledger", "store_version": 2, "origin", "vkey", "log_id"}: what a program must
 know before it opens the store, and a person who finds the folder. It is written last, so that a folder either
 holds a whole ledger or none; while one is being made, `.creating` keeps a second maker out.
+
+The store version says in which shapes things are kept: 1 was that of fold 1. What is kept in older shapes is not read, but
+made anew (`ledger.log.rebuild`), and then the marker says so.
 """
 
 from __future__ import annotations
@@ -37,9 +40,57 @@ class Marker:
 def open_folder(path: Path) -> Marker:
     """Read the marker of a ledger's folder.
 
-    Raises RefusedInput `not-a-ledger` (no folder, or no marker in it) and `ledger-newer`; StoreFault
+    Raises RefusedInput `not-a-ledger` (no folder, or no marker in it), `ledger-newer` and `ledger-older`; StoreFault
     `ledger-damaged` (an unreadable marker), `not-a-regular-file` and `store-failed`.
     """
+    marker, version = read_marker(path)
+    if version < STORE_VERSION:
+        raise RefusedInput(
+            "ledger-older",
+            str(path),
+            f"its store version is {version}; this program keeps version {STORE_VERSION}",
+            "run `lineage doctor --rebuild`: it makes what is kept beside the log anew from the log",
+        )
+    return marker
+
+
+def read_marker(path: Path) -> tuple[Marker, int]:
+    """The marker and its store version, which may be an older one. Raises as `open_folder` does."""
+    fields = _fields(path)
+    version = fields["store_version"]
+    if version > STORE_VERSION:
+        raise RefusedInput(
+            "ledger-newer",
+            str(path),
+            f"its store version is {version}; this program knows up to {STORE_VERSION}",
+            "upgrade lineage-ledger",
+        )
+    try:
+        origin, vkey, log_id = fields["origin"], fields["vkey"], bytes.fromhex(fields["log_id"])
+    except (KeyError, TypeError, ValueError):
+        raise _damaged(path / MARKER_FILE) from None
+    if not isinstance(origin, str) or not isinstance(vkey, str) or len(log_id) != HASH_BYTES:
+        raise _damaged(path / MARKER_FILE)
+    return Marker(origin, vkey, log_id), version
+
+
+def renew_marker(path: Path) -> None:
+    """Says that the store is of this program's version from now on; whole or not at all, and nothing else is changed.
+
+    Raises as `read_marker` does.
+    """
+    marker, _version = read_marker(path)
+    _write(path, marker, replace=True)
+
+
+def _write(path: Path, marker: Marker, *, replace: bool = False) -> None:
+    fields = {"format": _FORMAT, "store_version": STORE_VERSION, "origin": marker.origin}
+    fields |= {"vkey": marker.vkey, "log_id": marker.log_id.hex()}
+    write_atomically(path / MARKER_FILE, json.dumps(fields, indent=2).encode() + b"\n", replace=replace)
+
+
+def _fields(path: Path) -> dict[str, Any]:
+    """What stands in the marker file, with a store version; the rest is as it may be."""
     marker = path / MARKER_FILE
     try:
         raw = read_regular(marker, _MARKER_BYTES_MAX)
@@ -56,33 +107,14 @@ def open_folder(path: Path) -> Marker:
         ) from None
     try:
         fields = json.loads(raw)
-        version = _version(fields)
     except (ValueError, RecursionError):
         raise _damaged(marker) from None
-    if version > STORE_VERSION:
-        raise RefusedInput(
-            "ledger-newer",
-            str(path),
-            f"its store version is {version}; this program knows up to {STORE_VERSION}",
-            "upgrade lineage-ledger",
-        )
-    try:
-        origin, vkey, log_id = fields["origin"], fields["vkey"], bytes.fromhex(fields["log_id"])
-    except (KeyError, TypeError, ValueError):
-        raise _damaged(marker) from None
-    if not isinstance(origin, str) or not isinstance(vkey, str) or len(log_id) != HASH_BYTES:
-        raise _damaged(marker)
-    return Marker(origin, vkey, log_id)
-
-
-def _version(fields: Any) -> int:
-    """The store version; raises ValueError if this is no marker."""
     if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
-        raise ValueError
+        raise _damaged(marker)
     version = fields.get("store_version")
     if type(version) is not int or version < 1:
-        raise ValueError
-    return version
+        raise _damaged(marker)
+    return fields
 
 
 def _damaged(marker: Path) -> StoreFault:
@@ -90,7 +122,7 @@ def _damaged(marker: Path) -> StoreFault:
         "ledger-damaged",
         str(marker),
         "it is not the marker of a ledger",
-        "restore it from a backup: it never changes after the ledger was made",
+        "restore it from a backup: it never changes but for the store version",
     )
 
 
@@ -112,9 +144,7 @@ def creating_folder(path: Path, marker: Marker) -> Iterator[Path]:
     try:
         yield path
         (path / _CREATING_FILE).unlink()
-        fields = {"format": _FORMAT, "store_version": STORE_VERSION, "origin": marker.origin}
-        fields |= {"vkey": marker.vkey, "log_id": marker.log_id.hex()}
-        write_atomically(path / MARKER_FILE, json.dumps(fields, indent=2).encode() + b"\n")
+        _write(path, marker)
         sync_folder(path.parent)
     except BaseException:
         _empty(path)

@@ -153,7 +153,14 @@ class StoreReader(BundleReader):
 
     def status_node(self, node_hash: bytes) -> bytes | None:
         """The node of the status map with this hash, or None."""
-        found = self.snapshot.get(Space.STATUS, node_hash)
+        return self._value(Space.STATUS, node_hash)
+
+    def fold_value(self, key: bytes) -> bytes | None:
+        """What the fold keeps at `key`, or None."""
+        return self._value(Space.FOLD, key)
+
+    def _value(self, space: Space, key: bytes) -> bytes | None:
+        found = self.snapshot.get(space, key)
         return None if found is None else bytes(found)
 
     def _start(self, log_index: int) -> int:

@@ -17,6 +17,7 @@ from ledger.statements import codec
 from ledger.statements.entry import CURRENT, NEXT, Signature, make_entry
 from ledger.statements.record import Parent
 from ledger.statements.statement import keyset_digest, make_statement
+from tests.test_log.bad_lives import BAD_LIVES
 from tests.test_log.scene import (
     ASIDE,
     TOOL,
@@ -158,7 +159,7 @@ BAD: dict[str, tuple[str, Callable[[Scene], Submission]]] = {
     "relation between wrong kinds": ("parent-kind", lambda s: child(s, "quotes", s.model.id)),
     "row beyond the last": ("parent-kind", lambda s: child(s, "quotes", s.table.id, row=3)),
     "this log named as another": ("schema", lambda s: child(s, "quotes", s.work.id, log=s.world.log)),
-    "gap in the lane": ("lane-broken", lambda s: in_lane(s, 2, s.ada.lanes[b"L" * 16][1])),
+    "gap in the lane": ("lane-broken", lambda s: in_lane(s, 2, s.ada.lanes[s.ada.id, b"L" * 16][1])),
     "fork of the lane": ("lane-broken", lambda s: in_lane(s, 1, b"p" * 32)),
     "lane opened twice": ("lane-broken", lambda s: in_lane(s, 0, None)),
     "lane opened in the middle": ("lane-broken", lambda s: in_lane(s, 1, s.ada.id, ASIDE)),
@@ -209,10 +210,6 @@ BAD: dict[str, tuple[str, Callable[[Scene], Submission]]] = {
             (*spoken(s, "artifacts", {"count": 1, "root": s.work.id}, key=s.mech.id)[:1], [s.work.encoded])
         ),
     ),
-    "a type not built": (
-        "not-yet",
-        lambda s: spoken(s, "endorse", {"subject": s.mech.id, "grade": "known", "method": "web"}),
-    ),
     "delegation by a stranger": (
         "delegation-illegal",
         lambda s: (s.mech.say("delegate", GRANT | {"pair": s.duo.id}, ASIDE).encoded, ()),
@@ -228,6 +225,7 @@ BAD: dict[str, tuple[str, Callable[[Scene], Submission]]] = {
         "keyset-illegal",
         lambda s: enrolment(s, next=keyset_digest(keyset_of("newcomer"))),
     ),
+    **BAD_LIVES,
 }
 
 
@@ -265,7 +263,6 @@ def test_every_code_that_a_submission_can_have_is_provoked() -> None:
     listed = {code for row in rows for code in re.findall(r"`([^`]+)`", row)}
     not_by_submission = {
         "genesis-illegal",  # `begin` alone: test_writer
-        "rules-exceeded",  # under a genesis with limits: test_writer
         *("state-wrong", "fold-unknown"),  # only the log's own entries
         "identity-exists",  # the same enrolment is known, and another one has another id
         *("record-missing", "tree-differs", "tile-differs", "checkpoint-invalid", "note-invalid"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 
 import pytest
@@ -54,9 +55,9 @@ def by_planted_key(s: Scene, log: DishonestLog) -> None:
     """The stored state has another key under the victim's name."""
     known = log._state.identity(s.ada.id)
     assert known is not None
-    event = replace(known.events[0], keyset=keyset_of("thief"))
-    log._state.put_identity(replace(known, events=(event,)))
-    thief = replace(s.ada, name="thief", lanes={})
+    log._state.put_identity(replace(known, last=replace(known.last, keyset=keyset_of("thief"))))
+    thief = copy(s.ada)
+    thief.current, thief.lanes = "thief", {}
     entry, records = thief.artifacts([s.ada.record("forged")], ASIDE)
     log.append(entry.encoded, records)
     unsigned(s, log)

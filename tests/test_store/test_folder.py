@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ledger import spec
 from ledger.errors import LineageError, RefusedInput, StoreFault
 from ledger.store.files import write_atomically
-from ledger.store.folder import Marker, creating_folder, open_folder
+from ledger.store.folder import Marker, creating_folder, open_folder, read_marker, renew_marker
 from tests.store_suite import code_of
 
 MARKER = Marker("example.org/log", "example.org/log+01234567+AQID", bytes(range(32)))
@@ -34,7 +35,7 @@ def test_made_folder_opens(tmp_path: Path, exists: bool) -> None:
     assert names(folder) == ["data", "ledger.json"]
     assert json.loads((folder / "ledger.json").read_bytes()) == {
         "format": "lineage-ledger",
-        "store_version": 1,
+        "store_version": spec.STORE_VERSION,
         "origin": MARKER.origin,
         "vkey": MARKER.vkey,
         "log_id": MARKER.log_id.hex(),
@@ -90,7 +91,7 @@ def test_creation_that_fails_leaves_nothing(tmp_path: Path, exists: bool) -> Non
 def test_marker_that_cannot_be_written_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise StoreFault("store-failed", "x", "y")
 
     monkeypatch.setattr("ledger.store.folder.write_atomically", fail)
@@ -99,7 +100,13 @@ def test_marker_that_cannot_be_written_leaves_nothing(
     assert names(tmp_path) == []
 
 
-GOOD = {"format": "lineage-ledger", "store_version": 1, "origin": "o", "vkey": "v", "log_id": "00" * 32}
+GOOD = {
+    "format": "lineage-ledger",
+    "store_version": spec.STORE_VERSION,
+    "origin": "o",
+    "vkey": "v",
+    "log_id": "00" * 32,
+}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +127,8 @@ GOOD = {"format": "lineage-ledger", "store_version": 1, "origin": "o", "vkey": "
         (json.dumps(GOOD | {"origin": 7}).encode(), "ledger-damaged"),
         (json.dumps({k: v for k, v in GOOD.items() if k != "vkey"}).encode(), "ledger-damaged"),
         (json.dumps(GOOD).encode() + b" " * 70_000, "ledger-damaged"),
-        (json.dumps(GOOD | {"store_version": 2}).encode(), "ledger-newer"),
+        (json.dumps(GOOD | {"store_version": spec.STORE_VERSION + 1}).encode(), "ledger-newer"),
+        (json.dumps(GOOD | {"store_version": spec.STORE_VERSION - 1}).encode(), "ledger-older"),
         (b'{"format": "lineage-ledger", "store_version": 99, "other": {}}', "ledger-newer"),
     ],
 )
@@ -209,3 +217,21 @@ def test_failed_write_leaves_what_was_there(
     assert code_of(error) == "store-failed"
     assert "No space left" in error.value.reason
     assert (path.read_bytes(), names(tmp_path)) == (b"old", ["checkpoint"])
+
+
+def test_marker_of_an_older_version_is_renewed(tmp_path: Path) -> None:
+    old = GOOD | {"store_version": 1}
+    (tmp_path / "ledger.json").write_text(json.dumps(old))
+    marker, version = read_marker(tmp_path)
+    assert version == 1
+    for _ in range(2):
+        renew_marker(tmp_path)
+        assert json.loads((tmp_path / "ledger.json").read_bytes()) == GOOD
+    assert open_folder(tmp_path) == marker
+    assert names(tmp_path) == ["ledger.json"]
+    newer = json.dumps(GOOD | {"store_version": spec.STORE_VERSION + 1})
+    (tmp_path / "ledger.json").write_text(newer)
+    with pytest.raises(RefusedInput) as error:
+        renew_marker(tmp_path)
+    assert code_of(error) == "ledger-newer"
+    assert (tmp_path / "ledger.json").read_text() == newer
