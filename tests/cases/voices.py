@@ -7,8 +7,8 @@ from typing import Any
 
 from tests.cases import algorithms, logs
 from tests.cases.lives import digest, id_of
-from tests.cases.logs import Actor, Erased, keys, public_key, signed
-from tests.cases.samples import Fields, changed, some
+from tests.cases.logs import Actor, Erased, commitments, keys, public_key, signed
+from tests.cases.samples import Fields, changed, payload, some
 from tests.cases.samples import keyset as keyset_of
 from tests.cases.worlds import WAIT_MS, Scenario, Town, ended, people, signatures_of, town
 from tests.reference import pack
@@ -601,7 +601,7 @@ def half(fields: Fields, signatures: list[list[Any]]) -> list[Any]:
 
 def fork(*halves: list[Any]) -> Fields:
     """The body of an `evidence`."""
-    first, second = sorted(halves)
+    first, second = sorted(halves, key=lambda each: pack(each[0]))
     return {"first": first, "second": second}
 
 
@@ -759,6 +759,25 @@ def forks() -> Iterator[Scenario]:
         "a recovery that comes into force ends it too",
         script,
         tick=WAIT_MS,
+        contested=[],
+    )
+
+    world = town()
+    script, human = world.script, world.human
+    script.turn(human, "recover", recovery=commitments("human")["next"])
+    pending = human.events[-1]
+    script.state()
+    veto = script.key_event(human, "rotate")
+    script.add(signed(veto, "human/next", keyset_number=1))
+    body = {"keyset": keys("human/next"), **commitments("elsewhere")}
+    other = payload("recover", log=script.log, by=human.id, kseq=2, prev=pending, body=body)
+    recovered = half(other, [[2, 0, logs.signature("human/next", pack(other))]])
+    index = said(world, world.other, "evidence", fork(by_next(veto, "human/next"), recovered))
+    yield ended(
+        "evidence-asked-otherwise",
+        "a rotation that ended a recovery stands; what only that recovery would have asked for is no fork of it",
+        script,
+        (index, "evidence-invalid"),
         contested=[],
     )
 

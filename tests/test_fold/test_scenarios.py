@@ -12,7 +12,7 @@ from tests.cases.scenarios import all_scenarios
 from tests.cases.worlds import Scenario
 
 MEANINGS = {
-    "contested": 26,
+    "contested": 27,
     "delegated": 8,
     "disowned": 19,
     "grades": 4,
