@@ -2,9 +2,7 @@
 
 A receipt is a C2SP tlog-proof of the entry, so that any tool of that family checks inclusion. Its `extra` brings what
 makes the entry speak: the entry, the record with its path under the statement's root, and the *support*, the entries
-that made the signer who he was. Whoever checks it folds support and entry, in log order, with the log's own function
-(`ledger.proofs.partial`): nothing before them, nothing between them, so that order, roles, keys and delegation are
-judged exactly as the log judged them.
+that made the signer who he was (`ledger.proofs.support`).
 
 It proves *logged and signed*, not what was said later: its standing is unknown.
 """
@@ -18,22 +16,22 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from ledger import spec
-from ledger.errors import NotFound, NotYet, PolicyDenied, ProofInvalid, RefusedInput
+from ledger.errors import NotFound, PolicyDenied, ProofInvalid, RefusedInput
 from ledger.fold.objects import Identity
 from ledger.fold.records import UNREAD, judge_record
-from ledger.fold.state import FoldState
 from ledger.fold.transition import open_entry
 from ledger.identity.vkey import Vkey
 from ledger.merkle.tree import hash_leaf, verify_inclusion
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
-from ledger.proofs.partial import judge_partially, take
 from ledger.proofs.source import ProofSource
+from ledger.proofs.support import ITEMS_MAX, Support, receipt_invalid, support_of
 from ledger.proofs.tlog_proof import PATH_HASHES_MAX, TlogProof
 from ledger.statements import codec, schema
-from ledger.statements.entry import Entry, decode_entry
+from ledger.statements.entry import decode_entry
 from ledger.statements.record import Record, decode_record, sealed_size
 from ledger.statements.statement import Statement, log_id
 
+VERSION: Final = 2  # of the receipts made here; 1 has the types of fold 1 alone (SPEC §11.1)
 STANDING: Final = "unknown"  # rotation, notice, disowning: a receipt cannot show that there are none
 
 _RECORD_PATH_MAX: Final = (spec.STATEMENT_RECORDS_MAX - 1).bit_length()
@@ -75,8 +73,7 @@ def make_receipt(source: ProofSource, record_number: int) -> str:
     """The receipt of a record, as the text of a `.tlog-proof` file.
 
     The leaves are hashed again on the way: raises ProofInvalid `inclusion-invalid` if the source is damaged. NotFound
-    `record-missing` for an erased record; NotYet for a signer whose life this version does not build; and what
-    `source` raises.
+    `record-missing` for an erased record; what `ledger.proofs.support` raises; and what `source` raises.
     """
     log_index, record_index = source.locate(record_number)
     proof, entry_bytes = _entry_proof(source, log_index)
@@ -87,11 +84,11 @@ def make_receipt(source: ProofSource, record_number: int) -> str:
     path = source.record_path(record_number)
     verify_inclusion(hash_leaf(record), record_index, statement.body["count"], path, statement.body["root"])
     extra = {
-        "v": spec.FORMAT_VERSION,
+        "v": VERSION,
         "entry": entry_bytes,
         "record": record,
         "record_index": record_index,
-        "support": _support_of(source, statement),
+        "support": support_of(source, statement),
     }
     if path:
         extra["record_path"] = path
@@ -129,20 +126,20 @@ def check_receipt(text: bytes | str, vkey: Vkey, content: Content | None = None)
     with _check(2):
         indices = [log_index for log_index, _, _ in support]
         if any(former >= later for former, later in pairwise([*indices, proof.index])):
-            raise _invalid("the support does not ascend, or does not stand before the entry")
+            raise receipt_invalid("the support does not ascend, or does not stand before the entry")
         for log_index, item, path in [*support, (proof.index, entry, proof.path)]:
             verify_inclusion(item.leaf_hash, log_index, checkpoint.size, path, checkpoint.root)
     with _check(3):
-        state = FoldState(log)
+        replay = Support(log, extra["v"])
         for log_index, supporting, _ in support:
-            take(state, log_index, supporting)
+            replay.take(log_index, supporting)
     with _check(4):
         statement = entry.statement
         if statement.type != "artifacts":
-            raise _invalid(f"an entry of type '{statement.type}' holds no records")
-        judge_partially(state, proof.index, entry)
+            raise receipt_invalid(f"an entry of type '{statement.type}' holds no records")
+        replay.judge(proof.index, entry)
     with _check(5):
-        signer = _signer_by(state, statement, [item.statement.id for _, item, _ in support])
+        signer = replay.signer(statement)
     with _check(6):
         record = _check_record(extra, statement, signer)
         if content is not None:
@@ -162,25 +159,10 @@ def check_receipt(text: bytes | str, vkey: Vkey, content: Content | None = None)
     )
 
 
-def _signer_by(state: FoldState, statement: Statement, support: list[bytes]) -> Identity:
-    """The signer, if the support holds what it takes to know him and nothing else."""
-    signer = state.identity(statement.by)
-    if signer is None:
-        raise _invalid("the support does not hold the signer's enrolment")
-    needed = {event.id for event in state.key_events(signer)}
-    if signer.anchor is not None:
-        anchor = state.identity(signer.anchor)
-        needed |= {statement.body["delegation"]}
-        needed |= {event.id for event in state.key_events(anchor)} if anchor is not None else set()
-    if set(support) != needed or len(support) != len(needed):
-        raise _invalid("the support holds more than the signer's key events and delegation")
-    return signer
-
-
 def _check_record(extra: dict[str, Any], statement: Statement, signer: Identity) -> Record:
     body, record_index = statement.body, extra["record_index"]
     if record_index >= body["count"]:
-        raise _invalid(f"the statement has {body['count']} records, none at {record_index}")
+        raise receipt_invalid(f"the statement has {body['count']} records, none at {record_index}")
     record = decode_record(extra["record"])
     verify_inclusion(record.id, record_index, body["count"], extra.get("record_path", []), body["root"])
     # A parent of unknown kind passes: that parents stand before, and of what kind, needs the log.
@@ -190,12 +172,14 @@ def _check_record(extra: dict[str, Any], statement: Statement, signer: Identity)
 
 def _check_content(record: Record, content: Content) -> None:
     if (content.form, content.digest) != (record.form, record.content):
-        raise _invalid("the record is about another content")
+        raise receipt_invalid("the record is about another content")
     if content.size_bytes is None:
         return
     size = sealed_size(content.size_bytes) if content.form == "sealed" else content.size_bytes
     if record.fields["size"] != size:
-        raise _invalid(f"the record states a size of {record.fields['size']} bytes; the content's is {size}")
+        raise receipt_invalid(
+            f"the record states a size of {record.fields['size']} bytes; the content's is {size}"
+        )
 
 
 def _entry_proof(source: ProofSource, log_index: int) -> tuple[TlogProof, bytes]:
@@ -206,43 +190,9 @@ def _entry_proof(source: ProofSource, log_index: int) -> tuple[TlogProof, bytes]
     return TlogProof(log_index, tuple(path), source.note.decode()), entry
 
 
-def _support_of(source: ProofSource, statement: Statement) -> list[list[Any]]:
-    """[log index, entry, path] of the signer's key events and, for a pair, of what its delegation rests on."""
-    birth = _born(source, statement)
-    found = [birth]
-    delegation = statement.body.get("delegation")
-    if delegation is not None:
-        delegate = _find(source, delegation)
-        found += [delegate, _born(source, delegate[1].statement)]
-    return [
-        [log_index, entry.encoded, source.entry_path(log_index)]
-        for log_index, entry in sorted(found, key=lambda item: item[0])
-    ]
-
-
-def _born(source: ProofSource, statement: Statement) -> tuple[int, Entry]:
-    if statement.key != statement.by:
-        raise NotYet(
-            "not-yet", f"key event {statement.key.hex()[:16]}", "this version builds no event after the first"
-        )
-    return _find(source, statement.by)
-
-
-def _find(source: ProofSource, statement_id: bytes) -> tuple[int, Entry]:
-    log_index = source.find_statement(statement_id)
-    if log_index is None:
-        raise NotFound(
-            "statement-unknown",
-            f"statement {statement_id.hex()[:16]}",
-            "the log does not hold it",
-            "Audit it.",
-        )
-    return log_index, decode_entry(source.entry(log_index))
-
-
 def _open_extra(extra: bytes | None) -> dict[str, Any]:
     if extra is None:
-        raise _invalid("it has no extra data: it proves that an entry stands, and tells of no record")
+        raise receipt_invalid("it has no extra data: it proves that an entry stands, and tells of no record")
     fields: dict[str, Any] = codec.decode(extra, spec.RECEIPT_BYTES_MAX)
     _EXTRA(fields, "receipt")
     return fields
@@ -258,18 +208,14 @@ def _support(value: Any, where: str) -> None:
 
 _EXTRA: Final = schema.exact(
     {
-        "v": schema.integer(spec.FORMAT_VERSION, spec.FORMAT_VERSION),
+        "v": schema.integer(1, VERSION),
         "entry": schema.binary_up_to(spec.ENTRY_BYTES_MAX),
         "record": schema.binary_up_to(spec.RECORD_BYTES_MAX),
         "record_index": schema.integer(0, spec.STATEMENT_RECORDS_MAX - 1),
-        "support": schema.array(_support, spec.CODEC_ARRAY_MAX),
+        "support": schema.array(_support, ITEMS_MAX),
     },
     {"record_path": schema.array(schema.digest, _RECORD_PATH_MAX)},
 )
-
-
-def _invalid(reason: str) -> ProofInvalid:
-    return ProofInvalid("receipt-invalid", "receipt", reason)
 
 
 @contextmanager

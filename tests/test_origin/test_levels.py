@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ledger.origin.levels import Level, level_of
-from ledger.proofs.trace import Node, Presence, Status
+from ledger.proofs.facts import Node, Presence, Status
 from ledger.statements import words
 from ledger.statements.record import Record
 
@@ -26,10 +26,17 @@ def test_what_stands_is_logged_and_anchored_if_a_human_answers_for_it(role: str)
         assert level_of(reported) == Level.LOGGED
 
 
-@pytest.mark.parametrize("presence", [item for item in Presence if item is not Presence.STANDS])
+@pytest.mark.parametrize("presence", [Presence.FAULTY, Presence.ERASED, Presence.ABSENT])
 def test_what_does_not_stand_is_unlogged(presence: Presence) -> None:
     assert level_of(node(presence, "made", "human")) is Level.UNLOGGED
     assert level_of(Node(ID, presence)) is Level.UNLOGGED
+
+
+@pytest.mark.parametrize("role", sorted(words.ROLES))
+def test_what_is_disowned_is_logged_and_no_more(role: str) -> None:
+    for status in Status:
+        for stance in ("made", "reported"):
+            assert level_of(node(Presence.DISOWNED, stance, role, status)) is Level.LOGGED
 
 
 def test_names_and_order_are_those_of_the_specification() -> None:

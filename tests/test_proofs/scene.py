@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ledger.identity.keyset import sign_entry_payload
 from ledger.log.view import open_view
 from ledger.origin.levels import level_of
-from ledger.proofs.trace import Ancestry, trace
-from ledger.statements import codec
-from ledger.statements.entry import CURRENT, NEXT, Entry, Signature, make_entry
+from ledger.proofs.facts import Ancestry, Node
+from ledger.proofs.trace import trace
+from ledger.spec import RECOVERY_WAIT_S
+from ledger.statements.entry import CURRENT, Entry, Signature, make_entry
 from ledger.statements.record import Record
-from ledger.statements.statement import keyset_digest, make_statement
+from ledger.statements.statement import make_statement
 from ledger.store.contract import Store
 from tests.dishonest import DishonestLog, Lie, liar
-from tests.world import Actor, World, keyset_of, seed_of
+from tests.world import Actor, World, enrol, evidence, seed_of
 
 MODEL = {"name": "family/model", "version": "1"}
 TOOL = {"tool": "chunker", "version": "2", "parameters": bytes(32)}
 
 
-def traced(world: World, artifact: Record | bytes, **lies: Lie) -> Ancestry:
+def traced(world: World, artifact: Record | bytes, /, *accept: Actor, **lies: Lie) -> Ancestry:
     artifact_id = artifact if isinstance(artifact, bytes) else artifact.id
     with open_view(world.store, world.vkey) as view:
-        return trace(liar(view, **lies), artifact_id, world.vkey)
+        return trace(liar(view, **lies), artifact_id, world.vkey, frozenset(actor.id for actor in accept))
+
+
+def node_of(world: World, artifact: Record | bytes, /, *accept: Actor) -> Node:
+    ancestry = traced(world, artifact, *accept)
+    return ancestry.nodes[ancestry.root]
 
 
 def level(ancestry: Ancestry, artifact: Record | bytes) -> int:
@@ -38,8 +45,14 @@ class Scene:
         self.anna, self.ben = self.world.enrol("anna"), self.world.enrol("ben")
         self.machine = self.world.enrol("machine", "machine")
         self.pair = self.world.pair(self.anna, "pair", {"human": 1_000_000})
+        self.operator = self.world.operator()
         self._lanes = 0
         self._log: DishonestLog | None = None
+
+    def enrol(self, name: str, role: str = "human", of: Actor | None = None) -> Actor:
+        actor = enrol(name, self.world.log, role, of.id if of is not None else None)
+        self.log.append(actor.enrolment.encoded)
+        return actor
 
     @property
     def log(self) -> DishonestLog:
@@ -76,32 +89,58 @@ def delegate(scene: Scene, by: Actor, pair: Actor, scope: dict[str, Any] | None 
     return entry
 
 
-def rotate(scene: Scene, actor: Actor, to: str) -> Entry:
-    body = {
-        "keyset": keyset_of(to),
-        "next": keyset_digest(keyset_of(to + "/next")),
-        "recovery": keyset_digest(keyset_of(to + "/recovery")),
-    }
-    statement = make_statement("rotate", scene.world.log, body, by=actor.id, kseq=1, prev=actor.id)
-    signature = sign_entry_payload(seed_of(to), statement.payload)
-    entry = make_entry(statement, [Signature(NEXT, 0, signature)])
+def change(
+    scene: Scene, actor: Actor, type_: str = "rotate", cuts: Iterable[tuple[bytes, int]] = ()
+) -> Entry:
+    """A key event as it should follow; the actor then speaks by it (a recover waits: `wait_out`)."""
+    entry = actor.key_event(type_, cuts=list(cuts))
     scene.log.append(entry.encoded)
+    actor.took(entry)
     return entry
 
 
-def notice(scene: Scene, artifact: bytes, *row: int, act: str = "retract") -> None:
-    scene.say(scene.ben, "notice", {"subjects": [[artifact, *row]], "act": act})
+def wait_out(scene: Scene, actor: Actor | None = None) -> None:
+    """The log's clock passes a week. What was waiting stands before that."""
+    scene.log.close_with_state()
+    scene.log.time_ms += RECOVERY_WAIT_S * 1_000
+    if actor is not None:
+        actor.settle()
 
 
-def evidence(scene: Scene, actor: Actor) -> None:
+def thief_of(scene: Scene, actor: Actor) -> Actor:
+    """Whoever holds what keys of an actor are in force now."""
+    stolen = Actor(actor.name, actor.log, actor.role, actor.enrolment, actor.delegation)
+    stolen.current, stolen.key = actor.current, actor.key
+    return stolen
+
+
+def rules(scene: Scene, mode: str = "open", **lists: list[Actor]) -> Entry:
+    body: dict[str, Any] = {name: sorted(actor.id for actor in actors) for name, actors in lists.items()}
+    return scene.say(scene.operator, "rules", {"mode": mode, **body})
+
+
+def endorse(scene: Scene, by: Actor, subject: Actor, **body: Any) -> Entry:
+    return scene.say(by, "endorse", {"subject": subject.id, "grade": "known", "method": "document", **body})
+
+
+def attest(
+    scene: Scene, by: Actor, artifact: bytes, *row: int, claim: str = "authorship", result: str = "confirmed"
+) -> Entry:
+    return scene.say(by, "attest", {"subjects": [[artifact, *row]], "claim": claim, "result": result})
+
+
+def notice(scene: Scene, by: Actor, act: str, artifact: bytes, *row: int, **body: Any) -> Entry:
+    return scene.say(by, "notice", {"subjects": [[artifact, *row]], "act": act, **body})
+
+
+def evidence_on(scene: Scene, actor: Actor, by: Actor | None = None) -> Entry:
+    """Two statements of an actor at one place, brought by somebody."""
     lane = scene.lane()
-    payloads = []
+    halves = []
     for text in ("one", "two"):
         body = {"count": 1, "root": actor.record(text).id}
         statement = make_statement(
-            "artifacts", scene.world.log, body, by=actor.id, key=actor.id, lane=lane, seq=0
+            "artifacts", scene.world.log, body, by=actor.id, key=actor.key, lane=lane, seq=0
         )
-        entry = signed_by(actor.name, make_entry(statement, [Signature(CURRENT, 0, bytes(64))]))
-        payloads.append([statement.payload, [list(item) for item in entry.signatures]])
-    first, second = sorted(payloads, key=lambda item: codec.encode(item[0]))
-    scene.say(scene.ben, "evidence", {"first": first, "second": second})
+        halves.append(actor.sign(statement))
+    return scene.say(by or scene.ben, "evidence", evidence(*halves))

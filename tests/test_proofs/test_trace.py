@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ledger.errors import LineageError, RefusedInput
 from ledger.log.view import LogView, open_view
 from ledger.origin.levels import level_of
-from ledger.proofs.trace import Ancestry, Presence, Status, trace
+from ledger.proofs.facts import Ancestry, Presence, Status
+from ledger.proofs.trace import trace
 from ledger.statements.record import Parent, Record
 from ledger.store.lmdb import LmdbStore
 from ledger.store.memory import MemoryStore
@@ -24,11 +25,7 @@ from tests.test_proofs.scene import (
     MODEL,
     TOOL,
     Scene,
-    delegate,
-    evidence,
     level,
-    notice,
-    rotate,
     traced,
 )
 from tests.world import Actor
@@ -164,86 +161,17 @@ def test_deep_and_wide_ancestries_need_no_stack() -> None:
     assert len(ancestry.nodes) == 3_000
     assert {level_of(node) for node in ancestry.nodes.values()} == {2}
     assert asked["find_artifact"] == asked["record"] == asked["record_path"] == 3_000
-    assert asked["status_proof"] == 3_000 + 3  # notices of each; key events and evidence of one maker; rules
-    assert asked["entry"] == 3 + 1 + 1 + 1  # statements, enrolment, genesis, state
+    # notices and attestations of each; key events, evidence and endorsements of one maker; the operator's; rules
+    assert asked["status_proof"] == 2 * 3_000 + 3 + 1 + 1
+    assert asked["entry"] == 3 + 1 + 2 + 1  # statements, enrolment, genesis on two topics, state
     assert len(traced(scene.world, wide).nodes) == 251
-
-
-UNKNOWN: dict[str, tuple[Callable[[Scene, Record], object], bool]] = {
-    # what the operator lets into the log behind a record of the pair, and whether it makes that record unknown
-    "rotate of the pair": (lambda scene, _: rotate(scene, scene.pair, "thief"), True),
-    "rotate of its anchor": (lambda scene, _: rotate(scene, scene.anna, "thief"), True),
-    "rotate of a stranger": (lambda scene, _: rotate(scene, scene.ben, "thief"), False),
-    "evidence on the pair": (lambda scene, _: evidence(scene, scene.pair), True),
-    "evidence on its anchor": (lambda scene, _: evidence(scene, scene.anna), True),
-    "evidence on a stranger": (lambda scene, _: evidence(scene, scene.ben), False),
-    "undelegate": (lambda scene, _: scene.say(scene.anna, "undelegate", {"pair": scene.pair.id}), True),
-    "notice": (lambda scene, record: notice(scene, record.id), True),
-    "notice on a row": (lambda scene, record: notice(scene, record.id, 3), True),
-    "notice on another": (lambda scene, _: notice(scene, bytes(32)), False),
-    "rules": (lambda scene, _: scene.say(scene.ben, "rules", {"mode": "allow-list"}), True),
-    "attest": (
-        lambda scene, record: scene.say(
-            scene.ben,
-            "attest",
-            {"subjects": [[record.id]], "claim": "authorship", "result": "refuted"},
-        ),
-        False,
-    ),
-    "endorse": (
-        lambda scene, _: scene.say(
-            scene.ben, "endorse", {"subject": scene.anna.id, "grade": "known", "method": "in-person"}
-        ),
-        False,
-    ),
-    "another delegation": (lambda scene, _: delegate(scene, scene.anna, scene.pair), False),
-}
-
-
-@pytest.mark.parametrize("case", UNKNOWN)
-def test_what_this_version_does_not_build_is_unknown(case: str) -> None:
-    """The level stays: in this fold the entry has no effect, and never will at its position."""
-    scene = Scene()
-    record = scene.pair.record("said before")
-    scene.put(scene.pair, record)
-    let_in, unknown = UNKNOWN[case]
-    scene.log.close_with_state()
-    assert traced(scene.world, record).nodes[record.id].status is Status.RELEASED
-    let_in(scene, record)
-    scene.log.close_with_state()
-    node = traced(scene.world, record).nodes[record.id]
-    assert node.status is (Status.UNKNOWN if unknown else Status.RELEASED)
-    assert level_of(node) == 2
-
-
-@pytest.mark.parametrize("noticed", [False, True])
-def test_an_erased_record_is_unknown_and_so_is_what_rests_on_it(noticed: bool) -> None:
-    scene = Scene()
-    lost, number = scene.ben.record("lost"), scene.log.record_count
-    scene.put(scene.ben, lost)
-    child = scene.anna.record("child", parents=[Parent("derived-from", lost.id)])
-    scene.put(scene.anna, child)
-    if noticed:
-        notice(scene, lost.id, act="erase")
-    else:
-        notice(scene, lost.id, 1, act="erase")
-        notice(scene, lost.id, act="hold")
-    scene.log.close_with_state()
-    scene.log.erase(number)
-    ancestry = traced(scene.world, child)
-    node = ancestry.nodes[lost.id]
-    assert (node.presence, node.status, node.kind, level_of(node)) == (Presence.ERASED, Status.UNKNOWN, "", 0)
-    assert (None if node.fault is None else node.fault.code) == (None if noticed else "record-missing")
-    assert ancestry.nodes[child.id].status is Status.UNKNOWN
-    assert level(ancestry, child) == 2
-    assert ancestry.humans == (scene.anna.id,)
 
 
 def test_the_rules_of_a_later_fold_are_not_guessed() -> None:
     scene = Scene()
     record = scene.anna.record("today")
     scene.put(scene.anna, record)
-    scene.log.close_with_state(fold=2)
+    scene.log.close_with_state(fold=3)
     with pytest.raises(RefusedInput) as refusal:
         traced(scene.world, record)
     assert refusal.value.code == "fold-unknown"

@@ -11,7 +11,7 @@ from ledger.identity.keyset import sign_entry_payload
 from ledger.log.genesis import make_genesis
 from ledger.merkle.tree import hash_leaf
 from ledger.origin.levels import level_of
-from ledger.proofs.trace import Presence, Status
+from ledger.proofs.facts import Presence, Status
 from ledger.statements import codec
 from ledger.statements.entry import CURRENT, NEXT, Signature, make_entry
 from ledger.statements.record import Parent, Record
@@ -22,7 +22,6 @@ from tests.test_proofs.scene import (
     Scene,
     delegate,
     level,
-    rotate,
     signed_by,
     traced,
 )
@@ -91,9 +90,10 @@ def somebody_else_signed_the_enrolment(scene: Scene) -> Record:
 
 
 @fault("key-not-in-force")
-def under_a_key_event_that_is_not_built(scene: Scene) -> Record:
-    """A thief's `rotate` has no effect in this fold, and what was signed under it none either."""
-    rotation = rotate(scene, scene.anna, "thief")
+def under_a_key_event_that_has_no_effect(scene: Scene) -> Record:
+    """A thief reveals a keyset that nobody committed to; what he signs under it has no effect either."""
+    rotation = scene.anna.key_event("rotate", reveal="thief")
+    scene.log.append(rotation.encoded)
     record = scene.anna.record("after the rotation")
     body = {"count": 1, "root": record.id}
     statement = make_statement(

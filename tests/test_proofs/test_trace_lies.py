@@ -16,16 +16,21 @@ from ledger.log.view import open_view
 from ledger.merkle.tree import hash_leaf, levels_of, path_in_levels, root_of
 from ledger.origin.levels import level_of
 from ledger.proofs.checkpoint import Checkpoint, sign_checkpoint
+from ledger.proofs.facts import Ancestry, Status
 from ledger.proofs.source import ProofSource
-from ledger.proofs.trace import Status, trace
+from ledger.proofs.trace import trace
 from ledger.statements.record import Parent
 from tests.dishonest import DishonestLog, Lie, liar
 from tests.test_proofs.scene import (
     MODEL,
+    TOOL,
     Scene,
-    evidence,
+    attest,
+    change,
+    endorse,
+    evidence_on,
     notice,
-    rotate,
+    rules,
     signed_by,
     traced,
 )
@@ -50,12 +55,41 @@ class Told:
         )
         self.world.must(*scene.pair.artifacts([self.answer, scene.pair.record("another", "output")]))
         scene.world.delegate(scene.anna, scene.pair, {"human": 1})
-        notice(scene, self.essay.id)
-        evidence(scene, scene.ben)
-        rotate(scene, scene.machine, "thief")
-        scene.say(scene.ben, "rules", {"mode": "allow-list"})
+        self.curator = scene.enrol("curator", "curator")
+        self.stolen = scene.anna.record("stolen", parents=[Parent("quotes", self.essay.id)])
+        scene.put(scene.anna, self.stolen)
+        change(scene, scene.anna, cuts=[(scene.anna.public_key, scene.log.size - 1)])
+        rules(scene, curators=[self.curator])
+        notice(scene, self.curator, "hold", self.essay.id)
+        attest(scene, scene.ben, self.stolen.id)
+        attest(scene, scene.ben, self.stolen.id, result="refuted")
+        evidence_on(scene, scene.ben)
+        endorse(scene, self.curator, scene.ben)
+        change(scene, scene.machine)
+        parents = [Parent("derived-from", item.id) for item in (self.answer, self.stolen)]
+        self.work = scene.anna.record("work", "derived", parents, facts=TOOL)
+        scene.put(scene.anna, scene.anna.record("filler"), self.work)
+        scene.say(scene.anna, "undelegate", {"pair": scene.pair.id})
         scene.log.close_with_state()
-        self.honest = traced(self.world, self.answer)
+        self.honest = self.traced()
+
+    def traced(self, **lies: Lie) -> Ancestry:
+        return traced(self.world, self.work, self.scene.ben, **lies)
+
+
+def test_what_is_there_to_be_hidden(told: Told) -> None:
+    """Each lie below is about something that this trace tells."""
+    nodes, scene = told.honest.nodes, told.scene
+    essay, stolen, answer = (nodes[item.id] for item in (told.essay, told.stolen, told.answer))
+    assert set(nodes) == {item.id for item in (told.work, told.answer, told.stolen, told.model, told.essay)}
+    assert (essay.status, len(essay.notices), essay.contested is not None) == (Status.QUARANTINED, 1, True)
+    assert [item.issuer for item in essay.endorsements] == [told.curator.id]
+    assert (stolen.status, [item.result for item in stolen.attestations]) == (Status.DISOWNED, ["refuted"])
+    assert (answer.status, answer.anchor) == (Status.RELEASED, scene.anna.id)
+    assert (told.honest.humans, told.honest.humans_behind) == (
+        tuple(sorted([scene.anna.id, scene.ben.id])),
+        (),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +121,17 @@ def other(number: int) -> Lie:
 LIES: dict[str, tuple[str, Callable[[Told], dict[str, Lie]]]] = {
     "hides the notice": ("status-invalid", drop(Topic.NOTICES, lambda told: told.essay.id)),
     "hides the evidence": ("status-invalid", drop(Topic.EVIDENCE, lambda told: told.scene.ben.id)),
-    "hides a delegation": ("status-invalid", drop(Topic.DELEGATIONS, lambda told: told.scene.pair.id)),
-    "hides an enrolment": ("status-invalid", drop(Topic.KEY_EVENTS, lambda told: told.scene.anna.id)),
+    "hides that a delegation ended": (
+        "status-invalid",
+        drop(Topic.DELEGATIONS, lambda told: told.scene.pair.id),
+    ),
+    "hides an attestation": ("status-invalid", drop(Topic.ATTESTATIONS, lambda told: told.stolen.id)),
+    "hides an endorsement": ("status-invalid", drop(Topic.ENDORSEMENTS, lambda told: told.scene.ben.id)),
+    "hides a cut": ("status-invalid", drop(Topic.KEY_EVENTS, lambda told: told.scene.anna.id)),
+    "hides an enrolment of a curator": (
+        "status-invalid",
+        drop(Topic.KEY_EVENTS, lambda told: told.curator.id),
+    ),
     "hides a rotation": ("status-invalid", drop(Topic.KEY_EVENTS, lambda told: told.scene.machine.id)),
     "hides the rules": ("status-invalid", drop(Topic.RULES, lambda told: told.world.log)),
     "hides all topics": ("status-invalid", lambda _: {"topic_entries": lambda _honest, _key: []}),
@@ -160,7 +203,7 @@ LIES: dict[str, tuple[str, Callable[[Told], dict[str, Lie]]]] = {
 def test_a_lie_is_found_out(told: Told, lie: str) -> None:
     code, lies = LIES[lie]
     with pytest.raises(ProofInvalid) as refusal:
-        traced(told.world, told.answer, **lies(told))
+        told.traced(**lies(told))
     assert refusal.value.code == code
 
 
@@ -289,7 +332,7 @@ def test_no_altered_answer_raises_a_level(told: Told, name: str, turn: int, how:
     if name == "entry" and how == 0:
         how = 1
     try:
-        ancestry = traced(told.world, told.answer, **{name: lie})
+        ancestry = told.traced(**{name: lie})
     except (ProofInvalid, StoreFault, RefusedInput):
         return
     assert set(ancestry.nodes) <= set(told.honest.nodes)
