@@ -133,7 +133,7 @@ class StateBefore(FoldState):
             case b"f":
                 latest = self.endorsement(key[1:33], key[33:65])
                 return value if latest is not None and number < latest.former else None
-            case b"c":
+            case b"c" | b"q":
                 return value if value < self._size else None
             case b"o":
                 return value if value.log_index < self._size else None

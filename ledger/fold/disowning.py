@@ -48,4 +48,4 @@ def signers_of(state: FoldState, entry: Entry) -> tuple[bytes, ...]:
 def _may_cut(state: FoldState, identity: Identity, clock_ms: int) -> bool:
     """Whether anything of this identity may be disowned: a key was cut, or a `recover` that cuts is in force by the clock."""
     is_due = identity.before is not None and identity.pending(clock_ms) is None
-    return state.header.cuts > 0 or (is_due and bool(identity.last.compromised))
+    return state.header.cuts > 0 or (is_due and bool(identity.last.cuts))

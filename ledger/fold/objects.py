@@ -57,7 +57,7 @@ class Endorsement:
 
 @dataclass(frozen=True, slots=True)
 class Revealed:
-    """A public key, or the digest of a keyset, that an identity revealed at `log_index`.
+    """A public key that an identity revealed at `log_index`.
 
     `cut`: every statement from this log index on that the key signed is disowned; `cut_at`: where the log came to know it.
     """

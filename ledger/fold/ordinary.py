@@ -15,7 +15,7 @@ from ledger.fold.state import FoldState
 from ledger.identity.keyset import check_revealed, check_signatures
 from ledger.identity.life import KeyEvent, asked_of, retired
 from ledger.statements.entry import CURRENT, Entry, Signature
-from ledger.statements.statement import Statement, decode_statement
+from ledger.statements.statement import Statement, decode_statement, keyset_digest
 
 
 def judge(state: FoldState, statement: Statement, signer: Identity, clock_ms: int) -> None:
@@ -147,9 +147,9 @@ def _judge_evidence(state: FoldState, statement: Statement, _signer: Identity, c
         raise retired(by)
     in_force = accused.in_force(clock_ms)
     is_key_fork = "key" not in halves[0].statement.fields
-    grounds = [in_force]
+    ground = in_force
     if is_key_fork:
-        grounds = _grounds(state, accused, in_force, halves)
+        ground = _ground(state, accused, in_force, halves)
     elif halves[0].statement.key != in_force.id:
         raise RefusedInput(
             "key-not-in-force",
@@ -163,7 +163,7 @@ def _judge_evidence(state: FoldState, statement: Statement, _signer: Identity, c
     for half in halves:
         try:
             if is_key_fork:
-                _check_signed_after(half, grounds)
+                _check_signed_after(half, ground)
             else:
                 check_signatures(half, {CURRENT: in_force.keyset})
         except RefusedInput as error:
@@ -171,8 +171,8 @@ def _judge_evidence(state: FoldState, statement: Statement, _signer: Identity, c
             raise _no_evidence(f"payload {half.statement.id.hex()[:16]}", what) from error
 
 
-def _grounds(state: FoldState, accused: Identity, in_force: KeyEvent, halves: list[Entry]) -> list[KeyEvent]:
-    """The key events that two at one place might follow: that in force, or that which was when one of them came."""
+def _ground(state: FoldState, accused: Identity, in_force: KeyEvent, halves: list[Entry]) -> KeyEvent:
+    """The key event that two at one place follow: that in force, or that which was when one of them came."""
     kseq = halves[0].statement.fields["kseq"]
     is_next, is_last = kseq == accused.kseq + 1, kseq == accused.kseq
     if not (is_next or (is_last and accused.last.id in {half.statement.id for half in halves})):
@@ -195,8 +195,13 @@ def _grounds(state: FoldState, accused: Identity, in_force: KeyEvent, halves: li
     if first != second:
         raise _no_evidence("evidence", "the two reveal two keysets, so two parts of one identity raced")
     if is_next:
-        return [in_force]
-    return [before, state.key_event(accused, kseq - 2)] if before.type == "recover" else [before]
+        return in_force
+    if before.type == "recover":
+        logged = next(half for half in halves if half.statement.id == accused.last.id)
+        committed = before.recovery if logged.statement.type == "recover" else before.next
+        if keyset_digest(logged.statement.body["keyset"]) != committed:  # it ended the recover before
+            return state.key_event(accused, kseq - 2)
+    return before
 
 
 def _no_evidence(item: str, reason: str) -> RefusedInput:
@@ -208,17 +213,10 @@ def _no_evidence(item: str, reason: str) -> RefusedInput:
     )
 
 
-def _check_signed_after(half: Entry, grounds: list[KeyEvent]) -> None:
-    for ground in grounds:
-        try:
-            asked = asked_of(ground, half.statement)
-        except RefusedInput:
-            if ground is grounds[-1]:
-                raise
-            continue
-        check_revealed(half.statement.body["keyset"])
-        check_signatures(half, asked)
-        return
+def _check_signed_after(half: Entry, ground: KeyEvent) -> None:
+    asked = asked_of(ground, half.statement)
+    check_revealed(half.statement.body["keyset"])
+    check_signatures(half, asked)
 
 
 def _opened(half: list[Any]) -> Entry:

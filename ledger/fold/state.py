@@ -85,10 +85,15 @@ class FoldState:
         return [self._delegation(identity, number) for number in range(delegation_count(identity))]
 
     def revealed(self, identity_id: bytes, key: bytes) -> Revealed | None:
-        """What is known of a public key, or of the digest of a keyset; None if the identity did not reveal it."""
+        """What is known of a public key; None if the identity did not reveal it."""
         found: Revealed | None = self._get(
             _revealed_key(identity_id, key), stored.REVEALED, lambda value: Revealed(**value)
         )
+        return found
+
+    def revealed_keyset(self, identity_id: bytes, digest: bytes) -> int | None:
+        """Where the identity revealed the keyset of a digest, or None."""
+        found: int | None = self._get(_keyset_key(identity_id, digest), stored.NUMBER, int)
         return found
 
     def is_disowned(
@@ -98,7 +103,7 @@ class FoldState:
         identity = self.identity(identity_id)
         if identity is None:
             return False
-        due = identity.last.compromised if identity.before and not identity.pending(clock_ms) else ()
+        due = identity.last.cuts if identity.before and not identity.pending(clock_ms) else ()
         if not (due or self.header.cuts):
             return False
         for key in signed_by:
@@ -197,9 +202,10 @@ class FoldState:
 
     def _reveal(self, identity_id: bytes, event: KeyEvent) -> None:
         keys = [bytes(key) for _algorithm, key in event.keyset["keys"]]
-        for key in (*keys, keyset_digest(event.keyset)):
+        for key in keys:
             if self.revealed(identity_id, key) is None:
                 self._put(_revealed_key(identity_id, key), Revealed(event.log_index))
+        self._put(_keyset_key(identity_id, keyset_digest(event.keyset)), event.log_index)
 
     def _cut(self, identity_id: bytes, event: KeyEvent, log_index: int) -> None:
         for key, start in event.cuts:
@@ -355,6 +361,10 @@ def _key_event_key(identity_id: bytes, number: int) -> bytes:
 
 def _revealed_key(identity_id: bytes, key: bytes) -> bytes:
     return b"p" + identity_id + key
+
+
+def _keyset_key(identity_id: bytes, digest: bytes) -> bytes:
+    return b"q" + identity_id + digest
 
 
 def _endorsement_key(subject: bytes, issuer: bytes, number: int) -> bytes:

@@ -221,7 +221,10 @@ def _keysets_asked(
         found = state.revealed(identity.id, key)
         return None if found is None else found.log_index
 
-    return check_event(identity, statement, log_index, clock_ms, revealed, keys_of_log)
+    def revealed_keyset(digest: bytes) -> bool:
+        return state.revealed_keyset(identity.id, digest) is not None
+
+    return check_event(identity, statement, log_index, clock_ms, revealed, revealed_keyset, keys_of_log)
 
 
 def _enrolled(state: FoldState, identity_id: bytes) -> Identity:

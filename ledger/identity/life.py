@@ -20,9 +20,8 @@ from ledger.statements.statement import Statement, keyset_digest
 
 _WAIT_MS: Final = RECOVERY_WAIT_S * 1_000
 
-Revealed = Callable[
-    [bytes], int | None
-]  # where the identity revealed a public key, or a keyset by its digest
+RevealedKey = Callable[[bytes], int | None]  # where the identity revealed a public key, if it did
+RevealedKeyset = Callable[[bytes], bool]  # whether it revealed the keyset of a digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,9 @@ class KeyEvent:
 
     @property
     def cuts(self) -> tuple[tuple[bytes, int], ...]:
-        """What it disowns, once it is in force."""
-        return () if self.vetoed else self.compromised
+        """What it disowns, once it is in force: nothing of its own keyset, which speaks from here on."""
+        own = {bytes(key) for _algorithm, key in self.keyset["keys"]}
+        return () if self.vetoed else tuple(item for item in self.compromised if item[0] not in own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,8 @@ def check_event(
     statement: Statement,
     log_index: int,
     clock_ms: int,
-    revealed: Revealed,
+    revealed: RevealedKey,
+    revealed_keyset: RevealedKeyset,
     not_to_hold: Collection[bytes] = (),
 ) -> Mapping[int, Keyset]:
     """Whether a `rotate`, `recover` or `retire` may follow at `log_index`; the keysets that must have signed it.
@@ -128,7 +129,7 @@ def check_event(
     pending = life.pending(clock_ms)
     _check_keys(body["keyset"], revealed, pending, not_to_hold)
     if statement.type != "retire":
-        _check_commitments(in_force, statement, revealed)
+        _check_commitments(in_force, statement, revealed_keyset)
     for position, (key, start) in enumerate(body.get("compromised", ())):
         where = f"body.compromised[{position}]"
         if revealed(key) is None:
@@ -201,7 +202,7 @@ def _check_place(life: Life, statement: Statement, clock_ms: int) -> None:
 
 
 def _check_keys(
-    keyset: Keyset, revealed: Revealed, pending: KeyEvent | None, not_to_hold: Collection[bytes]
+    keyset: Keyset, revealed: RevealedKey, pending: KeyEvent | None, not_to_hold: Collection[bytes]
 ) -> None:
     """No key is used twice, but for one that a pending `recover` shares with the event that ends it."""
     for _algorithm, key in keyset["keys"]:
@@ -211,10 +212,10 @@ def _check_keys(
             raise _illegal("it holds a key that was used before", "Draw new keys for every keyset.")
 
 
-def _check_commitments(in_force: KeyEvent, statement: Statement, revealed: Revealed) -> None:
+def _check_commitments(in_force: KeyEvent, statement: Statement, revealed: RevealedKeyset) -> None:
     body = statement.body
     _check_digests(body["keyset"], body["next"], body["recovery"])
-    if revealed(body["next"]) is not None or revealed(body["recovery"]) is not None:
+    if revealed(body["next"]) or revealed(body["recovery"]):
         raise _illegal("it commits to a keyset that was revealed before", "Draw new keys for every keyset.")
     if statement.type == "recover" and body["next"] == in_force.next:
         raise _illegal(

@@ -121,7 +121,7 @@ class Writer:
             1: {"root": some("r")},
             2: {"records": 999},
             3: {"time": 5},
-            4: {"fold": 2},
+            4: {"fold": 3},
         }
         self.script.state(**flaws.get(flaw, {}))
 
@@ -215,10 +215,10 @@ def test_chains_that_no_state_closed_yet_survive_a_save() -> None:
     script.actor("human")
     state = FoldState(script.log)
     for index, data in enumerate(script.entries):
-        fold(state, index, data, 0)
+        fold(state, index, data, 0, fold_number=1)
     before = FoldState(script.log)
     for index, data in enumerate(script.entries):
-        fold(before, index, data, 0)
+        fold(before, index, data, 0, fold_number=1)
     assert Saved().reload(state).status_root() == before.status_root()
 
 
@@ -234,7 +234,7 @@ def test_a_missing_status_node_is_a_damaged_ledger() -> None:
     script = Script().begin()
     state = FoldState(script.log)
     for index, data in enumerate(script.entries):
-        fold(state, index, data, 0)
+        fold(state, index, data, 0, fold_number=1)
     saved = Saved()
     saved.reload(state)
     damaged = FoldState(script.log, saved.pairs.get, lambda _digest: None)
@@ -251,7 +251,7 @@ def test_a_chain_lists_its_entries() -> None:
     places = [script.add(signed(script.delegation(human, pair), "human")) for _ in range(3)]
     state = FoldState(script.log)
     for index, data in enumerate(script.entries):
-        fold(state, index, data, 0)
+        fold(state, index, data, 0, fold_number=1)
     key = tagged("topic", b"\x02", pair.id)
     assert state.topic_entries(key) == places
     assert state.chain(key).length == 3
@@ -265,7 +265,7 @@ def test_judging_changes_nothing() -> None:
     human = script.actor("human")
     state = FoldState(script.log)
     for index, data in enumerate(script.entries):
-        fold(state, index, data, 0)
+        fold(state, index, data, 0, fold_number=1)
     state.take_changes()
     entry = open_entry(signed(script.delegation(human, human), "human"), script.log)
     with pytest.raises(RefusedInput) as caught:
@@ -286,7 +286,7 @@ def test_admission_names_the_record_and_takes_what_the_fold_takes() -> None:
         for index in script.records:
             state = FoldState(script.log)
             for place, data in enumerate(script.entries[:index]):
-                fold(state, place, data, 1_000_000)
+                fold(state, place, data, 1_000_000, fold_number=1)
             items = [item for item in script.records[index] if not isinstance(item, Erased)]
             found = [code for at, which, code in scenario.expected if at == index and which is not None]
             faults = [code for at, which, code in scenario.expected if at == index and which is None]
