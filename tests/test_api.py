@@ -78,9 +78,21 @@ def test_the_public_names_are_these() -> None:
         _ = ledger.absent
     verbs = {name for name in vars(ledger.Ledger) if not name.startswith("_")}
     assert verbs == {
-        *("close", "new_identity", "delegate", "sign", "sign_rows"),
-        *("view", "resolve", "find", "find_all", "find_text"),
-        *("trace", "paths", "receipt", "checkpoint", "checkpoint_note", "show_identity", "status"),
+        *("close", "sign", "sign_rows", "sign_again"),
+        *("new_identity", "delegate", "undelegate", "foresee", "change_keys"),
+        *("show_identity", "list_identities", "identity_id", "history"),
+        *(
+            "endorse",
+            "end_endorsement",
+            "attest",
+            "notice",
+            "rules",
+            "set_rules",
+            "contest",
+            "append_entries",
+        ),
+        *("view", "resolve", "find_all", "find_text", "first_index_since", "descendants"),
+        *("trace", "paths", "receipt", "checkpoint", "checkpoint_note", "status"),
         *("publish", "sign_checkpoint"),
     }
 

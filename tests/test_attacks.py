@@ -44,8 +44,8 @@ def test_a_digest_under_another_form_is_not_the_file(folder: Path) -> None:
     with ledger.open(folder / "l") as opened:
         thief = opened.keys.find("ada")
         records = [make_record(maker=thief.id, content=digest, **form).encoded for form in forms]
-        with opened._door() as door:
-            signing.append_records(door, opened._unlock(thief), records, Signed(), lambda _done: None)
+        with opened._access.door() as door:
+            signing.append_records(door, opened._access.unlock("ada"), records, Signed(), lambda _done: None)
         with pytest.raises(LineageError) as refused:
             opened.resolve(folder / "mine.txt")
         assert refused.value.code == "unlogged"
@@ -120,9 +120,9 @@ def test_trace_shows_an_experience_whose_content_is_none(
             size_bytes=len(content),
             media="application/json",
         )
-        with opened._door() as door:
+        with opened._access.door() as door:
             signing.append_records(
-                door, opened._unlock(maker), [record.encoded], Signed(), lambda _done: None
+                door, opened._access.unlock(maker.name), [record.encoded], Signed(), lambda _done: None
             )
     assert main(["trace", record.id.hex()]) == 0
     assert "case:" not in capsys.readouterr().out

@@ -11,18 +11,32 @@ A `Ledger` is one ledger folder, with the key store of this machine's user besid
 
 from __future__ import annotations
 
-from ledger.api.health import audit_folder, examine
-from ledger.api.ledger import OPERATOR, Ledger, Paths, Progress
+from ledger.api.access import OPERATOR, Progress
+from ledger.api.descendants import Touched, path_of
+from ledger.api.effects import Effects, Loss
+from ledger.api.health import audit_folder, examine, rebuild
+from ledger.api.keys import Foreseen, KeyChange
+from ledger.api.ledger import Ledger, Paths
 from ledger.api.opening import create_ledger, default_origin, open_ledger
+from ledger.api.saying import Subject, read_entry
 
 __all__ = [
     "OPERATOR",
+    "Effects",
+    "Foreseen",
+    "KeyChange",
     "Ledger",
+    "Loss",
     "Paths",
     "Progress",
+    "Subject",
+    "Touched",
     "audit_folder",
     "create_ledger",
     "default_origin",
     "examine",
     "open_ledger",
+    "path_of",
+    "read_entry",
+    "rebuild",
 ]

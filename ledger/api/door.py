@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 
@@ -23,10 +22,12 @@ class Door:
         self._open = open_
         self._held = ExitStack()
         self._view: LogView | None = None
+        self._stands: dict[int, bool] = {}  # by log index: whether its statement is in order and not disowned
 
     def close(self) -> None:
         """Ends the view that answers `find_artifact`; the next question opens one anew."""
         self._view = None
+        self._stands.clear()
         self._held.close()
 
     @property
@@ -41,15 +42,19 @@ class Door:
 
     def standing(self, identity_id: bytes) -> Standing | None:
         """None if the identity is not enrolled."""
-        state = self._writer.state
-        return standing_in(state, identity_id, max(state.header.clock_ms, time.time_ns() // 1_000_000))
+        return standing_in(self._writer.state, identity_id, self._writer.now_ms())
 
     def find_artifact(self, artifact_id: bytes) -> int | None:
-        """The log index under which an artifact stands already, or None."""
+        """The log index under which an artifact stands already; None also if all of its places are disowned."""
         if self._view is None:
             self._view = self._held.enter_context(self._open())
-        numbers = self._view.find_artifact(artifact_id)
-        return self._view.locate(numbers[0])[0] if numbers else None
+        for number in self._view.find_artifact(artifact_id):
+            log_index, _ = self._view.locate(number)
+            if log_index not in self._stands:
+                self._stands[log_index] = self._view.stands(number)
+            if self._stands[log_index]:
+                return log_index
+        return None
 
 
 def standing_in(state: FoldState, identity_id: bytes, clock_ms: int) -> Standing | None:

@@ -3,12 +3,72 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Final
 
-from ledger.datasets.files import load_file, read_file
+from ledger.datasets.files import load_file, printable, read_file
 from ledger.datasets.jcs import canonical_json, parse_json
-from ledger.errors import RefusedInput
+from ledger.errors import NotFound, RefusedInput
 from ledger.log.view import LogView
 from ledger.spec import ROW_BYTES_MAX
+
+ID_CHARS_LEAST: Final = 16  # hex digits that name an artifact
+HEX: Final = re.compile(r"[0-9a-f]{1,64}", re.ASCII | re.IGNORECASE)
+
+
+def find(view: LogView, text: str | os.PathLike[str]) -> list[bytes]:
+    """All artifact ids that an id in hex, or a file's content, may mean; in log order. Raises NotFound `unlogged`."""
+    named = os.fspath(text)
+    if HEX.fullmatch(named) and not Path(named).exists():
+        named = named.lower()
+        if len(named) < ID_CHARS_LEAST:
+            raise NotFound(
+                "file-not-found",
+                named,
+                f"there is no such file, and as an id it is too short: it takes {ID_CHARS_LEAST} digits",
+                "Check the path, or give more of the id.",
+            )
+        found = [
+            view.record_leaf(number) for number in view.find_prefix(bytes.fromhex(named[: len(named) & ~1]))
+        ]
+        found = [artifact_id for artifact_id in found if artifact_id.hex().startswith(named)]
+        reason = "no artifact of this log has that id"
+    else:
+        found = find_file(view, named)
+        reason = "no artifact of this log has this content; one changed byte is enough for that"
+    if not found:
+        raise NotFound("unlogged", printable(Path(named)), reason, "Sign it, or look into another ledger.")
+    return list(dict.fromkeys(found))
+
+
+def resolve(view: LogView, text: str | os.PathLike[str]) -> bytes:
+    """The one artifact that is meant. Raises as `find`; RefusedInput `ambiguous` if several artifacts have that content."""
+    found = find(view, text)
+    if len(found) > 1:
+        raise RefusedInput(
+            "ambiguous",
+            printable(Path(text)),
+            f"{len(found)} artifacts of this log are meant by it",
+            f"Name one by its id: {', '.join(artifact_id.hex()[:16] for artifact_id in found)}",
+        )
+    return found[0]
+
+
+def find_text(view: LogView, text: str) -> list[bytes]:
+    """The ids of all artifacts whose content is this text in UTF-8. Raises NotFound `unlogged`."""
+    found = find_bytes(
+        view, text.encode("utf-8", "surrogateescape")
+    )  # as an argument that is no UTF-8 comes in
+    if not found:
+        raise NotFound(
+            "unlogged",
+            "text",
+            "no artifact of this log has this content",
+            "Is it the whole text, to the letter?",
+        )
+    return found
 
 
 def find_content(view: LogView, form: str, digest: bytes, size_bytes: int | None = None) -> list[bytes]:

@@ -6,15 +6,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ledger.api.ledger import Progress, now_ms, silent, vkey_of
+from ledger.api.access import Progress, now_ms, silent, vkey_of
 from ledger.audit import replay
 from ledger.audit.doctor import Finding, doctor
 from ledger.audit.report import AuditReport
 from ledger.errors import LineageError, RefusedInput
 from ledger.identity.vkey import Vkey
+from ledger.log.rebuild import Rebuilt, rebuild_state
 from ledger.signer.checkup import examine_keys
 from ledger.signer.keystore import Keystore
 from ledger.signer.places import config_folder, ledger_folder
+from ledger.spec import WRITER_WAIT_S
 from ledger.store.folder import MARKER_FILE, open_folder
 from ledger.store.lmdb import LmdbStore
 from ledger.store.static import CHECKPOINT_PATH
@@ -66,6 +68,14 @@ def examine(ledger: str | None = None, config: str | None = None) -> list[Findin
         now_ms(),
         _key_findings(folder, config_folder(config)),
     )
+
+
+def rebuild(ledger: str | None = None, wait_s: float = WRITER_WAIT_S) -> Rebuilt:
+    """Makes what the fold keeps anew, from the log's own entries; also what brings a ledger of an earlier version up to this one.
+
+    Raises RefusedInput `not-a-ledger`; StoreFault as `ledger.log.rebuild.rebuild_state`.
+    """
+    return rebuild_state(ledger_folder(ledger), wait_s)
 
 
 def _key_findings(folder: Path, config: Path) -> Iterator[Finding]:

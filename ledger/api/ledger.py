@@ -1,50 +1,37 @@
-"""A ledger on this machine: its folder, and the key store of this machine's user beside it."""
+"""A ledger on this machine: its folder, and the key store of this machine's user beside it.
+
+The one class that people import; each verb lives in the module of its theme beside this one.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from ledger.api.contents import Content, Keep, file_contents, keeping, row_contents
-from ledger.api.door import Door
-from ledger.api.finding import find_bytes, find_file
-from ledger.datasets.files import printable, walk
-from ledger.errors import LineageError, NotFound, RefusedInput, StoreFault
-from ledger.identity.vkey import Vkey
+from ledger.api import descendants, finding, histories, identities, keys, saying, signing
+from ledger.api.access import Access, Progress, silent
+from ledger.api.descendants import Touched
+from ledger.api.keys import Foreseen, KeyChange
+from ledger.api.places import first_index_since
+from ledger.api.saying import Subject
+from ledger.errors import LineageError, NotFound
 from ledger.log.publish import Published, publish
-from ledger.log.view import LogView, open_view
-from ledger.log.writer import LogWriter
-from ledger.merkle.tree import hash_leaf
+from ledger.log.view import LogView
+from ledger.log.writer import Appended
+from ledger.origin.history import History
 from ledger.proofs.checkpoint import Checkpoint
+from ledger.proofs.facts import Ancestry
 from ledger.proofs.receipt import make_entry_proof, make_receipt
-from ledger.proofs.trace import Ancestry, trace
-from ledger.signer import signing
-from ledger.signer.claims import Claim, Claimant
-from ledger.signer.keystore import Keystore, LocalIdentity, Unlocked
-from ledger.signer.lanes import pending_parcels
+from ledger.proofs.trace import trace
+from ledger.signer.changes import Outcome
+from ledger.signer.claims import Claim
+from ledger.signer.keystore import LocalIdentity
 from ledger.signer.passphrases import Passphrases
 from ledger.signer.signing import Signed
-from ledger.signer.spool import Spool
-from ledger.spec import GUESSABLE_BYTES, HASH_BYTES
-from ledger.statements.bodies import BODIES
-from ledger.statements.statement import log_id
-from ledger.store.content import ContentStore
-from ledger.store.folder import MARKER_FILE, Marker, open_folder
-from ledger.store.lmdb import LmdbStore
-from ledger.store.lock import WriterLock
-
-ID_CHARS_LEAST: Final = 16  # hex digits that name an artifact
-HEX: Final = re.compile(r"[0-9a-f]{1,64}", re.ASCII | re.IGNORECASE)
-FULL_ID: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
-OPERATOR: Final = "operator"  # under which the key store keeps the operator's keys
-Progress = Callable[[int, int | None], None]  # done, total where it is known
 
 
 class Paths(NamedTuple):
@@ -55,35 +42,28 @@ class Paths(NamedTuple):
     log_path: list[bytes]
 
 
-def silent(_done: int, _total: int | None) -> None:
-    """No progress is shown."""
-
-
-def now_ms() -> int:
-    """Unix milliseconds by this machine's clock."""
-    return time.time_ns() // 1_000_000
-
-
 class Ledger:
-    """One ledger on this machine. Made by `open_ledger` and `create_ledger`; close it, or use `with`."""
+    """One ledger on this machine. Made by `open_ledger` and `create_ledger`; close it, or use `with`.
+
+    Names (`by`, `anchor`, `name`) are those of identities whose keys are here, or the beginning of their ids; where an
+    identity is only spoken about, all 64 digits of its id do as well. Every verb that writes raises RefusedInput or
+    PolicyDenied with the code for which the log refuses (SPEC §14), and has then done nothing.
+    """
 
     def __init__(
         self, path: Path, config: Path, passphrases: Passphrases, *, readonly: bool, wait_s: float
     ) -> None:
         """Raises RefusedInput `not-a-ledger`, `ledger-newer`; StoreFault `ledger-damaged`."""
+        self._access = Access(path, config, passphrases, readonly=readonly, wait_s=wait_s)
         self.path = path
-        self.marker: Marker = open_folder(path)
-        self.vkey = vkey_of(self.marker, path)
-        self.keys = Keystore(config, self.marker.log_id)
-        self.content = ContentStore(path)
-        self._passphrases = passphrases
-        self._readonly = readonly
-        self._wait_s = wait_s
-        self._store = LmdbStore(path, readonly=readonly)
+        self.marker = self._access.marker
+        self.vkey = self._access.vkey
+        self.keys = self._access.keys
+        self.content = self._access.content
 
     def close(self) -> None:
         """Lets go of the folder."""
-        self._store.close()
+        self._access.close()
 
     def __enter__(self) -> Self:
         return self
@@ -103,55 +83,62 @@ class Ledger:
         of: str | None = None,
         substrate: dict[str, Any] | None = None,
         scope: dict[str, Any] | None = None,
+        keys: int = 1,
+        threshold: int = 1,
         unencrypted: bool = False,
     ) -> LocalIdentity:
         """Makes keys under `name` and enrols them. `of` names a pair's anchor; with `substrate` it delegates the pair at once.
 
-        Whatever can be refused is refused before a key is made. Raises RefusedInput `name-taken`, `name-illegal`,
-        `name-unknown`, `passphrase-missing`, `passphrase-wrong`, `role-illegal`, `delegation-illegal` or `schema`.
+        Each keyset has `keys` keys, of which `threshold` must sign. Whatever can be refused is refused before a key is
+        made. Raises RefusedInput `name-taken`, `name-illegal`, `name-unknown`, `passphrase-missing`, `passphrase-wrong`,
+        `role-illegal`, `threshold-illegal`, `delegation-illegal` or `schema`.
         """
-        anchor = self.keys.find(of) if of is not None else None
-        if (role == "pair") != (anchor is not None):
-            raise RefusedInput(
-                "role-illegal",
-                f"identity '{name}'",
-                "a pair, and only a pair, has an anchor",
-                "Say --role pair --of ANCHOR.",
-            )
-        if anchor is not None and anchor.role != "human":
-            raise RefusedInput(
-                "delegation-illegal",
-                f"anchor '{anchor.name}'",
-                f"it is a {anchor.role}; the anchor of a pair is a human",
-                "Name a human identity with --of.",
-            )
-        self.keys.check_free(name)
-        signer = None
-        if anchor is not None and substrate is not None:
-            BODIES["delegate"](_delegation(bytes(HASH_BYTES), substrate, scope), "delegation")
-            signer = self._unlock(anchor)
-        passphrase = None if unencrypted else self._passphrases.for_new_keys()
-        with self._door() as door:
-            if anchor is not None:
-                signing.standing_of(door, anchor)
-            identity = self.keys.create(name, role, passphrase, of=anchor.id if anchor else None)
-            signing.enrol_pending(door, identity)
-            if signer is not None and substrate is not None:
-                signing.say(door, signer, "delegate", _delegation(identity.id, substrate, scope))
-        return identity
+        shape = (keys, threshold)
+        return identities.new_identity(
+            self._access, name, role, of, substrate, scope, shape, unencrypted=unencrypted
+        )
 
     def delegate(
         self, anchor: str, pair: str, substrate: dict[str, Any], scope: dict[str, Any] | None = None
     ) -> int:
         """Lets a pair speak, signed by its anchor (SPEC §7.3); the log index. Raises RefusedInput if it may not."""
-        local = self.keys.find(pair)
-        body = _delegation(local.id, substrate, scope)
-        BODIES["delegate"](body, "delegation")
-        signer = self._unlock(self.keys.find(anchor))
-        with self._door() as door:
-            signing.enrol_pending(door, signer.identity)
-            signing.enrol_pending(door, local)
-            return signing.say(door, signer, "delegate", body).log_index
+        return identities.delegate(self._access, anchor, pair, substrate, scope)
+
+    def undelegate(self, anchor: str, pair: str) -> int:
+        """Ends a pair's delegation, signed by its anchor (SPEC §7.3); the log index. Raises RefusedInput `delegation-illegal`."""
+        return identities.undelegate(self._access, anchor, identities.find_id(self._access, pair))
+
+    def show_identity(self, name: str) -> dict[str, Any]:
+        """What the log knows of an identity, by a name on this machine or by its id. Raises NotFound."""
+        return identities.show(self._access, name)
+
+    def list_identities(self) -> list[dict[str, Any]]:
+        """The identities whose keys are on this machine, the operator among them, and how each stands in the log."""
+        return identities.listed(self._access)
+
+    def identity_id(self, name: str) -> bytes:
+        """The id that a name on this machine, the beginning of an id here, or a whole id in hex means. Raises NotFound."""
+        return identities.find_id(self._access, name)
+
+    def foresee(self, name: str, change: KeyChange, progress: Progress = silent) -> Foreseen:
+        """What a change of keys would say, and what it would disown (SPEC §7.4). Changes nothing, opens no key.
+
+        Raises RefusedInput `identity-retired`, `recovery-pending`, `key-file-missing`, `key-file-foreign`,
+        `commitment-differs`, `compromised-illegal`, `schema`.
+        """
+        return keys.foresee(self._access, name, change, progress)
+
+    def change_keys(self, name: str, change: KeyChange, *, unencrypted: bool = False) -> Outcome:
+        """Rotates, recovers or retires an identity (SPEC §7.2). Raises as `foresee`, and as the log refuses it.
+
+        New key files are encrypted by the passphrase, or `unencrypted`. After a crash the next verb of this identity
+        carries the change through.
+        """
+        return keys.carry_out(self._access, name, change, unencrypted=unencrypted)
+
+    def history(self, name: str, gap_ms: int, progress: Progress = silent) -> History:
+        """The whole life of an identity as one time line; silences longer than `gap_ms` are told. Raises NotFound."""
+        return histories.history_of(self._access, name, gap_ms, progress)
 
     # Signing
 
@@ -162,14 +149,11 @@ class Ledger:
         claim: Claim | None = None,
         progress: Progress = silent,
     ) -> Signed:
-        """Signs files and folders, each file an artifact of form `raw`. All are read before any is signed."""
-        walked = walk(paths)
-        claimant = self._claimant(by, claim)
-        signed = self._sign(
-            by, claimant, lambda keep: file_contents(walked.files, keep), progress, len(walked.files)
-        )
-        signed.hidden_files = walked.hidden_count
-        return signed
+        """Signs files and folders, each file an artifact of form `raw`. All are read before any is signed.
+
+        What stands in the log already is left out; what stood there and was disowned is signed again.
+        """
+        return signing.sign_files(self._access, paths, by, claim, progress)
 
     def sign_rows(
         self,
@@ -186,45 +170,93 @@ class Ledger:
         `author_column`: the column that names the author of each row, who is reported by a pseudonym. All rows are read
         before any is signed.
         """
-        claimant = self._claimant(by, claim, names_authors=author_column is not None)
-        return self._sign(
-            by, claimant, lambda keep: row_contents(path, column, author_column, keep), progress, None
-        )
+        return signing.sign_rows(self._access, path, column, by, claim, progress, author_column)
 
-    def _claimant(self, by: str, claim: Claim | None, *, names_authors: bool = False) -> Claimant:
-        identity = self.keys.find(by)
-        return Claimant(
-            identity.id,
-            identity.role,
-            claim or Claim(),
-            lambda: self._pseudonym_key(identity),
-            names_authors=names_authors,
-        )
-
-    def _sign(
-        self,
-        by: str,
-        claimant: Claimant,
-        read: Callable[[Keep | None], Iterable[Content]],
-        progress: Progress,
-        total: int | None,
+    def sign_again(
+        self, named: Sequence[str | os.PathLike[str]], by: str, progress: Progress = silent
     ) -> Signed:
-        signer = self._unlock(self.keys.find(by))  # first: a wrong passphrase shows before a long reading
-        signed = Signed()
-        with Spool() as spool:
-            with keeping(self.content) as keep:
-                contents = read(keep if claimant.kind == "experience" else None)
-                _draft(claimant, contents, spool, signed, lambda done: progress(done, total))
-            with self._door() as door:
-                signing.append_records(door, signer, spool, signed, lambda done: progress(done, spool.count))
-        return signed
+        """Signs the very records again that `by` made about these files or ids, where a cut of keys disowned them (SPEC §7.4).
+
+        They stand from there on. Raises NotFound `unlogged` for what `by` never signed.
+        """
+        with self.view() as view:
+            found = [(os.fspath(text), finding.find(view, text)) for text in named]
+        return signing.sign_again(self._access, found, by, progress)
+
+    # What is said about others, and about the log
+
+    def endorse(
+        self,
+        subject: str,
+        by: str,
+        grade: str,
+        method: str,
+        *,
+        until: int | None = None,
+        log: bytes | None = None,
+    ) -> int:
+        """Grades an identity (SPEC §7.6); the log index. `until`: unix ms; `log`: the other log in which `subject` is an id."""
+        return saying.endorse(self._access, by, subject, grade, method, until, log)
+
+    def end_endorsement(self, subject: str, by: str) -> int:
+        """Ends what `by` said of an identity; the log index. Raises NotFound if he said nothing."""
+        return saying.end_endorsement(self._access, by, subject)
+
+    def attest(
+        self, subjects: Sequence[Subject], by: str, claim: str, result: str, evidence: Iterable[bytes] = ()
+    ) -> list[int]:
+        """Says what `by` found out about artifacts, or rows of them (SPEC §7.6); the log indices of the statements.
+
+        A statement takes 512 subjects. `evidence`: digests of 32 bytes.
+        """
+        return saying.attest(self._access, by, subjects, claim, result, evidence)
+
+    def notice(
+        self,
+        subjects: Sequence[Subject],
+        by: str,
+        act: str,
+        *,
+        reason: str | None = None,
+        cancels: bytes | None = None,
+    ) -> list[int]:
+        """Says hold, release, retract, erase or dispute of artifacts, or rows of them (SPEC §7.6); the log indices.
+
+        A `release` names the hold that it `cancels`; without, each standing hold of `by` on the subjects is released.
+        """
+        return saying.notice(self._access, by, subjects, act, reason, cancels)
+
+    def rules(self) -> dict[str, Any]:
+        """The rules of admission in force (SPEC §5.4)."""
+        return saying.rules_of(self._access)
+
+    def set_rules(self, rules: dict[str, Any]) -> int:
+        """Replaces the rules of admission whole, signed by the operator; the log index. Empty parts are left out."""
+        return saying.set_rules(self._access, rules)
+
+    def contest(self, entries: Sequence[bytes], by: str) -> int:
+        """Logs two entries with different payloads at one place as evidence of a fork (SPEC §7.5); the log index.
+
+        Raises RefusedInput `evidence-invalid`, `schema`, `key-not-in-force`, `key-event-broken`, `identity-unknown`.
+        """
+        return saying.contest(self._access, by, entries)
+
+    def append_entries(
+        self, entries: Iterable[bytes], records: Mapping[int, Sequence[bytes]] | None = None
+    ) -> list[Appended | LineageError]:
+        """Submits entries as they are, in order; for each its place, or the error for which the log refuses it.
+
+        `records`: by the position of an `artifacts` entry, the records that it signs, in their order. What stands in the
+        log already is answered with its place. This is what every other verb ends in: the codes are the same.
+        """
+        return saying.append_entries(self._access, entries, records)
 
     # Reading
 
     @contextmanager
     def view(self) -> Iterator[LogView]:
         """The log as of its newest signed checkpoint: the source of all proofs."""
-        with open_view(self._store, self.vkey) as view:
+        with self._access.view() as view:
             yield view
 
     def resolve(self, text: str | os.PathLike[str]) -> bytes:
@@ -233,63 +265,23 @@ class Ledger:
         Raises NotFound `unlogged`; RefusedInput `ambiguous` if several artifacts have that content.
         """
         with self.view() as view:
-            found = self.find(view, text)
-        if len(found) > 1:
-            raise RefusedInput(
-                "ambiguous",
-                printable(Path(text)),
-                f"{len(found)} artifacts of this log are meant by it",
-                f"Name one by its id: {', '.join(artifact_id.hex()[:16] for artifact_id in found)}",
-            )
-        return found[0]
-
-    def find(self, view: LogView, text: str | os.PathLike[str]) -> list[bytes]:
-        """All artifact ids that an id in hex, or a file's content, may mean; in log order. Raises NotFound `unlogged`."""
-        named = os.fspath(text)
-        if HEX.fullmatch(named) and not Path(named).exists():
-            named = named.lower()
-            if len(named) < ID_CHARS_LEAST:
-                raise NotFound(
-                    "file-not-found",
-                    named,
-                    f"there is no such file, and as an id it is too short: it takes {ID_CHARS_LEAST} digits",
-                    "Check the path, or give more of the id.",
-                )
-            found = [
-                view.record_leaf(number)
-                for number in view.find_prefix(bytes.fromhex(named[: len(named) & ~1]))
-            ]
-            found = [artifact_id for artifact_id in found if artifact_id.hex().startswith(named)]
-            reason = "no artifact of this log has that id"
-        else:
-            found = find_file(view, named)
-            reason = "no artifact of this log has this content; one changed byte is enough for that"
-        if not found:
-            raise NotFound(
-                "unlogged", printable(Path(named)), reason, "Sign it, or look into another ledger."
-            )
-        return list(dict.fromkeys(found))
+            return finding.resolve(view, text)
 
     def find_all(self, text: str | os.PathLike[str]) -> list[bytes]:
-        """As `find`, in a view of its own."""
+        """All artifact ids that an id in hex, or a file's content, may mean; in log order. Raises NotFound `unlogged`."""
         with self.view() as view:
-            return self.find(view, text)
+            return finding.find(view, text)
 
     def find_text(self, text: str) -> list[bytes]:
         """The ids of all artifacts whose content is this text in UTF-8. Raises NotFound `unlogged`."""
-        content = text.encode(
-            "utf-8", "surrogateescape"
-        )  # as an argument of bytes that are no UTF-8 comes in
         with self.view() as view:
-            found = find_bytes(view, content)
-        if not found:
-            raise NotFound(
-                "unlogged",
-                "text",
-                "no artifact of this log has this content",
-                "Is it the whole text, to the letter?",
-            )
-        return found
+            return finding.find_text(view, text)
+
+    def first_index_since(self, time_ms: int) -> int | None:
+        """The first log index whose clock is at or after a time (SPEC §9.5); None if the log ends before."""
+        with self.view() as view:
+            log_index = first_index_since(view, time_ms)
+            return log_index if log_index < view.checkpoint.size else None
 
     def checkpoint(self) -> Checkpoint:
         """The newest signed log checkpoint."""
@@ -302,7 +294,10 @@ class Ledger:
             return view.note.decode()
 
     def receipt(self, artifact_id: bytes, *, bare: bool = False) -> str:
-        """The `.tlog-proof` of an artifact (SPEC §11.1); `bare`: of its log entry alone. Raises NotFound `unlogged`."""
+        """The `.tlog-proof` of an artifact by its first place that stands, else its first (SPEC §11.1).
+
+        `bare`: of its log entry alone. Raises NotFound `unlogged`.
+        """
         with self.view() as view:
             numbers = view.find_artifact(artifact_id)
             if not numbers:
@@ -312,19 +307,21 @@ class Ledger:
                     "no artifact of this log has that id",
                     "Sign it first.",
                 )
-            if bare:
-                return make_entry_proof(view, view.locate(numbers[0])[0])
-            return make_receipt(view, numbers[0])
+            number = next(filter(view.stands, numbers), numbers[0])
+            return make_entry_proof(view, view.locate(number)[0]) if bare else make_receipt(view, number)
 
-    def trace(self, artifact_id: bytes, view: LogView | None = None) -> Ancestry:
+    def trace(
+        self, artifact_id: bytes, view: LogView | None = None, accept: Iterable[bytes] = ()
+    ) -> Ancestry:
         """The whole ancestry of an artifact, every step verified (SPEC §12); of one that is not logged, a root that is absent.
 
-        Raises ProofInvalid. Give one `view` for many artifacts: it remembers the trees of large statements.
+        `accept`: ids of identities whose attestations and endorsements you believe; theirs of authorship rescue what was
+        disowned. Raises ProofInvalid. Give one `view` for many artifacts: it remembers the trees of large statements.
         """
         if view is not None:
-            return trace(view, artifact_id, self.vkey)
+            return trace(view, artifact_id, self.vkey, frozenset(accept))
         with self.view() as opened:
-            return trace(opened, artifact_id, self.vkey)
+            return trace(opened, artifact_id, self.vkey, frozenset(accept))
 
     def paths(self, ancestry: Ancestry) -> Paths | None:
         """How the root of an ancestry is reached from the log checkpoint; None if it stands nowhere."""
@@ -336,51 +333,17 @@ class Ledger:
             count = view.record_start(node.log_index + 1) - first
             return Paths(count, view.record_path(first + node.record_index), view.entry_path(node.log_index))
 
-    def show_identity(self, name: str) -> dict[str, Any]:
-        """What the log knows of an identity, by a name on this machine or by its id. Raises NotFound."""
+    def descendants(self, subjects: Iterable[Subject], progress: Progress = silent) -> list[Touched]:
+        """Everything that descends from these artifacts, or rows of them, or refers to them; in log order (SPEC §12).
+
+        One pass over all records: complete as far as they are held.
+        """
         with self.view() as view:
-            local = self._find_local(name)
-            wanted = local.id if local else bytes.fromhex(name) if FULL_ID.fullmatch(name) else None
-            identity = view.identity(wanted) if wanted else None
-            delegations = view.delegations(identity) if identity else []
-        if identity is None:
-            raise NotFound(
-                "identity-unknown",
-                f"identity '{name}'",
-                "neither this machine nor the log knows it",
-                "Give a name here, or all 64 digits of its id.",
-            )
-        return {
-            "id": identity.id.hex(),
-            "name": local.name if local else None,
-            "role": identity.role,
-            "anchor": identity.anchor.hex() if identity.anchor else None,
-            "log_index": identity.born,
-            "key_event": identity.in_force(view.clock_ms).id.hex(),
-            "delegations": [
-                {
-                    "log_index": item.log_index,
-                    "substrate": f"{item.substrate['name']}@{item.substrate['version']}",
-                    "scope": item.scope or {},
-                }
-                for item in delegations
-            ],
-        }
+            return list(descendants.touched_by(view, subjects, progress))
 
     def status(self) -> dict[str, Any]:
         """Where everything is, and what waits to be sent."""
         with self.view() as view:
-            identities = [
-                {
-                    "name": item.name,
-                    "id": item.id.hex(),
-                    "role": item.role,
-                    "enrolled": view.identity(item.id) is not None,
-                    "pending": len(pending_parcels(item.lanes)),
-                }
-                for item in self.keys.identities()
-                if item.name != OPERATOR
-            ]
             return {
                 "ledger": str(self.path),
                 "log_origin": self.marker.origin,
@@ -389,104 +352,17 @@ class Ledger:
                 "size": view.checkpoint.size,
                 "records": view.record_count,
                 "clock_ms": view.clock_ms,
-                "identities": identities,
+                "mode": view.state.header.rules.get("mode"),
+                "identities": identities.people(self._access, view),
             }
-
-    def _find_local(self, name: str) -> LocalIdentity | None:
-        try:
-            return self.keys.find(name)
-        except NotFound:
-            return None
 
     # The log
 
     def publish(self, folder: Path) -> Published:
         """Writes the log as a static tree of C2SP tiles (SPEC §10.3)."""
-        return publish(self._store, self.vkey, folder)
+        return publish(self._access.store, self.vkey, folder)
 
     def sign_checkpoint(self) -> None:
         """Commits a state alone, so that the newest log checkpoint carries the time of now."""
-        with self._writer() as writer:
+        with self._access.writer() as writer:
             writer.tick()
-
-    # Keys and locks
-
-    def _unlock(self, identity: LocalIdentity) -> Unlocked:
-        return Unlocked(identity, self._passphrases.open(identity.key_file("current")))
-
-    def _pseudonym_key(self, identity: LocalIdentity) -> bytes:
-        """The secret behind an identity's pseudonyms: derived from its daily key, never stored."""
-        seed = self._passphrases.open(identity.key_file("current"))
-        return hashlib.blake2b(b"lineage pseudonyms", key=seed, digest_size=32).digest()
-
-    @contextmanager
-    def _writer(self) -> Iterator[LogWriter]:
-        """The log's writer, under its lock. Opening it finishes a commit that a crash left."""
-        if self._readonly:
-            raise StoreFault(
-                "store-readonly", str(self.path), "it was opened for reading only", "Open it for writing."
-            )
-        seed = self._passphrases.open(self.keys.log_key_file)
-        with WriterLock(self.path).acquire(self._wait_s):
-            writer = LogWriter(self._store, self.vkey, self.keys.log_signer(seed), now_ms)
-            if writer.checkpoint is not None:
-                self.keys.check_head(writer.checkpoint)
-            yield writer
-
-    @contextmanager
-    def _door(self) -> Iterator[Door]:
-        with self._writer() as writer:
-            door = Door(writer, self.view)
-            try:
-                yield door
-            finally:
-                door.close()
-
-
-def _draft(
-    claimant: Claimant,
-    contents: Iterable[Content],
-    spool: Spool,
-    signed: Signed,
-    progress: Callable[[int], None],
-) -> None:
-    """The records of all contents, each once, into the spool; their labels and ids in order into `signed`."""
-    seen: set[bytes] = set()
-    labels: list[str | int] = []
-    for done, content in enumerate(contents, 1):
-        record = claimant.record(
-            content.digest, content.size_bytes, content.form, content.media, content.author
-        )
-        artifact_id = hash_leaf(record)
-        labels.append(content.label)
-        signed.ids.append(artifact_id)
-        signed.guessable += content.form == "raw" and content.size_bytes < GUESSABLE_BYTES
-        if artifact_id not in seen:
-            seen.add(artifact_id)
-            spool.add(record)
-        progress(done)
-    are_rows = bool(labels) and isinstance(labels[0], int)
-    signed.labels = range(len(labels)) if are_rows else labels  # a million row indices need not be held
-
-
-def _delegation(pair: bytes, substrate: dict[str, Any], scope: dict[str, Any] | None) -> dict[str, Any]:
-    body: dict[str, Any] = {"pair": pair, "substrate": substrate}
-    return body | {"scope": scope} if scope else body
-
-
-def vkey_of(marker: Marker, folder: Path) -> Vkey:
-    """The vkey of a marker whose parts agree. Raises StoreFault `ledger-damaged`."""
-    try:
-        vkey = Vkey.parse(marker.vkey)
-    except LineageError as error:
-        reason = f"its vkey is none: {error.reason}"
-    else:
-        if (vkey.name, log_id(marker.vkey)) == (marker.origin, marker.log_id):
-            return vkey
-        reason = "its vkey, origin and log id do not belong together"
-    raise StoreFault(
-        "ledger-damaged",
-        str(folder / MARKER_FILE),
-        reason,
-        "Restore it from a backup: it never changes after the ledger was made.",
-    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from ledger.api.ledger import OPERATOR, Ledger, now_ms
+from ledger.api.access import OPERATOR, now_ms
+from ledger.api.ledger import Ledger
 from ledger.identity import ed25519
 from ledger.identity.vkey import Vkey
 from ledger.log.genesis import make_genesis

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ledger.errors import LineageError, RefusedInput, StoreFault
-from ledger.spec import PPM, WRITER_WAIT_S
+from ledger.spec import HASH_BYTES, PPM, WRITER_WAIT_S
 
 if TYPE_CHECKING:
     from ledger.api import Ledger
@@ -28,8 +28,8 @@ PROGRESS_EVERY_S: Final = 0.2
 SHORT_ID: Final = 16  # hex digits of an id that a person is shown, and may type
 
 
-def add_common(parser: argparse.ArgumentParser, *, writes: bool = False) -> None:
-    """The options that every command takes; `writes`: those of commands that need keys."""
+def add_common(parser: argparse.ArgumentParser, *, writes: bool = False, confirms: bool = False) -> None:
+    """The options that every command takes; `writes`: those of commands that need keys; `confirms`: that ask first."""
     group = parser.add_argument_group("common options")
     group.add_argument(
         "--ledger",
@@ -37,19 +37,26 @@ def add_common(parser: argparse.ArgumentParser, *, writes: bool = False) -> None
         help="the ledger's folder (default: LINEAGE_LEDGER, else the platform's data folder)",
     )
     group.add_argument("--json", action="store_true", help="one JSON document on stdout, all else on stderr")
+    if confirms:
+        group.add_argument("--yes", action="store_true", help="do not ask before what cannot be undone")
     if writes:
         group.add_argument(
             "--passphrase-file",
             metavar="FILE",
             help="read the passphrase from FILE (default: LINEAGE_PASSPHRASE, else ask)",
         )
-        group.add_argument(
-            "--wait",
-            metavar="S",
-            type=_seconds,
-            default=WRITER_WAIT_S,
-            help="seconds to wait for another writer (default: %(default)s)",
-        )
+        add_wait(group)
+
+
+def add_wait(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """How long to wait for another writer."""
+    parser.add_argument(
+        "--wait",
+        metavar="S",
+        type=_seconds,
+        default=WRITER_WAIT_S,
+        help="seconds to wait for another writer (default: %(default)s)",
+    )
 
 
 class Parser(argparse.ArgumentParser):
@@ -189,8 +196,7 @@ def passphrases(args: argparse.Namespace) -> Passphrases:
     from ledger.signer.passphrases import Passphrases
 
     named = getattr(args, "passphrase_file", None)
-    is_terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
-    ask = _ask if is_terminal else None
+    ask = _ask if is_terminal() else None
     if named is not None:
         try:
             known = Path(named).read_bytes()
@@ -227,6 +233,69 @@ def _typed(prompt: str) -> bytes:
             "no passphrase was typed",
             "Try again, or set LINEAGE_PASSPHRASE.",
         ) from error
+
+
+def is_terminal() -> bool:
+    """Whether somebody is there to be asked."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def confirm(args: argparse.Namespace, reporter: Reporter, warning: str) -> None:
+    """Asks before what cannot be undone, unless --yes was said. Raises RefusedInput `usage` if it was not confirmed."""
+    if args.yes:
+        return
+    if not is_terminal():
+        raise RefusedInput(
+            "usage",
+            "--yes",
+            "this cannot be undone, and nobody is here to be asked",
+            "Make sure that it is meant, then say --yes.",
+        )
+    reporter.note(warning)
+    print("This cannot be undone. Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise RefusedInput(
+            "usage", "terminal", "it was not confirmed, and nothing was done", "Answer y to go on."
+        )
+
+
+def only_identity(ledger: Ledger, by: str | None) -> str:
+    """Who signs: the one named, else the only identity here but for the operator. Raises RefusedInput `name-unknown`."""
+    if by is not None:
+        return by
+    names = [item.name for item in ledger.keys.identities() if item.role != "operator"]
+    if len(names) != 1:
+        raise RefusedInput(
+            "name-unknown",
+            "--by",
+            f"there are {len(names)} identities here" + (f": {', '.join(names)}" if names else ""),
+            "Name one." if names else "Make one first: lineage identity new NAME",
+        )
+    return names[0]
+
+
+def parse_date_ms(text: str) -> int:
+    """Unix milliseconds of an ISO 8601 date or time; UTC where it names no zone. Raises RefusedInput `schema`."""
+    try:
+        given = datetime.fromisoformat(text)
+        return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        raise RefusedInput(
+            "schema", f"date '{text}'", "it is no ISO 8601 date", "Write 2027-01-31 or 2027-01-31T12:00Z."
+        ) from error
+
+
+def parse_digest(option: str, text: str) -> bytes:
+    """The 32 bytes of 64 hex digits. Raises RefusedInput `schema`."""
+    try:
+        digest = bytes.fromhex(text)
+    except ValueError:
+        digest = b""
+    if len(digest) != HASH_BYTES:
+        raise RefusedInput(
+            "schema", f"{option} '{text}'", "it is no 64 hex digits", "Write it as sha256sum prints it."
+        )
+    return digest
 
 
 def parse_versioned(option: str, text: str) -> tuple[str, str]:
@@ -268,6 +337,22 @@ def moment(time_ms: int) -> str:
         return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (ValueError, OverflowError, OSError):
         return f"{time_ms} ms"
+
+
+def duration(time_ms: int) -> str:
+    """A length of time as a person reads it, in its two greatest units at most."""
+    seconds = time_ms // 1_000
+    parts = []
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {unit}{'s' if count != 1 else ''}")
+    return " ".join(parts[:2]) or "less than a second"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """A number of things in words: 1 artifact, 2 artifacts."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def short(identifier: bytes) -> str:

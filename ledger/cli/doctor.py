@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ledger.cli.common import Reporter, add_common, command, printable
+from ledger.cli.common import Reporter, add_common, add_wait, command, plural, printable
 
 
 def add(commands: Any) -> None:
@@ -14,25 +14,45 @@ def add(commands: Any) -> None:
         commands,
         "doctor",
         "Check this machine's side of a ledger: disk, files, keys, index, clock.",
-        "lineage doctor",
+        """
+        lineage doctor
+        lineage doctor --rebuild
+        """,
+    )
+    parser.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="make what is derived from the log anew, out of its entries; needed once for a ledger of an earlier version",
     )
     add_common(parser)
+    add_wait(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace, reporter: Reporter) -> int:
-    """Looks; changes nothing."""
-    from ledger.api import examine
+    """Looks; changes nothing but with --rebuild what follows from the log."""
+    from ledger.api import examine, rebuild
 
+    lines = []
+    document: dict[str, Any] = {}
+    if args.rebuild:
+        rebuilt = rebuild(args.ledger, args.wait)
+        document["rebuilt"] = {
+            "entries": rebuilt.entries,
+            "changed": rebuilt.changed,
+            "store_version": rebuilt.store_version,
+        }
+        lines.append(
+            f"Rebuilt from {plural(rebuilt.entries, 'entry', 'entries')}: {plural(rebuilt.changed, 'value')} changed"
+        )
     findings = examine(args.ledger)
     ok = all(finding.ok for finding in findings)
-    document = {
+    document |= {
         "ok": ok,
         "findings": [
             {"name": item.name, "ok": item.ok, "what": item.what, "fix": item.fix} for item in findings
         ],
     }
-    lines = []
     for item in findings:
         lines.append(f"{'ok  ' if item.ok else 'BAD '} {item.name}: {printable(item.what)}")
         if item.fix:

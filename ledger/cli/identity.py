@@ -1,10 +1,11 @@
-"""`lineage identity`: new, show, list, delegate."""
+"""`lineage identity`: new, show, list, delegate, undelegate; its other verbs stand in modules of their own."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from ledger.cli import endorse, history, keychange
 from ledger.cli.common import (
     Reporter,
     add_common,
@@ -12,15 +13,19 @@ from ledger.cli.common import (
     command,
     moment,
     open_for,
+    parse_date_ms,
+    parse_digest,
     parse_share,
     parse_versioned,
     percent,
+    plural,
     printable,
     short,
 )
 from ledger.errors import RefusedInput
 
 if TYPE_CHECKING:
+    from ledger.api import Ledger
     from ledger.signer.keystore import LocalIdentity
 
 
@@ -29,11 +34,13 @@ def add(commands: Any) -> None:
     parser = command(
         commands,
         "identity",
-        "A person's, a machine's or a pair's keys.",
+        "A person's, a machine's or a pair's keys and life.",
         """
         lineage identity new ada
         lineage identity new ada+model --role pair --of ada --substrate model@1.0
         lineage identity list
+        lineage identity rotate ada --compromised 57 --dry-run
+        lineage identity history ada
         """,
     )
     verbs = parser.add_subparsers(metavar="VERB", dest="verb", required=True)
@@ -60,6 +67,18 @@ def add(commands: Any) -> None:
     _add_delegation(delegate, required=True)
     add_common(delegate, writes=True)
     delegate.set_defaults(run=run_delegate)
+    undelegate = command(
+        verbs,
+        "undelegate",
+        "End a pair's delegation at once. Signed by its anchor; the pair says nothing more until it is delegated anew.",
+        "lineage identity undelegate ada+model",
+    )
+    undelegate.add_argument("name", metavar="PAIR", help="a name here, or all 64 digits of the pair's id")
+    add_common(undelegate, writes=True)
+    undelegate.set_defaults(run=run_undelegate)
+    keychange.add_verbs(verbs)
+    endorse.add_verbs(verbs)
+    history.add_verbs(verbs)
 
 
 def _add_new(verbs: Any) -> None:
@@ -71,6 +90,7 @@ def _add_new(verbs: Any) -> None:
         lineage identity new ada
         lineage identity new bench --role machine
         lineage identity new ada+model --role pair --of ada --substrate model@1.0
+        lineage identity new lab --role curator --keys 3 --threshold 2
         """,
     )
     new.add_argument("name", metavar="NAME", help="for this machine only; the log never sees it")
@@ -82,6 +102,20 @@ def _add_new(verbs: Any) -> None:
     )
     new.add_argument("--of", metavar="ANCHOR", help="the human that a pair belongs to")
     new.add_argument("--unencrypted", action="store_true", help="keep the keys in clear")
+    new.add_argument(
+        "--keys",
+        metavar="N",
+        type=at_least_0,
+        default=1,
+        help="keys in each keyset, each in a file of its own (default: 1)",
+    )
+    new.add_argument(
+        "--threshold",
+        metavar="M",
+        type=at_least_0,
+        default=1,
+        help="how many of them must sign together (default: 1)",
+    )
     _add_delegation(new, required=False)
     add_common(new, writes=True)
     new.set_defaults(run=run_new)
@@ -104,12 +138,7 @@ def _substrate(args: argparse.Namespace) -> dict[str, Any]:
     name, version = parse_versioned("--substrate", args.substrate)
     substrate: dict[str, Any] = {"name": name, "version": version}
     if args.weights is not None:
-        try:
-            substrate["weights"] = bytes.fromhex(args.weights)
-        except ValueError as error:
-            raise RefusedInput(
-                "schema", "--weights", "it is no hex", "Give 64 hex digits, as sha256sum prints."
-            ) from error
+        substrate["weights"] = parse_digest("--weights", args.weights)
     return substrate
 
 
@@ -120,24 +149,12 @@ def _scope(args: argparse.Namespace) -> dict[str, Any]:
             args.kinds.split(","), key=lambda kind: (len(kind), kind)
         )  # as they are encoded
     if args.until is not None:
-        scope["until"] = _date_ms(args.until)
+        scope["until"] = parse_date_ms(args.until)
     if args.count is not None:
         scope["count"] = args.count
     if args.human_up_to is not None:
         scope["human"] = parse_share(args.human_up_to)
     return scope
-
-
-def _date_ms(text: str) -> int:
-    from datetime import UTC, datetime
-
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise RefusedInput(
-            "schema", f"date '{text}'", "it is no ISO 8601 date", "Write 2027-01-31 or 2027-01-31T12:00Z."
-        ) from error
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def run_new(args: argparse.Namespace, reporter: Reporter) -> int:
@@ -163,6 +180,8 @@ def run_new(args: argparse.Namespace, reporter: Reporter) -> int:
             of=args.of,
             substrate=substrate,
             scope=scope,
+            keys=args.keys,
+            threshold=args.threshold,
             unencrypted=args.unencrypted,
         )
     document = {
@@ -182,11 +201,7 @@ def _welcome(identity: LocalIdentity, *, delegated: bool) -> str:
         f"  id    {identity.id.hex()}",
         f"  keys  {identity.folder}",
         "",
-    ]
-    lines += [
-        "Move these two away from this machine now; they undo a theft of the daily key:",
-        f"  {identity.key_file('next')}",
-        f"  {identity.key_file('recovery')}",
+        *keychange.advice(identity),
         "",
     ]
     if identity.role == "pair" and not delegated:
@@ -197,34 +212,93 @@ def _welcome(identity: LocalIdentity, *, delegated: bool) -> str:
 
 
 def run_list(args: argparse.Namespace, reporter: Reporter) -> int:
-    """Lists what the key store holds for this ledger."""
+    """Lists what the key store holds for this ledger, and how each stands in the log."""
     with open_for(args) as ledger:
-        known = ledger.keys.identities()
-    rows = [
-        {"name": item.name, "id": item.id.hex(), "role": item.role, "of": item.of.hex() if item.of else None}
-        for item in known
-    ]
-    text = "\n".join(f"{item.name:<20} {item.role:<10} {item.id.hex()}" for item in known)
-    reporter.result({"identities": rows}, text or "No identities here yet. Next: lineage identity new NAME")
+        rows = ledger.list_identities()
+    lines = []
+    for item in rows:
+        lines.append(f"{item['name']:<20} {item['role']:<10} {item['id']}")
+        lines += [f"  {words}" for words in standing_words(item)]
+    reporter.result(
+        {"identities": rows}, "\n".join(lines) or "No identities here yet. Next: lineage identity new NAME"
+    )
     return 0
+
+
+def standing_words(item: dict[str, Any]) -> list[str]:
+    """What of an identity's standing in the log a person should know; nothing, if there is nothing to know."""
+    lines = []
+    if not item["enrolled"]:
+        lines.append("not enrolled yet: sign anything to enrol it")
+    if item["pending"]:
+        lines.append(f"{plural(item['pending'], 'parcel')} wait to be sent: sign anything to send them")
+    if item["keys_wait"]:
+        lines.append(
+            f"a change of keys waits ({', '.join(item['keys_wait'])}): sign anything to carry it through"
+        )
+    if item.get("retired"):
+        lines.append("retired: nothing later of it is valid")
+    pending = item.get("pending_recovery")
+    if pending:
+        lines.append(
+            f"RECOVERY PENDING since log index {pending['log_index']}: in force from {moment(pending['in_force_ms'])} on. "
+            "If it is not yours, rotate now: that ends it"
+        )
+    if item.get("contested") is not None:
+        lines.append(
+            f"CONTESTED: it signed two statements at one place (evidence at log index {item['contested']})"
+        )
+    if item.get("delegated") is False and not item.get("retired"):
+        lines.append("not delegated: lineage identity delegate lets it speak")
+    return lines
 
 
 def run_show(args: argparse.Namespace, reporter: Reporter) -> int:
     """Shows the log's side of an identity."""
     with open_for(args) as ledger:
         facts = ledger.show_identity(args.name)
+        names = _names(ledger)
     lines = [f"{facts['role']} {facts['id']}"]
     if facts["name"]:
         lines.append(f"  name       {facts['name']} (on this machine)")
     lines.append(f"  enrolled   at log index {facts['log_index']}")
-    lines.append(f"  key event  {facts['key_event'][:16]} in force")
+    lines.append(f"  key event  {_key_words(facts)}")
+    lines += [f"  {words}" for words in standing_words(facts | {"enrolled": True, "pending": 0})]
+    for cut in facts["compromised"]:
+        lines.append(
+            f"  disowned   what key {cut['key'][:16]} signed from log index {cut['from']} on, said at log index {cut['log_index']}"
+        )
     if facts["anchor"]:
         lines.append(f"  anchor     {facts['anchor']}")
     for item in facts["delegations"]:
         scope = ", ".join(_scope_words(item["scope"])) or "no limits, no human share"
-        lines.append(f"  delegated  at log index {item['log_index']} on {item['substrate']}: {scope}")
+        end = "" if item["in_force"] else f" ({item['end']})"
+        lines.append(f"  delegated  at log index {item['log_index']} on {item['substrate']}: {scope}{end}")
+    for item in facts["endorsements"]:
+        lines.append(f"  grade      {_grade_words(item, names)}")
     reporter.result(facts, "\n".join(lines))
     return 0
+
+
+def _names(ledger: Ledger) -> dict[str, str]:
+    return {item.id.hex(): item.name for item in ledger.keys.identities()}
+
+
+def _key_words(facts: dict[str, Any]) -> str:
+    words = f"{facts['key_event'][:16]} in force ({facts['key_event_type']} at log index {facts['key_event_log_index']})"
+    if facts["keys"] > 1:
+        needed = sum(facts["thresholds"].values())
+        words += f", {needed} of {facts['keys']} keys sign"
+    return words
+
+
+def _grade_words(item: dict[str, Any], names: dict[str, str]) -> str:
+    who = names.get(item["issuer"], item["issuer"][:16])
+    words = f"{item['grade']} ({item['method']}) by {item['issuer_role'] or 'identity'} {who}, log index {item['log_index']}"
+    words += ", listed" if item["listed"] else ", not listed as a registrar"
+    if item["until"] is not None:
+        words += f", {'ended' if item['ended'] else 'until'} {moment(item['until'])}"
+    return words + (", disowned" if item["disowned"] else "")
 
 
 def _scope_words(scope: dict[str, Any]) -> list[str]:
@@ -262,5 +336,26 @@ def run_delegate(args: argparse.Namespace, reporter: Reporter) -> int:
     reporter.result(
         document,
         f"'{anchor.name}' delegated '{pair.name}' ({short(pair.id)}) on {printable(args.substrate)}, at log index {log_index}",
+    )
+    return 0
+
+
+def run_undelegate(args: argparse.Namespace, reporter: Reporter) -> int:
+    """Ends a delegation by the pair's anchor, whose keys must be here."""
+    with open_for(args, readonly=False) as ledger:
+        facts = ledger.show_identity(args.name)
+        if facts["anchor"] is None:
+            raise RefusedInput(
+                "delegation-illegal",
+                f"identity '{args.name}'",
+                f"it is a {facts['role']}, not a pair",
+                "Name a pair.",
+            )
+        anchor = ledger.keys.find(facts["anchor"])
+        log_index = ledger.undelegate(anchor.name, args.name)
+    document = {"pair": facts["id"], "anchor": facts["anchor"], "log_index": log_index}
+    reporter.result(
+        document,
+        f"'{anchor.name}' ended the delegation of '{printable(args.name)}' at log index {log_index}: it says nothing more from there on",
     )
     return 0

@@ -1,4 +1,4 @@
-"""`lineage log`: checkpoint, proof, publish."""
+"""`lineage log`: checkpoint, proof, publish; `rules` stands in a module of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from ledger.cli import rules
 from ledger.cli.common import Reporter, add_common, command, open_for, printable
 
 
@@ -15,11 +16,12 @@ def add(commands: Any) -> None:
     parser = command(
         commands,
         "log",
-        "The log itself: its checkpoint, proofs of inclusion, and a static copy for others.",
+        "The log itself: its checkpoint, proofs of inclusion, a static copy for others, and who may append.",
         """
         lineage log checkpoint
         lineage log proof notes.md -o notes.md.tlog-proof
         lineage log publish ./public
+        lineage log rules
         """,
     )
     verbs = parser.add_subparsers(metavar="VERB", dest="verb", required=True)
@@ -67,6 +69,7 @@ def add(commands: Any) -> None:
     publish.add_argument("folder", metavar="DIR")
     add_common(publish)
     publish.set_defaults(run=run_publish)
+    rules.add_verb(verbs)
 
 
 def run_checkpoint(args: argparse.Namespace, reporter: Reporter) -> int:

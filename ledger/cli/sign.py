@@ -12,6 +12,7 @@ from ledger.cli.common import (
     Reporter,
     add_common,
     command,
+    only_identity,
     open_for,
     parse_share,
     parse_versioned,
@@ -47,6 +48,7 @@ def add(commands: Any) -> None:
         lineage sign data.jsonl --rows text --by ada
         lineage sign old.jsonl --rows . --by ada --reported --license CC-BY-4.0
         lineage sign old.jsonl --rows text --map author=writer --by ada --reported
+        lineage sign notes.md 4f2a9c01d3e4b5a6 --again --by ada
         """,
     )
     parser.add_argument(
@@ -90,6 +92,11 @@ def add(commands: Any) -> None:
         const=NOBODY,
         help="the signer did not make it; AUTHOR is logged as a pseudonym only",
     )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="PATH, or an artifact id: sign your very records of it again that a cut of stolen keys disowned",
+    )
     _add_facts(parser)
     add_common(parser, writes=True)
     parser.set_defaults(run=run)
@@ -113,7 +120,10 @@ def _add_facts(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, reporter: Reporter) -> int:
     """Signs, and says where everything stands."""
     with open_for(args, readonly=False) as ledger:
-        by = _only_identity(ledger) if args.by is None else args.by
+        by = only_identity(ledger, args.by)
+        if args.again:
+            _refuse_claims(args)
+            return _tell(reporter, ledger.sign_again(args.paths, by, reporter.progress), by, "path")
         claim = _claim(args, ledger)
         author_column = _author_column(args)
         if args.rows is None:
@@ -127,9 +137,28 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
             raise RefusedInput(
                 "no-paths", "--rows", "it takes one dataset at a time", "Run it once for each."
             )
+    return _tell(reporter, signed, by, "row_index" if args.rows is not None else "path")
+
+
+def _refuse_claims(args: argparse.Namespace) -> None:
+    """What is signed again is signed as it stands. Raises RefusedInput `usage`."""
+    options = ["rows", "map", "kind", "human", "machine", "reported", "license", "train", "source"]
+    options += ["confidence", "stake", "tool", "model"]
+    given = [name for name in options if getattr(args, name) is not None] + ["parent"] * bool(args.parent)
+    if given:
+        raise RefusedInput(
+            "usage",
+            f"--{given[0]}",
+            "with --again the records are signed as they stand in the log",
+            "Leave it out; or sign anew without --again.",
+        )
+
+
+def _tell(reporter: Reporter, signed: Signed, by: str, label: str) -> int:
+    """What was signed, and what a signer should know about it."""
     reporter.done()
     if reporter.wants_json:
-        _write_json(reporter, signed, "row_index" if args.rows is not None else "path")
+        _write_json(reporter, signed, label)
     else:
         reporter.write(_words(signed, by) + "\n")
     if signed.hidden_files:
@@ -156,18 +185,6 @@ def _author_column(args: argparse.Namespace) -> str | None:
     if args.rows is None:
         raise RefusedInput("usage", "--map", "only rows have columns", "Add --rows COLUMN.")
     return str(column)
-
-
-def _only_identity(ledger: Ledger) -> str:
-    names = [item.name for item in ledger.keys.identities() if item.role != "operator"]
-    if len(names) != 1:
-        raise RefusedInput(
-            "name-unknown",
-            "--by",
-            f"there are {len(names)} identities here" + (f": {', '.join(names)}" if names else ""),
-            "Name one." if names else "Make one first: lineage identity new NAME",
-        )
-    return names[0]
 
 
 def _claim(args: argparse.Namespace, ledger: Ledger) -> Claim:
@@ -263,7 +280,7 @@ def _write_json(reporter: Reporter, signed: Signed, label: str) -> None:
     ):
         item = {"id": artifact_id.hex(), label: name, "log_index": log_index}
         write((", " if position else "") + json.dumps(item))
-    write(f'], "new": {signed.new}, "already_logged": {signed.already_logged}}}\n')
+    write(f'], "new": {signed.new}, "again": {signed.again}, "already_logged": {signed.already_logged}}}\n')
 
 
 def _words(signed: Signed, by: str) -> str:
@@ -278,6 +295,7 @@ def _words(signed: Signed, by: str) -> str:
         lines.append(f"  … and {rest:,} more (--json lists all)")
     copies = len(signed.ids) - signed.new - signed.already_logged
     counts = f"Signed by '{by}': {signed.new:,} new"
+    counts += f" ({signed.again:,} of them again, after being disowned)" if signed.again else ""
     counts += f", {signed.already_logged:,} already logged" if signed.already_logged else ""
     counts += f", {copies:,} copies of others among them" if copies else ""
     return "\n".join([counts, *lines])

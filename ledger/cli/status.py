@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from ledger.cli.common import Reporter, add_common, command, moment, open_for, printable
+from ledger.cli.identity import standing_words
 
 
 def add(commands: Any) -> None:
@@ -30,14 +31,10 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
         f"vkey        {status['vkey']}",
         f"checkpoint  {status['size']:,} entries, {status['records']:,} records, {moment(status['clock_ms'])}",
         f"keys        {printable(status['keys'])}",
+        f"admission   {status['mode']}",
     ]
     for item in status["identities"]:
-        waits = (
-            f", {item['pending']} parcels wait to be sent: sign anything to send them"
-            if item["pending"]
-            else ""
-        )
-        waits += "" if item["enrolled"] else ", not enrolled yet: sign anything to enrol it"
+        waits = "".join(f", {words}" for words in standing_words(item))
         lines.append(f"  {item['name']:<20} {item['role']:<10} {item['id'][:16]}{waits}")
     if not status["identities"]:
         lines.append("  no identities yet. Next: lineage identity new NAME")

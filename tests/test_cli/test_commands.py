@@ -36,7 +36,7 @@ def parsers() -> list[argparse.ArgumentParser]:
 
 def test_every_help_shows_an_example() -> None:
     every = parsers()
-    assert len(every) == 1 + 8 + 4 + 3  # lineage; its commands; the verbs of identity and of log
+    assert len(every) == 1 + 10 + 11 + 4 + 5  # lineage; its commands; the verbs of identity, log and notice
     for parser in every:
         assert any(line.startswith("  lineage ") for line in parser.format_help().splitlines()), parser.prog
 
@@ -78,7 +78,7 @@ def test_init_makes_a_ledger_and_keys_that_only_their_owner_reads(cli: Cli) -> N
     assert document["log_origin"] == "log.example/one"
     assert document["vkey"].startswith("log.example/one+")
     files = list(cli.config.rglob("*.key"))
-    assert len(files) == 4
+    assert len(files) == 5, "the log's, three of the operator and his secret of pseudonyms"
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     assert not list(cli.ledger.rglob("*.key"))
 

@@ -1,0 +1,123 @@
+"""What the verbs of a ledger share: its folder, this user's keys for it, the writer's lock, the log as a signer knows it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ledger.api.door import Door
+from ledger.errors import LineageError, StoreFault
+from ledger.identity.vkey import Vkey
+from ledger.log.view import LogView, open_view
+from ledger.log.writer import LogWriter
+from ledger.signer.changes import changes_of
+from ledger.signer.keystore import Keystore, LocalIdentity, Unlocked
+from ledger.signer.passphrases import Passphrases
+from ledger.signer.signing import standing_of
+from ledger.statements.statement import log_id
+from ledger.store.content import ContentStore
+from ledger.store.folder import MARKER_FILE, Marker, open_folder
+from ledger.store.lmdb import LmdbStore
+from ledger.store.lock import WriterLock
+
+OPERATOR: Final = "operator"  # under which the key store keeps the operator's keys
+Progress = Callable[[int, int | None], None]  # done, total where it is known
+
+
+def silent(_done: int, _total: int | None) -> None:
+    """No progress is shown."""
+
+
+def now_ms() -> int:
+    """Unix milliseconds by this machine's clock."""
+    return time.time_ns() // 1_000_000
+
+
+class Access:
+    """One ledger's folder and keys, opened. Close it when done."""
+
+    def __init__(
+        self, path: Path, config: Path, passphrases: Passphrases, *, readonly: bool, wait_s: float
+    ) -> None:
+        """Raises RefusedInput `not-a-ledger`, `ledger-newer`; StoreFault `ledger-damaged`."""
+        self.path = path
+        self.marker: Marker = open_folder(path)
+        self.vkey = vkey_of(self.marker, path)
+        self.keys = Keystore(config, self.marker.log_id)
+        self.content = ContentStore(path)
+        self.passphrases = passphrases
+        self._readonly = readonly
+        self._wait_s = wait_s
+        self.store = LmdbStore(path, readonly=readonly)
+
+    def close(self) -> None:
+        """Lets go of the folder."""
+        self.store.close()
+
+    @contextmanager
+    def view(self) -> Iterator[LogView]:
+        """The log as of its newest signed checkpoint."""
+        with open_view(self.store, self.vkey) as view:
+            yield view
+
+    @contextmanager
+    def writer(self) -> Iterator[LogWriter]:
+        """The log's writer, under its lock. Opening it finishes a commit that a crash left."""
+        if self._readonly:
+            raise StoreFault(
+                "store-readonly", str(self.path), "it was opened for reading only", "Open it for writing."
+            )
+        seed = self.passphrases.open(self.keys.log_key_file)
+        with WriterLock(self.path).acquire(self._wait_s):
+            writer = LogWriter(self.store, self.vkey, self.keys.log_signer(seed), now_ms)
+            if writer.checkpoint is not None:
+                self.keys.check_head(writer.checkpoint)
+            yield writer
+
+    @contextmanager
+    def door(self) -> Iterator[Door]:
+        """The log as a signer knows it, under the writer's lock."""
+        with self.writer() as writer:
+            door = Door(writer, self.view)
+            try:
+                yield door
+            finally:
+                door.close()
+
+    def unlock(self, name: str) -> Unlocked:
+        """An identity with its daily keys in memory; a change of keys that a crash left is carried through first."""
+        return self.keys.unlock(self.settled(name), self.passphrases.open)
+
+    def settled(self, name: str) -> LocalIdentity:
+        """An identity of this machine whose key files are those that the log has in force, if they are here."""
+        identity = self.keys.find(name)
+        if not changes_of(identity):
+            return identity
+        with self.door() as door:
+            standing_of(door, identity)
+        return self.keys.find(name)
+
+    def new_passphrase(self, *, unencrypted: bool) -> bytes | None:
+        """What protects new key files; None: nothing does. Raises RefusedInput `passphrase-missing`."""
+        return None if unencrypted else self.passphrases.for_new_keys()
+
+
+def vkey_of(marker: Marker, folder: Path) -> Vkey:
+    """The vkey of a marker whose parts agree. Raises StoreFault `ledger-damaged`."""
+    try:
+        vkey = Vkey.parse(marker.vkey)
+    except LineageError as error:
+        reason = f"its vkey is none: {error.reason}"
+    else:
+        if (vkey.name, log_id(marker.vkey)) == (marker.origin, marker.log_id):
+            return vkey
+        reason = "its vkey, origin and log id do not belong together"
+    raise StoreFault(
+        "ledger-damaged",
+        str(folder / MARKER_FILE),
+        reason,
+        "Restore it from a backup: it never changes after the ledger was made.",
+    )

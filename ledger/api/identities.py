@@ -1,0 +1,255 @@
+"""Identities: made, delegated, shown (SPEC §7)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from ledger.api.access import OPERATOR, Access
+from ledger.errors import NotFound, RefusedInput
+from ledger.fold.objects import Delegation, Endorsement, Identity
+from ledger.identity.life import KeyEvent
+from ledger.log.view import LogView
+from ledger.signer import signing
+from ledger.signer.changes import changes_of
+from ledger.signer.keygroup import check_shape
+from ledger.signer.keystore import LocalIdentity
+from ledger.signer.lanes import pending_parcels
+from ledger.spec import HASH_BYTES
+from ledger.statements.bodies import BODIES
+
+FULL_ID: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+def new_identity(
+    access: Access,
+    name: str,
+    role: str,
+    of: str | None,
+    substrate: dict[str, Any] | None,
+    scope: dict[str, Any] | None,
+    shape: tuple[int, int],
+    *,
+    unencrypted: bool,
+) -> LocalIdentity:
+    """As `Ledger.new_identity`; `shape`: how many keys a keyset has, and how many of them must sign."""
+    anchor = access.keys.find(of) if of is not None else None
+    if (role == "pair") != (anchor is not None):
+        raise RefusedInput(
+            "role-illegal",
+            f"identity '{name}'",
+            "a pair, and only a pair, has an anchor",
+            "Say --role pair --of ANCHOR.",
+        )
+    if anchor is not None and anchor.role != "human":
+        raise RefusedInput(
+            "delegation-illegal",
+            f"anchor '{anchor.name}'",
+            f"it is a {anchor.role}; the anchor of a pair is a human",
+            "Name a human identity with --of.",
+        )
+    access.keys.check_free(name)
+    check_shape(*shape)
+    signer = None
+    if anchor is not None and substrate is not None:
+        BODIES["delegate"](_delegation(bytes(HASH_BYTES), substrate, scope), "delegation")
+        signer = access.unlock(anchor.name)
+    passphrase = access.new_passphrase(unencrypted=unencrypted)
+    keys, threshold = shape
+    with access.door() as door:
+        if anchor is not None:
+            signing.standing_of(door, anchor)
+        identity = access.keys.create(
+            name, role, passphrase, of=anchor.id if anchor else None, keys=keys, threshold=threshold
+        )
+        signing.enrol_pending(door, identity)
+        if signer is not None and substrate is not None:
+            signing.say(door, signer, "delegate", _delegation(identity.id, substrate, scope))
+    return identity
+
+
+def delegate(
+    access: Access, anchor: str, pair: str, substrate: dict[str, Any], scope: dict[str, Any] | None
+) -> int:
+    """As `Ledger.delegate`."""
+    local = access.keys.find(pair)
+    body = _delegation(local.id, substrate, scope)
+    BODIES["delegate"](body, "delegation")
+    signer = access.unlock(anchor)
+    with access.door() as door:
+        signing.enrol_pending(door, signer.identity)
+        signing.enrol_pending(door, local)
+        return signing.say(door, signer, "delegate", body).log_index
+
+
+def undelegate(access: Access, anchor: str, pair: bytes) -> int:
+    """As `Ledger.undelegate`."""
+    signer = access.unlock(anchor)
+    with access.door() as door:
+        return signing.say(door, signer, "undelegate", {"pair": pair}).log_index
+
+
+def find_id(access: Access, name: str) -> bytes:
+    """The id that a name on this machine, the beginning of an id here, or a whole id in hex means. Raises NotFound."""
+    local = find_local(access, name)
+    if local is not None:
+        return local.id
+    if FULL_ID.fullmatch(name.lower()):
+        return bytes.fromhex(name)
+    raise _unknown(name)
+
+
+def find_local(access: Access, name: str) -> LocalIdentity | None:
+    """The identity of that name whose keys are here, or None."""
+    try:
+        return access.keys.find(name)
+    except NotFound:
+        return None
+
+
+def find_identity(access: Access, view: LogView, name: str) -> Identity:
+    """What the log knows of an identity, by a name here or by its id. Raises NotFound `identity-unknown`."""
+    identity = view.identity(find_id(access, name))
+    if identity is None:
+        raise _unknown(name)
+    return identity
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(
+        "identity-unknown",
+        f"identity '{name}'",
+        "neither this machine nor the log knows it",
+        "Give a name here, or all 64 digits of its id.",
+    )
+
+
+def show(access: Access, name: str) -> dict[str, Any]:
+    """As `Ledger.show_identity`."""
+    with access.view() as view:
+        identity = find_identity(access, view, name)
+        local = find_local(access, name)
+        return {
+            "id": identity.id.hex(),
+            "name": local.name if local else None,
+            "role": identity.role,
+            "anchor": identity.anchor.hex() if identity.anchor else None,
+            "log_index": identity.born,
+            **life_of(view, identity),
+            "delegations": [_delegation_facts(view, identity, item) for item in view.delegations(identity)],
+            "endorsements": [
+                _endorsement_facts(view, issuer, item) for issuer, item in view.endorsements(identity.id)
+            ],
+            "keys_wait": _waiting(local),
+        }
+
+
+def listed(access: Access) -> list[dict[str, Any]]:
+    """As `Ledger.list_identities`."""
+    with access.view() as view:
+        return [_listed(view, item) for item in access.keys.identities()]
+
+
+def _listed(view: LogView, item: LocalIdentity) -> dict[str, Any]:
+    identity = view.identity(item.id)
+    facts: dict[str, Any] = {
+        "name": item.name,
+        "id": item.id.hex(),
+        "role": item.role,
+        "of": item.of.hex() if item.of else None,
+        "enrolled": identity is not None,
+        "pending": len(pending_parcels(item.lanes)),
+        "keys_wait": _waiting(item),
+    }
+    if identity is None:
+        return facts
+    facts |= life_of(view, identity)
+    if identity.role == "pair":
+        facts["delegated"] = delegation_end(view, identity, identity.delegation) is None
+    return facts
+
+
+def people(access: Access, view: LogView) -> list[dict[str, Any]]:
+    """The identities whose keys are here, but for the operator: what `status` says of them."""
+    return [_listed(view, item) for item in access.keys.identities() if item.name != OPERATOR]
+
+
+def life_of(view: LogView, identity: Identity) -> dict[str, Any]:
+    """What speaks for an identity by now, and what is about to change that."""
+    in_force, pending = identity.in_force(view.clock_ms), identity.pending(view.clock_ms)
+    keyset = in_force.keyset
+    return {
+        "key_event": in_force.id.hex(),
+        "key_event_type": in_force.type,
+        "key_event_log_index": in_force.log_index,
+        "keys": len(keyset["keys"]),
+        "thresholds": dict(keyset["thresholds"]),
+        "retired": identity.retired,
+        "pending_recovery": None
+        if pending is None
+        else {"log_index": pending.log_index, "in_force_ms": pending.due_ms},
+        "contested": view.state.contested(in_force.id),
+        "compromised": [
+            {"key": key.hex(), "from": start, "log_index": event.log_index}
+            for event in view.key_events(identity)
+            for key, start in _cuts(event, view.clock_ms)
+        ],
+    }
+
+
+def _cuts(event: KeyEvent, clock_ms: int) -> tuple[tuple[bytes, int], ...]:
+    return event.cuts if event.type != "recover" or event.due_ms <= clock_ms else ()
+
+
+def delegation_end(view: LogView, pair: Identity, delegation: Delegation | None) -> str | None:
+    """Why a delegation is in force no more, in words; None if it is, by now and whatever its scope says."""
+    anchor = view.identity(pair.anchor) if pair.anchor else None
+    if delegation is None:
+        return "its anchor has not delegated it"
+    if delegation.ended is not None:
+        return f"ended by its anchor at log index {delegation.ended}"
+    if view.disowned_by(delegation.log_index) is not None:
+        return "disowned by its anchor"
+    if anchor is not None and anchor.retired:
+        return "its anchor is retired"
+    if pair.delegation is not None and delegation.id != pair.delegation.id:
+        return "replaced by a later one"
+    if "until" in (delegation.scope or {}) and view.clock_ms >= (delegation.scope or {})["until"]:
+        return "its time is over"
+    return None
+
+
+def _delegation_facts(view: LogView, pair: Identity, item: Delegation) -> dict[str, Any]:
+    end = delegation_end(view, pair, item)
+    return {
+        "log_index": item.log_index,
+        "substrate": f"{item.substrate['name']}@{item.substrate['version']}",
+        "scope": item.scope or {},
+        "in_force": end is None,
+        "end": end,
+    }
+
+
+def _endorsement_facts(view: LogView, issuer: bytes, item: Endorsement) -> dict[str, Any]:
+    found = view.identity(issuer)
+    return {
+        "issuer": issuer.hex(),
+        "issuer_role": found.role if found else None,
+        "grade": item.grade,
+        "method": item.method,
+        "until": item.until,
+        "log_index": item.log_index,
+        "listed": issuer in view.state.header.rules.get("registrars", ()),
+        "ended": item.until is not None and item.until <= view.clock_ms,
+        "disowned": view.disowned_by(item.log_index) is not None,
+    }
+
+
+def _waiting(local: LocalIdentity | None) -> list[str]:
+    """The types of the key events that this machine made and that are not through."""
+    return [change.statement.type for change in changes_of(local)] if local else []
+
+
+def _delegation(pair: bytes, substrate: dict[str, Any], scope: dict[str, Any] | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"pair": pair, "substrate": substrate}
+    return body | {"scope": scope} if scope else body

@@ -1,0 +1,178 @@
+"""Signing contents: from files and rows to records, and from records to statements in the log (SPEC §4, §5)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+
+from ledger.api.access import Access, Progress
+from ledger.api.contents import Content, Keep, file_contents, keeping, row_contents
+from ledger.datasets.files import walk
+from ledger.errors import NotFound
+from ledger.log.view import LogView
+from ledger.merkle.tree import hash_leaf
+from ledger.signer import signing
+from ledger.signer.claims import Claim, Claimant
+from ledger.signer.keystore import LocalIdentity, Unlocked
+from ledger.signer.signing import Signed
+from ledger.signer.spool import Spool
+from ledger.spec import GUESSABLE_BYTES
+from ledger.statements.record import decode_record
+
+
+def sign_files(
+    access: Access,
+    paths: Sequence[str | os.PathLike[str]],
+    by: str,
+    claim: Claim | None,
+    progress: Progress,
+) -> Signed:
+    """As `Ledger.sign`."""
+    walked = walk(paths)
+    claimant = _claimant(access, by, claim)
+    signed = _sign(
+        access, by, claimant, lambda keep: file_contents(walked.files, keep), progress, len(walked.files)
+    )
+    signed.hidden_files = walked.hidden_count
+    return signed
+
+
+def sign_rows(
+    access: Access,
+    path: str | os.PathLike[str],
+    column: str | None,
+    by: str,
+    claim: Claim | None,
+    progress: Progress,
+    author_column: str | None,
+) -> Signed:
+    """As `Ledger.sign_rows`."""
+    claimant = _claimant(access, by, claim, names_authors=author_column is not None)
+    return _sign(
+        access, by, claimant, lambda keep: row_contents(path, column, author_column, keep), progress, None
+    )
+
+
+def sign_again(
+    access: Access, found: Sequence[tuple[str, Sequence[bytes]]], by: str, progress: Progress
+) -> Signed:
+    """As `Ledger.sign_again`; `found`: for each thing named, the artifacts that it may mean."""
+    signer = access.unlock(by)
+    signed = Signed()
+    labels: list[str | int] = []
+    records: dict[bytes, bytes] = {}
+    with access.view() as view:
+        for label, artifact_ids in found:
+            for artifact_id, record in _own_records(view, artifact_ids, signer.identity.id, label):
+                labels.append(label)
+                signed.ids.append(artifact_id)
+                records[artifact_id] = record
+    signed.labels = labels
+    _append(access, signer, records.values(), signed, lambda done: progress(done, len(records)))
+    return signed
+
+
+def _own_records(
+    view: LogView, artifact_ids: Sequence[bytes], maker: bytes, label: str
+) -> list[tuple[bytes, bytes]]:
+    """(artifact id, record) of those artifacts that `maker` made. Raises NotFound if there is none."""
+    found = []
+    for artifact_id in artifact_ids:
+        records = [view.record(number) for number in view.find_artifact(artifact_id)]
+        record = next((record for record in records if record is not None), None)
+        if record is not None and decode_record(record).maker == maker:
+            found.append((artifact_id, record))
+    if not found:
+        raise NotFound(
+            "unlogged",
+            label,
+            "no artifact of the signer has this content or id, so there is nothing to sign again",
+            "Sign it anew: lineage sign FILE",
+        )
+    return found
+
+
+def _claimant(access: Access, by: str, claim: Claim | None, *, names_authors: bool = False) -> Claimant:
+    identity = access.keys.find(by)
+    return Claimant(
+        identity.id,
+        identity.role,
+        claim or Claim(),
+        lambda: access.keys.pseudonym_secret(access.keys.find(by), access.passphrases.open),
+        names_authors=names_authors,
+    )
+
+
+def _sign(
+    access: Access,
+    by: str,
+    claimant: Claimant,
+    read: Callable[[Keep | None], Iterable[Content]],
+    progress: Progress,
+    total: int | None,
+) -> Signed:
+    signer = access.unlock(by)  # first: a wrong passphrase shows before a long reading
+    signed = Signed()
+    with Spool() as spool:
+        with keeping(access.content) as keep:
+            contents = read(keep if claimant.kind == "experience" else None)
+            _draft(claimant, contents, spool, signed, lambda done: progress(done, total))
+        _append(access, signer, spool, signed, lambda done: progress(done, spool.count))
+    return signed
+
+
+def _append(
+    access: Access,
+    signer: Unlocked,
+    records: Iterable[bytes],
+    signed: Signed,
+    progress: Callable[[int], None],
+) -> None:
+    """Appends what does not stand in the log, and counts what stood there before it was disowned."""
+    with access.door() as door:
+        with access.view() as view:
+            size = view.checkpoint.size
+            has_cut = _has_cut(view, signer.identity)
+        signing.append_records(door, signer, records, signed, progress)
+    if has_cut:
+        with access.view() as view:
+            placed = set(zip(signed.ids, signed.log_indices, strict=True))
+            signed.again = sum(
+                log_index >= size and len(view.find_artifact(artifact_id)) > 1
+                for artifact_id, log_index in placed
+            )
+
+
+def _has_cut(view: LogView, signer: LocalIdentity) -> bool:
+    """Whether a key event of an identity, or of its anchor, disowns anything."""
+    for identity_id in filter(None, (signer.id, signer.of)):
+        identity = view.identity(identity_id)
+        if identity is not None and any(event.cuts for event in view.key_events(identity)):
+            return True
+    return False
+
+
+def _draft(
+    claimant: Claimant,
+    contents: Iterable[Content],
+    spool: Spool,
+    signed: Signed,
+    progress: Callable[[int], None],
+) -> None:
+    """The records of all contents, each once, into the spool; their labels and ids in order into `signed`."""
+    seen: set[bytes] = set()
+    labels: list[str | int] = []
+    for done, content in enumerate(contents, 1):
+        record = claimant.record(
+            content.digest, content.size_bytes, content.form, content.media, content.author
+        )
+        artifact_id = hash_leaf(record)
+        labels.append(content.label)
+        signed.ids.append(artifact_id)
+        signed.guessable += content.form == "raw" and content.size_bytes < GUESSABLE_BYTES
+        if artifact_id not in seen:
+            seen.add(artifact_id)
+            spool.add(record)
+        progress(done)
+    are_rows = bool(labels) and isinstance(labels[0], int)
+    signed.labels = range(len(labels)) if are_rows else labels  # a million row indices need not be held

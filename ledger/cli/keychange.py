@@ -1,0 +1,375 @@
+"""`lineage identity rotate | recover | retire`: changes of keys, with a look ahead at what each would disown."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from ledger.cli.common import (
+    Reporter,
+    add_common,
+    at_least_0,
+    command,
+    confirm,
+    duration,
+    moment,
+    open_for,
+    parse_date_ms,
+    plural,
+    short,
+)
+from ledger.errors import RefusedInput
+
+if TYPE_CHECKING:
+    from ledger.api import Effects, KeyChange, Ledger, Loss
+    from ledger.signer.changes import Outcome
+    from ledger.signer.keystore import LocalIdentity
+
+_DONE: Final = {"rotate": "Rotated", "recover": "Recovery said for", "retire": "Retired"}
+_WORDS: Final = {  # of statement types, where a person counts them
+    "artifacts": "statement over artifacts",
+    "delegate": "delegation",
+    "undelegate": "end of a delegation",
+    "endorse": "endorsement",
+    "attest": "attestation",
+    "notice": "notice",
+    "rules": "change of the log's rules",
+    "evidence": "evidence",
+}
+_STAYS: Final = ("undelegate", "rules", "evidence")  # disowned, they stay as they are (SPEC §7.4)
+
+
+def add_verbs(verbs: Any) -> None:
+    """Adds the three verbs."""
+    rotate = command(
+        verbs,
+        "rotate",
+        "Put the next keys in force. With --compromised: disown what a stolen daily key signed. Ends a pending recovery.",
+        """
+        lineage identity rotate ada
+        lineage identity rotate ada --compromised 57 --dry-run
+        lineage identity rotate ada --compromised-since 2027-01-31 --next-key /media/stick/next.key
+        """,
+    )
+    _add_cut(rotate)
+    rotate.add_argument(
+        "--next-key",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="where the next key lies; may be repeated",
+    )
+    _add_new_keys(rotate)
+    add_common(rotate, writes=True, confirms=True)
+    rotate.set_defaults(run=run_rotate)
+
+    recover = command(
+        verbs,
+        "recover",
+        "Get an identity back with its recovery keys: in force after a week, unless the next keys end it before.",
+        """
+        lineage identity recover ada --recovery-key /media/stick/recovery.key
+        lineage identity recover ada --compromised 57 --dry-run
+        """,
+    )
+    _add_cut(recover)
+    recover.add_argument(
+        "--recovery-key",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="where the recovery key lies; may be repeated",
+    )
+    _add_new_keys(recover)
+    add_common(recover, writes=True)
+    recover.set_defaults(run=run_recover)
+
+    retire = command(
+        verbs,
+        "retire",
+        "End an identity for good: nothing later of it is valid, and its pairs fall silent.",
+        """
+        lineage identity retire ada --reason superseded --dry-run
+        lineage identity retire ada --reason compromised --compromised 57 --yes
+        """,
+    )
+    retire.add_argument("--reason", choices=("ended", "superseded", "compromised"), required=True)
+    _add_cut(retire)
+    retire.add_argument(
+        "--next-key",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="where the next key lies; may be repeated",
+    )
+    add_common(retire, writes=True, confirms=True)
+    retire.set_defaults(run=run_retire)
+
+
+def _add_cut(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME")
+    since = parser.add_mutually_exclusive_group()
+    since.add_argument(
+        "--compromised",
+        metavar="INDEX",
+        type=at_least_0,
+        help="the first log index in doubt: what the daily keys signed from there on is disowned",
+    )
+    since.add_argument(
+        "--compromised-since", metavar="DATE", help="the same by the log's clock, as 2027-01-31T12:00Z (UTC)"
+    )
+    parser.add_argument(
+        "--key",
+        metavar="HEX|N",
+        action="append",
+        default=[],
+        help="which key is in doubt, if the identity has several: its public key's beginning, or its number from 1",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be disowned, and change nothing"
+    )
+
+
+def _add_new_keys(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keys", metavar="N", type=at_least_0, help="keys in each new keyset (default: as before)"
+    )
+    parser.add_argument(
+        "--threshold", metavar="M", type=at_least_0, help="how many of them must sign (default: as before)"
+    )
+    parser.add_argument("--unencrypted", action="store_true", help="keep the new keys in clear")
+
+
+def run_rotate(args: argparse.Namespace, reporter: Reporter) -> int:
+    """The next keys come into force."""
+    return _run(args, reporter, "rotate", key_files=args.next_key, shape=(args.keys, args.threshold))
+
+
+def run_recover(args: argparse.Namespace, reporter: Reporter) -> int:
+    """The recovery keys come into force, after a week."""
+    return _run(args, reporter, "recover", key_files=args.recovery_key, shape=(args.keys, args.threshold))
+
+
+def run_retire(args: argparse.Namespace, reporter: Reporter) -> int:
+    """The identity ends."""
+    return _run(args, reporter, "retire", key_files=args.next_key, reason=args.reason)
+
+
+def _run(args: argparse.Namespace, reporter: Reporter, type_: str, **options: Any) -> int:
+    from ledger.api import KeyChange
+
+    with open_for(args, readonly=args.dry_run) as ledger:
+        change = KeyChange(type_, since=_since(args, ledger), keys=args.key, **options)
+        foreseen = ledger.foresee(args.name, change, reporter.progress)
+        lines = effect_lines(foreseen.effects, change, args.name, _names(ledger))
+        document: dict[str, Any] = {
+            "id": foreseen.plan.identity.id.hex(),
+            "type": type_,
+            "dry_run": args.dry_run,
+            "compromised": [
+                [bytes(key).hex(), start] for key, start in foreseen.plan.body.get("compromised", ())
+            ],
+            "effects": effects_document(foreseen.effects),
+        }
+        if args.dry_run:
+            reporter.result(document, "\n".join([*lines, "", "This was a dry run: nothing was changed."]))
+            return 0
+        if type_ == "retire" or (type_ == "rotate" and change.since is not None):
+            confirm(args, reporter, "\n".join(lines))
+        outcome = ledger.change_keys(args.name, change, unencrypted=getattr(args, "unencrypted", False))
+        identity = ledger.keys.find(args.name)
+        clock_ms = ledger.status()["clock_ms"]
+    document |= {
+        "key_event": outcome.id.hex(),
+        "kseq": outcome.kseq,
+        "state": outcome.state,
+        "log_index": outcome.log_index,
+        "keys": str(identity.folder),
+    }
+    reporter.result(document, "\n".join(_outcome_lines(outcome, identity, lines, change, clock_ms)))
+    return 0
+
+
+def _since(args: argparse.Namespace, ledger: Ledger) -> int | None:
+    if args.compromised_since is None:
+        since: int | None = args.compromised
+        return since
+    since = ledger.first_index_since(parse_date_ms(args.compromised_since))
+    if since is None:
+        raise RefusedInput(
+            "compromised-illegal",
+            f"--compromised-since '{args.compromised_since}'",
+            "nothing in the log is as late as that",
+            "Name an earlier time, or leave it out.",
+        )
+    return since
+
+
+def _names(ledger: Ledger) -> Mapping[bytes, str]:
+    return {item.id: item.name for item in ledger.keys.identities()}
+
+
+def effect_lines(effects: Effects, change: KeyChange, name: str, names: Mapping[bytes, str]) -> list[str]:
+    """What a change of keys comes to, in words for somebody who never did one."""
+    if change.since is None:
+        lines = ["No key is called stolen, so nothing is disowned: all that was signed stays as it is."]
+    else:
+        lines = [
+            f"'{name}' says: what my daily key signed from log index {change.since} on is not mine. It would be disowned:",
+            *_own_lines(effects),
+        ]
+    for loss in effects.suspects:
+        pair = _who(loss.by, names)
+        lines.append(f"  the pair {pair} becomes suspect, since its delegation was signed in that time:")
+        lines.append(
+            f"    {_range(loss)}" if loss.first is not None else "    it has said nothing under it so far"
+        )
+    for pair_id in effects.silenced:
+        lines.append(f"  the pair {_who(pair_id, names)} falls silent: its anchor ends")
+    if effects.artifact_count:
+        shown = ", ".join(short(item) for item in effects.artifacts)
+        more = " …" if effects.artifact_count > len(effects.artifacts) else ""
+        lines.append(f"  {plural(effects.artifact_count, 'artifact')} would stand no more: {shown}{more}")
+    lines += _descendant_lines(effects, names)
+    if change.since is not None:
+        first = min(
+            (loss.first for loss in (effects.own, *effects.suspects) if loss.first is not None), default=None
+        )
+        late = ""
+        if first is not None:
+            first_ms = min(
+                loss.first_ms for loss in (effects.own, *effects.suspects) if loss.first_ms is not None
+            )
+            late = f" (up to {plural(effects.size - first, 'entry', 'entries')}, {duration(effects.clock_ms - first_ms)})"
+        lines.append(
+            f"Nothing is erased. It all stays visible in the log, and each piece shows how late it was disowned{late}."
+        )
+    return lines
+
+
+def _own_lines(effects: Effects) -> list[str]:
+    own = effects.own
+    if own.first is None:
+        return ["  nothing: that key signed nothing since then that still stands"]
+    lines = [f"  {_range(own)}"]
+    kept = [_WORDS[type_] for type_ in _STAYS if own.statements[type_]]
+    if kept:
+        lines.append(f"  of these stay as they are until you say otherwise: {', '.join(kept)}")
+    return lines
+
+
+def _range(loss: Loss) -> str:
+    counted = ", ".join(
+        plural(
+            count,
+            _WORDS[type_],
+            _WORDS[type_].replace("statement ", "statements ") if " " in _WORDS[type_] else None,
+        )
+        for type_, count in loss.statements.items()
+    )
+    artifacts = f" ({plural(loss.artifacts, 'artifact')})" if loss.artifacts else ""
+    place = f"log index {loss.first} ({moment(loss.first_ms or 0)})"
+    if loss.last != loss.first:
+        place += f" to {loss.last} ({moment(loss.last_ms or 0)})"
+    return f"{counted}{artifacts}, {place}"
+
+
+def _descendant_lines(effects: Effects, names: Mapping[bytes, str]) -> list[str]:
+    count = effects.descendant_count
+    if not count:
+        return ["  nothing else in the log descends from that"] if effects.artifact_count else []
+    lines = [
+        f"  later artifacts that descend from that or refer to it: {count:,}, by {plural(effects.descendant_makers, 'maker')}"
+    ]
+    lines += [
+        f"    {item.kind} {short(item.id)} by {_who(item.maker, names)}, {item.relation} {short(item.parent)}, "
+        f"log index {item.log_index}"
+        for item in effects.descendants
+    ]
+    if count > len(effects.descendants):
+        lines.append(
+            f"    … and {count - len(effects.descendants):,} more: lineage trace ID --descendants lists them"
+        )
+    return lines
+
+
+def _who(identity_id: bytes, names: Mapping[bytes, str]) -> str:
+    return f"{names[identity_id]} ({short(identity_id)})" if identity_id in names else short(identity_id)
+
+
+def _outcome_lines(
+    outcome: Outcome, identity: LocalIdentity, effects: list[str], change: KeyChange, clock_ms: int
+) -> list[str]:
+    name = identity.name
+    lines = [f"{_DONE[outcome.type]} '{name}' at log index {outcome.log_index}", "", *effects, ""]
+    if outcome.type == "retire":
+        return [*lines, "Nothing that it says from here on is valid. Its keys may be destroyed."]
+    if outcome.state == "waiting":
+        from ledger.spec import RECOVERY_WAIT_S
+
+        lines.append(
+            f"It waits: the recovery comes into force at {moment(clock_ms + RECOVERY_WAIT_S * 1_000)} by the log's clock, "
+            "unless whoever holds the next keys rotates before. Until then the keys of before go on."
+        )
+        lines.append(
+            f"Then: lineage sign FILE --by {name} (the first command that signs puts the new keys in place)"
+        )
+        return lines
+    lines += advice(identity)
+    if change.since is not None:
+        lines += ["", f"Next: sign again what is still yours: lineage sign FILE|ID… --again --by {name}"]
+    return lines
+
+
+def advice(identity: LocalIdentity) -> list[str]:
+    """What to do with the keys that lie here and should not stay."""
+    files = [
+        identity.folder / file
+        for which in ("next", "recovery")
+        if (group := identity.group(which)) is not None
+        for file in group.file_names
+    ]
+    these = "these two" if len(files) == 2 else f"these {len(files)}"
+    return [
+        f"Move {these} away from this machine now; they undo a theft of the daily key:",
+        *(f"  {file}" for file in files),
+    ]
+
+
+def effects_document(effects: Effects) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "disowned": _loss_document(effects.own),
+        "suspect_pairs": [_loss_document(loss) for loss in effects.suspects],
+        "silenced_pairs": [pair.hex() for pair in effects.silenced],
+        "artifacts": effects.artifact_count,
+        "artifacts_first": [item.hex() for item in effects.artifacts],
+        "descendants": effects.descendant_count,
+        "descendant_makers": effects.descendant_makers,
+        "descendants_first": [
+            {
+                "id": item.id.hex(),
+                "kind": item.kind,
+                "maker": item.maker.hex(),
+                "relation": item.relation,
+                "parent": item.parent.hex(),
+                "log_index": item.log_index,
+            }
+            for item in effects.descendants
+        ],
+        "size": effects.size,
+        "clock_ms": effects.clock_ms,
+    }
+
+
+def _loss_document(loss: Loss) -> dict[str, Any]:
+    return {
+        "id": loss.by.hex(),
+        "statements": dict(loss.statements),
+        "artifacts": loss.artifacts,
+        "first": loss.first,
+        "last": loss.last,
+        "first_ms": loss.first_ms,
+        "last_ms": loss.last_ms,
+    }
