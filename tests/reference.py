@@ -1251,15 +1251,13 @@ class NaiveLog:
         found = []
         for one in heard:
             act, by = one["body"]["act"], one["by"]
-            own = act in ("retract", "erase") and self.fold.answers_for(by, artifact, record)
             for subject in one["body"]["subjects"]:
                 if subject[0] != artifact or not _named(one, subject) or act == "release":
                     continue
                 if any(each["body"].get("cancels") == one["id"] and _named(each, subject) for each in heard):
                     continue
-                if own or self.fold.is_listed(
-                    by
-                ):  # what he could say only while he was listed ends with that
+                own = act in ("retract", "erase") and self.fold.answers_for(by, artifact, record)
+                if own or self.fold.is_listed(by):  # what he could say only while listed ends with that
                     found.append((act, len(subject) == 1))
         return found
 
