@@ -83,6 +83,7 @@ GUESSABLE_BYTES: Final = 64  # `raw` content of fewer bytes may be guessed from 
 ROW_BYTES_MAX: Final = 4_194_304  # a row of a dataset: 4 MiB
 JSON_DEPTH_MAX: Final = 64  # nested objects and arrays in JSON content that is made canonical
 RECOVERY_WAIT_S: Final = 604_800  # from a `recover` until it is in force, by the log's clock (SPEC §7.2)
+ERASE_WAIT_S: Final = 604_800  # from an `erase` until it may be carried out, by the log's clock (SPEC §8.2)
 CLOCK_AHEAD_MAX_S: Final = 300  # how far ahead of its own clock a log signs a time (SPEC §9.5)
 
 COMMIT_ENTRIES_MAX: Final = 4_096  # statements in one commit

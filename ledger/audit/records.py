@@ -1,13 +1,15 @@
 """The records of a log: are they held, are they those that were signed, is each in order (SPEC §8.2, §9.2)?
 
-What stands is kept as one small integer under each artifact id: about 170 bytes a record, whatever the records hold.
+What stands is kept as one integer under each artifact id, its kind, rows and record number: about 180 bytes a record, whatever
+the records hold. Of what notices name, the maker is read again by that number.
 Where records are missing, or are not those that were signed, an unknown parent may be among them: it is then taken to stand,
 as the fold takes a record whose kind is not known (SPEC §9.1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgpack
@@ -15,19 +17,24 @@ import msgpack
 from ledger.audit.index import IndexAudit
 from ledger.audit.report import AuditReport, entries_named
 from ledger.audit.sources import Source
-from ledger.errors import StoreFault
+from ledger.errors import RefusedInput, StoreFault
 from ledger.fold.faults import Fault
 from ledger.fold.objects import Identity
 from ledger.fold.records import UNREAD, Standing, fold_records
+from ledger.fold.subjects import FindSubject, Subject
 from ledger.merkle import tiles
 from ledger.merkle.tree import hash_leaf
 from ledger.spec import TILE_WIDTH
 from ledger.statements import words
+from ledger.statements.record import decode_record
 from ledger.statements.statement import Statement
 from ledger.store.bundles import Erased, encode
 
 _KINDS: Final = (UNREAD.kind, *sorted(words.KINDS))
 _CODES: Final = {kind: code for code, kind in enumerate(_KINDS)}
+_KIND_BITS: Final = 3
+_NUMBER_AT: Final = 24  # above kind and rows (at most 2**20 of them) stands the record number
+_BUNDLES_KEPT: Final = 32  # of records that are read once more
 
 
 class RecordAudit:
@@ -38,6 +45,9 @@ class RecordAudit:
         self._report = report
         self._index = index
         self._standing: dict[bytes, int] = {}
+        self._first_signers: dict[bytes, bytes] = {}  # of what cannot be read
+        self._erased: list[tuple[int, int, bytes]] = []
+        self._again = lru_cache(_BUNDLES_KEPT)(source.records)
         self._has_gaps = False
         self._bundle_number = -1
         self._bundle: list[bytes | Erased] = []
@@ -58,10 +68,11 @@ class RecordAudit:
             places = [start + position for position, item in enumerate(items) if item is not None]
             self._expect(held, hashes, places, doubtful=set(places))
             return
-        for position, item in enumerate(held):
-            if isinstance(item, Erased):
-                text = "it is erased, and no notice of erasure stands"
-                self._report.miss(Fault(log_index, "record-missing", text, position))
+        self._erased += [
+            (log_index, position, item.leaf_hash)
+            for position, item in enumerate(held)
+            if isinstance(item, Erased)
+        ]
         records = [None if isinstance(item, Erased) else item for item in held]
         faults, standings = fold_records(
             log_index, statement, signer, records=records, leaf_hashes=hashes, find=self._find
@@ -75,15 +86,53 @@ class RecordAudit:
             else:
                 doubtful.add(start + fault.record_index)
         self._expect(held, hashes, range(start, start + count), doubtful)
-        for leaf_hash, standing in zip(hashes, standings, strict=False):  # none stand under another root
-            if not self._standing.get(leaf_hash):
-                self._standing[leaf_hash] = standing.row_count << 3 | _CODES[standing.kind]
+        for place, (leaf_hash, standing) in enumerate(zip(hashes, standings, strict=False), start):
+            known = self._standing.get(leaf_hash)  # none stands under another root
+            if known is None or not (known & 7 or not standing.kind):
+                packed = standing.row_count << _KIND_BITS | _CODES[standing.kind]
+                self._standing[leaf_hash] = place << _NUMBER_AT | packed
+                if not standing.kind:
+                    self._first_signers[leaf_hash] = signer.id
+
+    def finder(self, statement: Statement) -> FindSubject:
+        """What finds the subjects of a statement. Where records are missing, one that is not found is taken to stand, and for the signer's own."""
+        is_of_the_maker = statement.body.get("act") in ("retract", "erase")
+
+        def find(artifact_id: bytes) -> Subject | None:
+            packed = self._standing.get(artifact_id)
+            if packed is None:
+                return Subject(statement.by, None) if self._has_gaps else None
+            if not packed & 7:
+                return Subject(self._first_signers[artifact_id], None)
+            rows = packed % (1 << _NUMBER_AT) >> _KIND_BITS
+            maker = self._maker(packed >> _NUMBER_AT) if is_of_the_maker else statement.by
+            return Subject(maker or statement.by, rows)
+
+        return find
+
+    def finish(self, allowed: Container[bytes]) -> None:
+        """Names the records that are erased and not `allowed` to be, of those taken since the last call."""
+        for log_index, position, artifact_id in self._erased:
+            if artifact_id not in allowed:
+                text = "it is erased, and no notice of erasure that counts is old enough"
+                self._report.miss(Fault(log_index, "record-missing", text, position))
+        self._erased = []
 
     def _find(self, artifact_id: bytes) -> Standing | None:
         packed = self._standing.get(artifact_id)
         if packed is None:
             return UNREAD if self._has_gaps else None
-        return Standing(_KINDS[packed & 7], packed >> 3)
+        return Standing(_KINDS[packed & 7], packed % (1 << _NUMBER_AT) >> _KIND_BITS)
+
+    def _maker(self, record_number: int) -> bytes | None:
+        """The maker of a record that was read before; None if it cannot be read again."""
+        number, position = divmod(record_number, TILE_WIDTH)
+        try:
+            item = self._again(number)[position]
+            return None if isinstance(item, Erased) else decode_record(item).maker
+        except (LookupError, RefusedInput, StoreFault):
+            self._report.incomplete = self._has_gaps = True
+            return None
 
     def _item(self, log_index: int, record_number: int) -> bytes | Erased | None:
         number, position = divmod(record_number, TILE_WIDTH)

@@ -9,11 +9,13 @@ could not look at makes it *incomplete*, and that is never ok.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from ledger.audit.erasures import Erasures
 from ledger.audit.index import IndexAudit
 from ledger.audit.records import RecordAudit
 from ledger.audit.report import AuditReport, entries_named
@@ -21,12 +23,17 @@ from ledger.audit.sources import FolderSource, LedgerSource, Source
 from ledger.audit.storage import StorageAudit
 from ledger.audit.tree import TreeAudit
 from ledger.errors import RefusedInput, StoreFault
+from ledger.fold.disowning import disowning
 from ledger.fold.faults import Fault
+from ledger.fold.segments import closing_state
 from ledger.fold.state import FoldState
+from ledger.fold.subjects import fold_subjects
 from ledger.fold.transition import SignatureCheck, fold, open_entry
 from ledger.identity.keyset import check_signatures
 from ledger.identity.vkey import Vkey
 from ledger.spec import FOLDS_KNOWN, TILE_WIDTH
+from ledger.statements import words
+from ledger.statements.entry import Entry
 from ledger.statements.statement import log_id
 from ledger.store.contract import Store
 from ledger.store.index import statement_position
@@ -34,7 +41,7 @@ from ledger.store.index import statement_position
 Progress = Callable[[int, int], None]  # done and total, in steps: two for each entry
 
 _BUNDLES_KEPT: Final = 32  # of entries: a segment of an honest log is read once
-_BARE_ENTRY: Final = 0x91  # the first byte of an array of one, as only a `state` may be (SPEC §8.1)
+_WITH_CONSEQUENCES: Final = words.TYPES_KEY_EVENT | {"attest", "notice", "rules"}
 
 
 def audit_ledger(store: Store, vkey: Vkey, progress: Progress | None = None) -> AuditReport:
@@ -110,6 +117,8 @@ class _Replay:
         self.index = IndexAudit() if keeps_index else None
         self.state = FoldState(log, self.pairs.get, self.nodes.get)
         self._records = RecordAudit(source, report, self.index)
+        self._erasures = Erasures()
+        self._cuts = False
 
     @property
     def is_complete(self) -> bool:
@@ -127,6 +136,7 @@ class _Replay:
             self._miss_next(error)
         else:
             self._fold_segments(1, verify, advance)
+        self._records.finish(self._erasures.allowed)
         self._say_how_far()
 
     def go_on(self, verify: SignatureCheck) -> None:
@@ -134,11 +144,12 @@ class _Replay:
         self._entries.cache_clear()
         self._stop = self._source.size
         self._fold_segments(self.state.header.size, verify, lambda _done: None)
+        self._records.finish(self._erasures.allowed)
 
     def _fold_segments(self, start: int, verify: SignatureCheck, advance: Callable[[int], None]) -> None:
         try:
             while start < self._stop:
-                closing = self._closing_state(start)
+                closing = closing_state(self._entry, self._log, start, self._stop)
                 if closing is None:
                     self._accuse_open_end(start)
                     break
@@ -148,6 +159,7 @@ class _Replay:
                     self._report.miss(Fault(end, "fold-unknown", text))
                     break
                 clock_ms = max(self.state.header.clock_ms, time_ms)
+                self._erasures.settle(self.state, clock_ms)
                 for log_index in range(start, end + 1):
                     self._step(log_index, clock_ms, number, verify)
                 self._keep_changes()
@@ -164,11 +176,27 @@ class _Replay:
     def _say_how_far(self) -> None:
         header, size = self.state.header, self._source.size
         self._report.size, self._report.records = header.size, header.records
-        self._report.identities = sum(key.startswith(b"i") for key in self.pairs)
+        kinds = Counter(key[:1] for key in self.pairs)
+        self._report.identities = kinds[b"i"]
+        self._report.key_events = kinds[b"k"]  # each but the last of an identity is kept apart
+        self._report.disowned = self._disowned() if self._cuts else 0
         if header.size == size:
             return
         self._report.incomplete = True
         self._report.remarks.append(f"Not replayed: {entries_named(header.size, size)}.")
+
+    def _disowned(self) -> int:
+        """How many statements are disowned by now; only where a key event says that a key was lost, all are looked at again."""
+        count = 0
+        for log_index in range(self.state.header.size):
+            if self.state.is_faulty(log_index):
+                continue
+            try:
+                entry = open_entry(self._entry(log_index), self._log)
+            except (RefusedInput, StoreFault):
+                continue
+            count += disowning(self.state, log_index, entry, self.state.header.clock_ms) is not None
+        return count
 
     def _accuse_open_end(self, start: int) -> None:
         """Entries that no state closes; where reading had to stop before the end, one may stand behind."""
@@ -184,18 +212,6 @@ class _Replay:
 
     def _entry(self, log_index: int) -> bytes:
         return self._entries(log_index // TILE_WIDTH)[log_index % TILE_WIDTH]
-
-    def _closing_state(self, start: int) -> tuple[int, int, int] | None:
-        """Index, time and fold number of the first well-formed state at or behind `start`; None if there is none."""
-        for log_index in range(start, self._stop):
-            data = self._entry(log_index)
-            if data[0] == _BARE_ENTRY:
-                try:
-                    body = open_entry(data, self._log).statement.body
-                except RefusedInput:
-                    continue
-                return log_index, body["time"], body["fold"]
-        return None
 
     def _step(self, log_index: int, clock_ms: int, number: int, verify: SignatureCheck) -> bool:
         """One entry and its records. False if it is entry 0 and no genesis in order: then there is no log.
@@ -223,4 +239,17 @@ class _Replay:
         if statement.type == "artifacts":
             signer = self.state.identity(statement.by) if fault is None else None
             self._records.take(log_index, statement, start, signer)
+        elif fault is None and statement.type in _WITH_CONSEQUENCES:
+            self._follow(log_index, entry, clock_ms)
         return True
+
+    def _follow(self, log_index: int, entry: Entry, clock_ms: int) -> None:
+        """What an entry in order without records leads to: subjects that it may not name, erasures, disowned statements."""
+        statement = entry.statement
+        self._cuts |= "compromised" in statement.body
+        find = self._records.finder(statement)
+        faults = fold_subjects(self.state, log_index, statement, find)
+        for fault in faults:
+            self._report.accuse(fault)
+        at_fault = {fault.record_index for fault in faults}
+        self._erasures.take(self.state, log_index, entry, clock_ms, at_fault, find)

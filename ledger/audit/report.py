@@ -16,7 +16,8 @@ class AuditReport:
     """The outcome of one audit, filled while it runs.
 
     `checkpoint` is the log checkpoint that was audited; its signature held unless a fault says otherwise. `size` and
-    `records` are what was replayed, `identities` those enrolled, the operator's among them. `faults` are the first
+    `records` are what was replayed, `identities` those enrolled, the operator's among them, `key_events` their rotations,
+    recoveries and retirements, `disowned` the statements that were disowned by the end. `faults` are the first
     FAULTS_KEPT of `fault_count`; the log_index of one that concerns a range is the range's first, and its text names
     the range. `self_trusted`: the vkey came from the log itself. `remarks` are no faults.
     """
@@ -26,6 +27,8 @@ class AuditReport:
     size: int = 0
     records: int = 0
     identities: int = 0
+    key_events: int = 0
+    disowned: int = 0
     faults: list[Fault] = field(default_factory=list)
     fault_count: int = 0
     incomplete: bool = False

@@ -87,11 +87,6 @@ def genesis_of_another_operator(c: Crime) -> Act:
     return make_genesis(c.world.vkey, [seed_of(f"thief{n}") for n in range(3)]).encoded, []
 
 
-@crime("not-yet")
-def type_not_built(c: Crime) -> Act:
-    return c.ann.say("undelegate", {"pair": c.pair.id}, c.lane()).encoded, []
-
-
 @crime("identity-exists")
 def enrolled_again(c: Crime) -> Act:
     return c.ann.enrolment.encoded, []

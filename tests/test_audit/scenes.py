@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ledger.audit.replay import audit_ledger
 from ledger.audit.report import AuditReport
@@ -14,7 +15,7 @@ from ledger.statements.record import Parent, Record
 from ledger.store.contract import Batch, Space, Store
 from ledger.store.head import Head, decode_head
 from tests.dishonest import DishonestLog
-from tests.world import Actor, World
+from tests.world import Actor, World, enrol
 
 Named = tuple[int, str, int | None]
 
@@ -102,6 +103,10 @@ class Crime:
         self.pair = self.world.pair(self.ann, "pair", {"kinds": ["work"], "count": 3, "until": 10**12})
         self.late = self.world.pair(self.ann, "late", {"until": 1})
         self.mute = self.world.enrol("mute", "pair", self.ann.id)
+        self.registrar = self.world.enrol("registrar", "registrar")
+        self.curator = self.world.enrol("curator", "curator")
+        self.operator = self.world.operator()
+        self.world.rules(self.operator, registrars=[self.registrar], curators=[self.curator])
         self.rooted = self.ann.record("rooted")
         self.world.must(*self.ann.artifacts([self.rooted], self.lane()))
         self.log = DishonestLog.over(self.world)
@@ -113,6 +118,18 @@ class Crime:
     def over(self, actor: Actor, *records: Record) -> tuple[bytes, list[bytes]]:
         entry, encoded = actor.artifacts(records, self.lane())
         return entry.encoded, encoded
+
+    def newcomer(self, name: str, role: str = "human", of: bytes | None = None) -> Actor:
+        """An identity that enrols behind the crimes so far."""
+        actor = enrol(name, self.world.log, role, of)
+        self.log.append(actor.enrolment.encoded)
+        return actor
+
+    def event(self, actor: Actor, type_: str = "rotate", **arguments: Any) -> int:
+        """A key event in order."""
+        entry = actor.key_event(type_, **arguments)
+        actor.took(entry)
+        return self.log.append(entry.encoded)
 
     def honest(self) -> int:
         """A statement in order, whose record descends from the first."""

@@ -340,8 +340,8 @@ class TestMissingRecords:
         scene.log.close_with_state()
         scene.log.erase(places[0 if is_first else 1])
         assert named(audit_world(scene.world)) == [
-            (first if is_first else second, "record-missing", 0),
             (at, "parent-kind", 0),
+            (first if is_first else second, "record-missing", 0),
         ]
 
     def test_operator_who_never_had_them(self) -> None:

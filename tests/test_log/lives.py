@@ -8,6 +8,7 @@ from typing import Any
 from ledger.fold import objects, stored
 from ledger.fold.state import FoldState
 from ledger.fold.topics import Chain
+from ledger.statements import codec
 from ledger.statements.entry import Entry
 from ledger.statements.record import Parent, Record
 from ledger.store.contract import Space, Store
@@ -23,6 +24,7 @@ SHAPES: dict[bytes, tuple[Any, Callable[[Any], Any]]] = {
     b"l": (stored.LANE, lambda value: objects.Lane(**value)),
     b"t": (stored.CHAIN, lambda value: Chain(*value)),
     b"n": (stored.NUMBER, int),
+    b"q": (stored.NUMBER, int),
     b"x": (stored.FAULT, bool),
     b"c": (stored.NUMBER, int),
     b"e": (stored.ENDORSEMENT, objects.endorsement_from),
@@ -109,10 +111,16 @@ class Town:
         )
 
     def notices(self, actor: Actor, act: str, *subjects: list[Any], **body: Any) -> Said:
-        return self.says(actor, "notice", subjects=sorted(subjects), act=act, **body)
+        return self.says(actor, "notice", subjects=sorted(subjects, key=codec.encode), act=act, **body)
 
     def attests(self, actor: Actor, *subjects: list[Any]) -> Said:
-        return self.says(actor, "attest", subjects=sorted(subjects), claim="authorship", result="confirmed")
+        return self.says(
+            actor,
+            "attest",
+            subjects=sorted(subjects, key=codec.encode),
+            claim="authorship",
+            result="confirmed",
+        )
 
     def fork(self, actor: Actor) -> dict[str, Any]:
         """Two statements of one place; neither is in the log."""
