@@ -1,0 +1,179 @@
+"""Admission of what fold 2 builds, beyond single refusals: groups, clocks, limits, records that are no longer held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ledger.errors import LineageError
+from ledger.identity.keyset import check_signatures
+from ledger.log import candidate as candidate_module
+from ledger.spec import RECOVERY_WAIT_S
+from ledger.statements import codec
+from ledger.statements.entry import Entry
+from ledger.statements.record import Parent
+from tests.dishonest import DishonestLog
+from tests.test_audit.scenes import audit_world
+from tests.test_log.scene import ASIDE, codes
+from tests.world import Actor, World
+
+WAIT_MS = RECOVERY_WAIT_S * 1_000
+
+
+def test_recovery_comes_into_force_with_the_clock_of_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each signature is verified once, ahead, under the keyset that is in force when the commit is made."""
+    world = World()
+    ada = world.enrol("ada")
+    by_the_old_key = ada.artifacts([ada.record("old")], ASIDE)
+    later = ada.artifacts([ada.record("older")], ASIDE)
+    world.change(ada, "recover")
+    due_ms = world.writer.state.header.clock_ms + WAIT_MS
+    ada.settle()
+    by_the_new_key = ada.artifacts([ada.record("new")])
+    checked: list[Entry] = []
+
+    def counted(entry: Entry, asked: Any) -> None:
+        checked.append(entry)
+        check_signatures(entry, asked)
+
+    monkeypatch.setattr(candidate_module, "check_signatures", counted)
+    world.time_ms = due_ms - 2  # the clock ticks whenever it is asked
+    assert codes(world.append(by_the_old_key, by_the_new_key)) == ["", "key-not-in-force"]
+    assert world.writer.state.header.clock_ms == due_ms - 1
+    assert len(checked) == 2
+    checked.clear()
+    assert codes(world.append(later, by_the_new_key)) == ["key-not-in-force", ""]
+    assert world.writer.state.header.clock_ms == due_ms
+    assert len(checked) == 2
+    assert audit_world(world).ok
+
+
+def test_public_clock_is_that_of_the_next_commit() -> None:
+    world = World()
+    ada = world.enrol("ada")
+    world.time_ms += 5_000
+    now_ms = world.writer.now_ms()
+    world.publish(ada, ada.record("x"))
+    assert world.writer.state.header.clock_ms == now_ms + 1
+    world.time_ms -= 1_000
+    assert world.writer.now_ms() == world.writer.state.header.clock_ms
+
+
+def test_limit_on_bytes_holds_from_behind_its_rules() -> None:
+    """Within one commit, too: before the `rules` the former limit, behind them the new one."""
+    world = World()
+    operator, ada, bob = world.operator(), world.enrol("ada"), world.enrol("bob")
+    narrow = operator.say("rules", {"mode": "open", "limits": {"bytes": 300}}), ()
+    wide = operator.say("rules", {"mode": "open"}), ()
+    many = [ada.record(text) for text in "abcd"]
+    results = world.append(
+        ada.artifacts(many),
+        narrow,
+        bob.artifacts([bob.record("one")]),
+        bob.artifacts([bob.record(text) for text in "abcd"], ASIDE),
+        wide,
+        ada.artifacts([ada.record(text) for text in "efgh"]),
+    )
+    assert codes(results) == ["", "", "", "rules-exceeded", "", ""]
+    assert audit_world(world).ok
+
+
+def say_of(actor: Actor, act: str, *subjects: list[Any], lane: bytes = b"L" * 16) -> tuple[Entry, tuple[()]]:
+    body = {"subjects": sorted(subjects, key=codec.encode), "act": act}
+    return actor.say("notice", body, lane), ()
+
+
+def test_subjects_may_stand_in_the_same_group() -> None:
+    """What the group brought counts as what is stored, its maker and rows too; what comes later does not stand yet."""
+    world = World()
+    ada, bob = world.enrol("ada"), world.enrol("bob")
+    pair = world.pair(ada, "pair")
+    table = ada.record("rows", "dataset", form="rows", facts={"count": 3})
+    output = pair.record("output", "output")
+    late = bob.record("late")
+    results = world.append(
+        ada.artifacts([table]),
+        pair.artifacts([output]),
+        say_of(ada, "retract", [table.id, 2], [output.id]),
+        say_of(ada, "retract", [table.id, 3], lane=b"1" * 16),
+        say_of(bob, "retract", [table.id], lane=b"2" * 16),
+        say_of(pair, "retract", [output.id], lane=b"3" * 16),
+        say_of(bob, "retract", [late.id], lane=b"4" * 16),
+        bob.artifacts([late]),
+        say_of(bob, "retract", [late.id], lane=b"6" * 16),
+    )
+    assert codes(results) == [
+        "",
+        "",
+        "",
+        "subject-unknown",
+        "not-authorised",
+        "not-authorised",
+        "subject-unknown",
+        "",
+        "",
+    ]
+    refusal = results[3]
+    assert isinstance(refusal, LineageError)
+    assert refusal.item.startswith("subject 0: ")
+    assert audit_world(world).ok
+
+
+def erased(world: World, *record_numbers: int) -> None:
+    log = DishonestLog.over(world)
+    for number in record_numbers:
+        log.erase(number)
+    world.writer = world.open()
+
+
+def child_of_a_model(world: World, bob: Actor, artifact_id: bytes) -> str:
+    """The refusal of an output that says it was generated by the artifact; "" if it was taken."""
+    child = bob.record("x", "output", [Parent("generated-by", artifact_id)])
+    return codes(world.append(bob.artifacts([child], ASIDE)))[0]
+
+
+@pytest.mark.parametrize("which", [(0,), (1,), (0, 1)])
+def test_record_that_is_held_at_one_place_is_at_hand(which: tuple[int, ...]) -> None:
+    """Of two places of a record one may be erased: log and audit then read the other, whichever it is."""
+    world = World()
+    ada, bob = world.enrol("ada"), world.enrol("bob", "machine")
+    work = ada.record("a work")
+    places = [world.publish(ada, work).record_number, world.publish(ada, work).record_number]
+    erased(world, *(places[place] for place in which))
+    is_held = len(which) == 1
+    assert child_of_a_model(world, bob, work.id) == ("parent-kind" if is_held else "")
+    on_a_row = say_of(ada, "retract", [work.id, 0])
+    assert codes(world.append(on_a_row)) == ["subject-unknown" if is_held else ""]
+    by_another = say_of(bob, "retract", [work.id], lane=b"1" * 16)
+    assert codes(world.append(by_another)) == ["not-authorised"]
+    named = {fault.code for fault in audit_world(world).faults}
+    assert named == {"record-missing"}
+
+
+def test_erased_record_is_its_first_signers_and_of_a_pair_its_anchors() -> None:
+    world = World()
+    ada, bob = world.enrol("ada"), world.enrol("bob")
+    pair = world.pair(ada, "pair")
+    output = pair.record("output", "output")
+    number = world.publish(pair, output).record_number
+    erased(world, number)
+    speakers: list[tuple[Actor, str]] = [(bob, "not-authorised"), (pair, "not-authorised"), (ada, "")]
+    for actor, code in speakers:
+        assert codes(world.append(say_of(actor, "retract", [output.id], lane=b"5" * 16))) == [code]
+    assert {fault.code for fault in audit_world(world).faults} == {"record-missing"}
+
+
+def test_artifact_under_a_faulty_entry_is_no_subject() -> None:
+    """Behind a log that was dishonest once: admission and audit agree on what stands."""
+    world = World()
+    ada = world.enrol("ada")
+    ghost = ada.record("ghost")
+    log = DishonestLog.over(world)
+    entry, records = ada.artifacts([ghost], ASIDE)
+    log.append(ada.sign(entry.statement, name="thief").encoded, records)
+    log.close_with_state()
+    world.writer = world.open()
+    assert codes(world.append(say_of(ada, "retract", [ghost.id], lane=b"1" * 16))) == ["subject-unknown"]
+    assert codes(world.append(ada.artifacts([ghost]), say_of(ada, "retract", [ghost.id]))) == ["", ""]
+    assert [fault.code for fault in audit_world(world).faults] == ["signature-invalid"]
