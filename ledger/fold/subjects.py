@@ -45,7 +45,12 @@ def judge_subject(state: FoldState, statement: Statement, subject: list[Any], fi
             "subject-unknown", item, "it does not stand before in this log", "Sign it first, or mend the id."
         )
     if len(subject) == 2 and found.row_count is not None and subject[1] >= found.row_count:
-        raise RefusedInput("subject-unknown", item, f"it has {found.row_count} rows, none at {subject[1]}")
+        raise RefusedInput(
+            "subject-unknown",
+            item,
+            f"it has {found.row_count} rows, none at {subject[1]}",
+            "Name the whole artifact, or a row that it has.",
+        )
     if statement.body.get("act") not in _OF_THE_MAKER:
         return
     if statement.by != answerable_for(state, found.maker) and not is_listed(state, statement.by):
