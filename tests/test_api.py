@@ -24,7 +24,7 @@ from ledger.cli.main import main
 from ledger.errors import LineageError, NotFound, RefusedInput, StoreFault
 from ledger.log.writer import LogWriter
 from ledger.origin.people import humans_of_nodes
-from ledger.proofs.trace import Ancestry, Node, Presence
+from ledger.proofs.facts import Ancestry, Node, Presence
 from ledger.signer import drafts, signing
 from ledger.signer.claims import pseudonym
 from ledger.signer.lanes import Lane, hold_lane

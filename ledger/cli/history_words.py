@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 Who = Callable[[bytes], str]
 
 LABEL_CHARS: Final = 12
+WRAP_CHARS: Final = 36  # where the words of a long line go on
 LANES_SHOWN_MAX: Final = 12
 MOMENTS_SHOWN_MAX: Final = 60
 COLUMNS_LEAST: Final = 80
@@ -37,10 +39,7 @@ def headline(history: History, who: Who) -> list[str]:
     anchor = f", of {who(history.anchor)}" if history.anchor else ""
     name = who(history.id)
     shown = f"{name} ({short(history.id)})" if name != short(history.id) else name
-    return [
-        f"{history.role} {shown}{anchor}",
-        f"in the log since {moment(history.from_ms)}; {counts(history)}",
-    ]
+    return [f"{history.role} {shown}{anchor}", f"in the log since {moment(history.from_ms)}", counts(history)]
 
 
 def counts(history: History) -> str:
@@ -49,13 +48,12 @@ def counts(history: History) -> str:
     parts = [plural(len(history.spans_of("key")), "set of keys", "sets of keys")]
     if history.role == "pair":
         parts.append(plural(len(history.spans_of("substrate")), "substrate"))
+    disowned = f" ({history.disowned:,} disowned)" if history.disowned else ""
     parts += [
         plural(len(history.lanes), "lane"),
-        plural(said, "statement"),
+        plural(said, "statement") + disowned,
         plural(history.records, "record"),
     ]
-    if history.disowned:
-        parts.append(f"{history.disowned:,} of the statements disowned")
     return ", ".join(parts)
 
 
@@ -178,7 +176,14 @@ def text(history: History, who: Who, columns: int) -> str:
     lines += [f"  {moment(span.from_ms)}  {span_words(span, history.clock_ms)}" for span in gaps]
     if not gaps:
         lines.append("  none")
-    return "\n".join(lines)
+    return "\n".join(part for line in lines for part in _wrapped(line, columns))
+
+
+def _wrapped(line: str, columns: int) -> list[str]:
+    """A line that is too long, in several."""
+    if len(line) <= columns:
+        return [line]
+    return textwrap.wrap(line, columns, subsequent_indent=" " * WRAP_CHARS, drop_whitespace=True)
 
 
 def _chart(history: History, columns: int) -> list[str]:

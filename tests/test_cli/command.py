@@ -12,6 +12,22 @@ import pytest
 
 from ledger.cli.main import main
 
+DAY_MS = 86_400_000
+RIGHT_NOW_MS = 1_800_000_000_000  # 2027-01-15 08:00 UTC
+
+
+class Clock:
+    """This machine's clock, as it is told."""
+
+    def __init__(self) -> None:
+        self.now_ms = RIGHT_NOW_MS
+
+    def pass_days(self, days: float) -> None:
+        self.now_ms += int(days * DAY_MS)
+
+    def time_ns(self) -> int:
+        return self.now_ms * 1_000_000
+
 
 @dataclass(frozen=True)
 class Ran:

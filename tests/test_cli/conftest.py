@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli.command import Cli
+from tests.test_cli.command import Cli, Clock
 
 
 @pytest.fixture
@@ -25,3 +25,11 @@ def ada(cli: Cli) -> Cli:
     """A ledger and the human ada, her keys in clear."""
     cli.begin("ada")
     return cli
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Every clock of this process; it stands unless it is told to go on."""
+    made = Clock()
+    monkeypatch.setattr("time.time_ns", made.time_ns)
+    return made
