@@ -8,7 +8,7 @@ their endorsements and attestations are counted, their notices have no effect, a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.fold.topics import Topic
 from ledger.proofs.verified import Placed, VerifiedLog
@@ -18,9 +18,12 @@ from ledger.statements.entry import Entry
 class Said(NamedTuple):
     """The log indices of notices and attestations that may count, ascending; how many others attest something."""
 
-    notices: list[int]
-    attestations: list[int]
+    notices: tuple[int, ...]
+    attestations: tuple[int, ...]
     attested_by_others: int
+
+
+NOTHING: Final = Said((), (), 0)
 
 
 class Gathering:
@@ -68,15 +71,17 @@ class Gathering:
 
     def about_artifact(self, artifact_id: bytes, makers: Collection[bytes]) -> Said:
         """What is said of an artifact that may count; `makers`: whoever may be its maker."""
-        answerable = {self.anchor_of(maker) or maker for maker in makers}
-        notices = self._said_by(self._listed | answerable, self._log.topic(Topic.NOTICES, artifact_id))
+        placed = self._log.topic(Topic.NOTICES, artifact_id)
         attested = self._log.topic(Topic.ATTESTATIONS, artifact_id)
+        if not placed and not attested:
+            return NOTHING
+        answerable = {self.anchor_of(maker) or maker for maker in makers}
+        notices = self._said_by(self._listed | answerable, placed)
         attestations = self._said_by(self._is_listening, attested)
-        if notices or attestations:
-            self._waiting += makers  # whose anchors may say what follows from the enrolments
-            self._take(notices + attestations)
-            self._close()
-        indices = [[log_index for log_index, _ in placed] for placed in (notices, attestations)]
+        self._waiting += makers  # whose anchors may say what follows from the enrolments
+        self._take(notices + attestations)
+        self._close()
+        indices = [tuple(log_index for log_index, _ in found) for found in (notices, attestations)]
         return Said(indices[0], indices[1], _others(attested, self._is_listening))
 
     def issuers(self, subject: bytes) -> tuple[list[bytes], int]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ledger.errors import ProofInvalid, RefusedInput
 from ledger.fold.faults import Fault, fault_of
@@ -22,8 +23,8 @@ from ledger.fold.records import UNREAD, FindStanding, Standing, judge_record, st
 from ledger.fold.subjects import Subject
 from ledger.identity.vkey import Vkey
 from ledger.merkle.tree import hash_leaf, verify_inclusion
-from ledger.proofs.facts import DESCENT, Ancestry, Grade, Node, Place, Presence, own_status, place_shown
-from ledger.proofs.gather import Gathering, Said
+from ledger.proofs.facts import DESCENT, Ancestry, Node, Place, Presence, own_status, place_shown
+from ledger.proofs.gather import NOTHING, Gathering, Said
 from ledger.proofs.replay import PartialReplay, Spoken
 from ledger.proofs.source import ProofSource
 from ledger.proofs.verified import VerifiedLog
@@ -42,7 +43,7 @@ class _Opened:
     places: list[tuple[int, int]] = field(default_factory=list)
     record: Record | None = None
     illegible: RefusedInput | None = None
-    said: Said = field(default_factory=lambda: Said([], [], 0))
+    said: Said = NOTHING
 
 
 def trace(
@@ -134,8 +135,8 @@ class _Trace:
     def run(self, root: bytes) -> Ancestry:
         nodes = {node.id: node for node in _reached(root, self._node, lambda _node, _parent: True)}
         humans = list(_reached(root, nodes.__getitem__, _answers))
-        told = list(_reached(root, nodes.__getitem__, _descends))
         found = _anchors(node for node in humans if node.stance == "made")
+        told = _reached(root, nodes.__getitem__, _descends)
         behind = _anchors(node for node in told if node.stance == "made")
         return Ancestry(
             root,
@@ -171,7 +172,9 @@ class _Trace:
         if presence is Presence.ERASED and fault is None and not self._voices.asked_to_erase(about):
             what = "record: the log does not hold it, and no notice asks to erase it"
             fault = Fault(shown.log_index, "record-missing", what, shown.record_index)
-        node = Node(
+        is_told = presence in (Presence.STANDS, Presence.DISOWNED)
+        people = self._people(opened.record, spoken.signer) if is_told else {}
+        return Node(
             artifact_id,
             presence,
             own_status(presence, places, notices, is_contested=contested is not None),
@@ -185,31 +188,26 @@ class _Trace:
             notices=notices,
             attestations=attestations,
             attested_by_others=opened.said.attested_by_others,
+            **people,
         )
-        signer, record = spoken.signer, opened.record
-        if record is None or signer is None or presence not in (Presence.STANDS, Presence.DISOWNED):
-            return node
-        return self._with_people(node, record, signer)
 
-    def _with_people(self, node: Node, record: Record, signer: Identity) -> Node:
-        anchor = signer.id if signer.role == "human" else signer.anchor
-        grades: list[Grade] = []
-        others = 0
-        for identity in dict.fromkeys((signer.id, signer.anchor)):
-            if identity is not None:
-                found, more = self._voices.grades(identity)
-                grades += found
-                others += more
-        return replace(
-            node,
-            maker=signer.id,
-            role=signer.role,
-            anchor=anchor,
-            parents=record.parents,
-            may_be_authored=_may_be_authored(record, signer),
-            endorsements=tuple(grades),
-            endorsed_by_others=others,
-        )
+    def _people(self, record: Record | None, signer: Identity | None) -> dict[str, Any]:
+        """What a node says of its maker and of those who vouch for him."""
+        if record is None or signer is None:
+            return {}
+        endorsements, others = self._voices.grades(signer.id)
+        if signer.anchor is not None:
+            of_anchor, more = self._voices.grades(signer.anchor)
+            endorsements, others = endorsements + of_anchor, others + more
+        return {
+            "maker": signer.id,
+            "role": signer.role,
+            "anchor": signer.id if signer.role == "human" else signer.anchor,
+            "parents": record.parents,
+            "may_be_authored": _may_be_authored(record, signer),
+            "endorsements": endorsements,
+            "endorsed_by_others": others,
+        }
 
     def _answerable(self, opened: _Opened) -> bytes | None:
         """The maker of an artifact, or the anchor of a pair; of an erased one the signer of its first place in order."""
