@@ -112,8 +112,8 @@ class Gathering:
         self._take(self._log.topic(Topic.KEY_EVENTS, identity_id))
         anchor = self.anchor_of(identity_id)
         if anchor is not None:
-            self._waiting.append(anchor)
-            # What others say of the pair, or the pair of itself, has no effect (SPEC §7.3).
+            # What others say of the pair, or the pair of itself, has no effect (SPEC §7.3); without a delegation it says
+            # nothing. So the anchor comes along with what he signed.
             self._take(
                 item
                 for item in self._said_by({anchor}, self._log.topic(Topic.DELEGATIONS, identity_id))

@@ -74,17 +74,23 @@ class PartialReplay:
 
     def disowning(self, spoken: Spoken) -> Disowning | None:
         """By what a statement in order is disowned as of the checkpoint, itself or with its delegation (SPEC §7.4)."""
-        signer, clock_ms = spoken.signer, self._log.clock_ms
-        if signer is None:
-            return None
-        event = self.state.disowned_by(signer.id, spoken.log_index, spoken.signed_by, clock_ms)
+        event = self.own_disowning(spoken)
         if event is not None:
             return self._disowned(spoken, event, is_suspect=False)
-        given = signer.delegation
-        if given is None or signer.anchor is None:
+        signer = spoken.signer
+        given = None if signer is None else signer.delegation
+        if given is None or signer is None or signer.anchor is None:
             return None
-        event = self.state.disowned_by(signer.anchor, given.log_index, given.signed_by, clock_ms)
+        event = self.state.disowned_by(signer.anchor, given.log_index, given.signed_by, self._log.clock_ms)
         return None if event is None else self._disowned(spoken, event, is_suspect=True)
+
+    def own_disowning(self, spoken: Spoken) -> KeyEvent | None:
+        """The key event of its signer by which a statement in order is disowned as of the checkpoint."""
+        if spoken.signer is None:
+            return None
+        return self.state.disowned_by(
+            spoken.signer.id, spoken.log_index, spoken.signed_by, self._log.clock_ms
+        )
 
     def contested(self, spoken: Spoken) -> int | None:
         """The log index of the evidence of a fork under the key event that signed, until another is in force.
@@ -192,8 +198,9 @@ class PartialReplay:
         if rules["mode"] == "open":
             return False
         for registrar in rules.get("registrars", ()):
-            found = self.state.endorsement(signer.anchor or signer.id, registrar)
             issuer = self.state.identity(registrar)
-            if found is not None and (found.until is not None or (issuer and issuer.before is not None)):
-                return True
+            is_pending = issuer is not None and issuer.before is not None
+            for found in self.state.endorsements(signer.anchor or signer.id, registrar):
+                if is_pending or found.until is not None:  # an earlier one counts if the later was disowned
+                    return True
         return False

@@ -20,7 +20,7 @@ from ledger.errors import ProofInvalid, RefusedInput
 from ledger.fold.faults import Fault, fault_of
 from ledger.fold.objects import Identity
 from ledger.fold.records import UNREAD, FindStanding, Standing, judge_record, standing_of
-from ledger.fold.subjects import Subject
+from ledger.fold.subjects import Subject, answerable_for
 from ledger.identity.vkey import Vkey
 from ledger.merkle.tree import hash_leaf, verify_inclusion
 from ledger.proofs.facts import DESCENT, Ancestry, Node, Place, Presence, own_status, place_shown
@@ -212,8 +212,7 @@ class _Trace:
     def _answerable(self, opened: _Opened) -> bytes | None:
         """The maker of an artifact, or the anchor of a pair; of an erased one the signer of its first place in order."""
         maker = self._maker(opened, self._log.checkpoint.size)
-        identity = None if maker is None else self._replay.state.identity(maker)
-        return maker if identity is None or identity.anchor is None else identity.anchor
+        return None if maker is None else answerable_for(self._replay.state, maker)
 
     def _maker(self, opened: _Opened, stop: int) -> bytes | None:
         """The maker, if the artifact stands under an entry in order before the log index `stop`."""

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.fold.authority import is_listed
+from ledger.fold.subjects import answerable_for
 from ledger.fold.topics import Topic
 from ledger.proofs.facts import Attestation, Grade, Notice
 from ledger.proofs.gather import Gathering, Said
 from ledger.proofs.replay import PartialReplay, Spoken
 from ledger.proofs.verified import VerifiedLog
-from ledger.spec import RECOVERY_WAIT_S
+from ledger.spec import ERASE_WAIT_S
 
-_WAIT_MS: Final = RECOVERY_WAIT_S * 1_000
+_WAIT_MS: Final = ERASE_WAIT_S * 1_000
 _OF_THE_LISTED: Final = frozenset({"hold", "dispute"})
 
 
@@ -99,7 +100,7 @@ class Voices:
                 for found in attestations
                 if found.by in self._accept
                 and (found.claim, found.result, found.row) == ("authorship", "confirmed", None)
-                and self._answerable(found.by) != answerable
+                and answerable_for(self._replay.state, found.by) != answerable
             )
         )
 
@@ -118,7 +119,11 @@ class Voices:
                 spoken, about.artifact_id
             ):
                 due_ms = self._log.clock_at(spoken.log_index) + _WAIT_MS
-                if not self._was_disowned(spoken, due_ms) and not self._was_delisted(spoken, about, due_ms):
+                reached_ms = self._log.clock_reaching(spoken.log_index, due_ms)
+                if reached_ms is not None and not (
+                    self._was_disowned(spoken, due_ms, reached_ms)
+                    or self._was_delisted(spoken, about, due_ms)
+                ):
                     return True
         return False
 
@@ -132,10 +137,6 @@ class Voices:
         is_own = statement.body["act"] not in _OF_THE_LISTED and statement.by == about.answerable
         return is_own or is_listed(self._replay.state, statement.by)
 
-    def _answerable(self, identity_id: bytes) -> bytes:
-        identity = self._replay.state.identity(identity_id)
-        return identity_id if identity is None or identity.anchor is None else identity.anchor
-
     def _grade(self, subject: bytes, issuer: bytes) -> Grade | None:
         state, clock_ms = self._replay.state, self._log.clock_ms
         for found in state.endorsements(subject, issuer):
@@ -147,9 +148,14 @@ class Voices:
             return Grade(subject, issuer, found.grade, found.method, found.until, found.log_index, listed)
         return None
 
-    def _was_disowned(self, spoken: Spoken, due_ms: int) -> bool:
-        disowned = self._replay.disowning(spoken)
-        return disowned is not None and self._log.clock_at(spoken.log_index) + disowned.late_ms < due_ms
+    def _was_disowned(self, spoken: Spoken, due_ms: int, reached_ms: int) -> bool:
+        """Whether an `erase` was disowned by where the clock reached `due_ms`; it jumped to `reached_ms` there."""
+        event = self._replay.own_disowning(spoken)
+        if event is None:
+            return False
+        if event.type == "recover":  # in force without an entry
+            return self._replay.taken_effect(event) <= reached_ms
+        return self._log.clock_at(event.log_index) < due_ms
 
     def _was_delisted(self, spoken: Spoken, about: About, due_ms: int) -> bool:
         """Whether the issuer, who answers not for the artifact, was taken off the lists before `due_ms`."""

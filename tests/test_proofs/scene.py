@@ -144,3 +144,33 @@ def evidence_on(scene: Scene, actor: Actor, by: Actor | None = None) -> Entry:
         )
         halves.append(actor.sign(statement))
     return scene.say(by or scene.ben, "evidence", evidence(*halves))
+
+
+def later(scene: Scene, ms: int = 0) -> None:
+    scene.log.close_with_state()
+    scene.log.time_ms += ms
+
+
+def disown(scene: Scene, actor: Actor, start: int, type_: str = "rotate") -> Entry:
+    return change(scene, actor, type_, cuts=[(actor.public_key, start)])
+
+
+class Council:
+    """A scene whose rules list a curator and a registrar, and a work of the pair and its rows."""
+
+    def __init__(self) -> None:
+        self.scene = scene = Scene()
+        self.curator = scene.enrol("curator", "curator")
+        self.registrar = scene.enrol("registrar", "registrar")
+        rules(scene, curators=[self.curator], registrars=[self.registrar])
+        self.work = scene.pair.record("work")
+        self.rows = scene.pair.record("rows", "dataset", form="rows", facts={"count": 3})
+        scene.put(scene.pair, self.work, self.rows)
+
+    def say(self, by: Actor, act: str, artifact: Record | None = None, *row: int, **body: object) -> bytes:
+        """A notice, its statement id."""
+        return notice(self.scene, by, act, (artifact or self.work).id, *row, **body).statement.id
+
+    def node(self, artifact: Record | None = None) -> Node:
+        self.scene.log.close_with_state()
+        return node_of(self.scene.world, artifact or self.work)

@@ -8,47 +8,25 @@ import pytest
 
 from ledger import spec
 from ledger.origin.levels import level_of
-from ledger.proofs.facts import Node, Presence, Status
-from ledger.statements.entry import Entry
-from ledger.statements.record import Parent, Record
+from ledger.proofs.facts import Presence, Status
 from tests.test_proofs.scene import (
+    Council,
     Scene,
     attest,
     change,
     delegate,
+    disown,
     endorse,
     evidence_on,
+    later,
     node_of,
-    notice,
     rules,
     thief_of,
-    traced,
     wait_out,
 )
 from tests.world import Actor
 
 WEEK_MS = spec.RECOVERY_WAIT_S * 1_000
-
-
-class Council:
-    """A scene whose rules list a curator and a registrar, and a work of the pair and its rows."""
-
-    def __init__(self) -> None:
-        self.scene = scene = Scene()
-        self.curator = scene.enrol("curator", "curator")
-        self.registrar = scene.enrol("registrar", "registrar")
-        rules(scene, curators=[self.curator], registrars=[self.registrar])
-        self.work = scene.pair.record("work")
-        self.rows = scene.pair.record("rows", "dataset", form="rows", facts={"count": 3})
-        scene.put(scene.pair, self.work, self.rows)
-
-    def say(self, by: Actor, act: str, artifact: Record | None = None, *row: int, **body: object) -> bytes:
-        """A notice, its statement id."""
-        return notice(self.scene, by, act, (artifact or self.work).id, *row, **body).statement.id
-
-    def node(self, artifact: Record | None = None) -> Node:
-        self.scene.log.close_with_state()
-        return node_of(self.scene.world, artifact or self.work)
 
 
 @pytest.fixture
@@ -217,99 +195,6 @@ def test_the_maker_retracts_what_is_at_fault_or_held_by_others(council: Council)
     assert (node.presence, node.status, level_of(node)) == (Presence.FAULTY, Status.RETRACTED, 0)
 
 
-def erased_after(council: Council, say: Callable[[Council], object]) -> Node:
-    """The work, erased by the operator a week after something was said of it."""
-    number = council.scene.log.record_count - 2
-    say(council)
-    wait_out(council.scene)
-    council.scene.log.close_with_state()
-    council.scene.log.erase(number)
-    return node_of(council.scene.world, council.work)
-
-
-def later(scene: Scene, ms: int = 0) -> None:
-    scene.log.close_with_state()
-    scene.log.time_ms += ms
-
-
-def disown(scene: Scene, actor: Actor, start: int, type_: str = "rotate") -> Entry:
-    return change(scene, actor, type_, cuts=[(actor.public_key, start)])
-
-
-def recovery_in_time(council: Council) -> None:
-    """It is in force one millisecond before the erasure is due, and there is a state just then."""
-    scene = council.scene
-    disown(scene, scene.anna, scene.log.size - 1, "recover")
-    later(scene)
-    council.say(scene.anna, "erase")
-    later(scene, WEEK_MS - 2)
-    scene.log.close_with_state()
-
-
-def recovery_too_late(council: Council) -> None:
-    scene = council.scene
-    council.say(scene.anna, "erase")
-    later(scene)
-    disown(scene, scene.anna, scene.log.size - 2, "recover")
-
-
-def disowned_too_late(council: Council) -> None:
-    scene = council.scene
-    council.say(scene.anna, "erase")
-    start = scene.log.size - 1
-    later(scene, WEEK_MS)
-    disown(scene, scene.anna, start)
-
-
-def delisted_too_late(council: Council) -> None:
-    council.say(council.curator, "erase")
-    later(council.scene, WEEK_MS)
-    rules(council.scene)
-
-
-ERASED: dict[str, tuple[bool, Callable[[Council], object]]] = {
-    # whether the record may be missing, and what was said
-    "nothing": (False, lambda _: None),
-    "by its anchor": (True, lambda c: c.say(c.scene.anna, "erase")),
-    "by a curator": (True, lambda c: c.say(c.curator, "erase")),
-    "by the pair": (False, lambda c: c.say(c.scene.pair, "erase")),
-    "by a stranger": (False, lambda c: c.say(c.scene.ben, "erase")),
-    "a row": (False, lambda c: c.say(c.curator, "erase", None, 0)),
-    "a retraction": (False, lambda c: c.say(c.scene.anna, "retract")),
-    "disowned in time": (
-        False,
-        lambda c: (c.say(c.scene.anna, "erase"), disown(c.scene, c.scene.anna, c.scene.log.size - 1)),
-    ),
-    "disowned too late": (True, disowned_too_late),
-    "delisted in time": (False, lambda c: (c.say(c.curator, "erase"), rules(c.scene))),
-    "delisted too late": (True, delisted_too_late),
-    "its anchor is listed nowhere": (True, lambda c: (c.say(c.scene.anna, "erase"), rules(c.scene))),
-    "a recovery that disowns in time": (False, recovery_in_time),
-    "a recovery that disowns too late": (True, recovery_too_late),
-}
-
-
-@pytest.mark.parametrize("case", ERASED)
-def test_a_record_may_be_missing_where_an_erasure_stood_for_a_week(council: Council, case: str) -> None:
-    expected, say = ERASED[case]
-    node = erased_after(council, say)
-    assert (node.presence, node.kind, level_of(node)) == (Presence.ERASED, "", 0)
-    assert (None if node.fault is None else node.fault.code) == (None if expected else "record-missing")
-
-
-def test_a_parent_that_is_missing_is_unknown_and_its_child_is_not(council: Council) -> None:
-    scene = council.scene
-    child = scene.ben.record("child", parents=[Parent("derived-from", council.work.id)])
-    number = scene.log.record_count - 2
-    scene.put(scene.ben, child)
-    scene.log.close_with_state()
-    scene.log.erase(number)
-    told = traced(scene.world, child)
-    lost = told.nodes[council.work.id]
-    assert (lost.presence, lost.status) == (Presence.ERASED, Status.UNKNOWN)
-    assert (told.nodes[child.id].status, told.humans) == (Status.RELEASED, (scene.ben.id,))
-
-
 def test_a_fork_quarantines_until_another_key_speaks() -> None:
     scene = Scene()
     forked, other = scene.anna.record("under the forked key"), scene.ben.record("other")
@@ -447,6 +332,42 @@ def test_an_allow_list_admits_whom_a_registrar_endorses(council: Council) -> Non
     assert codes[:4] == [None, None, shut, shut]
     assert codes[4:7] == [None, None, shut]
     assert codes[7:] == [shut, None, shut, "role-illegal", None]
+
+
+def test_an_earlier_endorsement_ends_though_a_later_one_was_disowned(council: Council) -> None:
+    scene, registrar = council.scene, council.registrar
+    endorse(scene, registrar, scene.ben, until=scene.log.time_ms + 5)
+    start = scene.log.size
+    endorse(scene, registrar, scene.ben)
+    disown(scene, registrar, start)
+    rules(scene, "allow-list", registrars=[registrar])
+    early, late = scene.ben.record("early"), scene.ben.record("late")
+    scene.put(scene.ben, early)
+    later(scene, 1_000)
+    scene.put(scene.ben, late)
+    scene.log.close_with_state()
+    faults = [node_of(scene.world, record).fault for record in (early, late)]
+    assert [None if fault is None else fault.code for fault in faults] == [None, "not-endorsed"]
+
+
+def test_an_allow_list_shuts_out_attestors_too(council: Council) -> None:
+    scene, registrar = council.scene, council.registrar
+    endorse(scene, registrar, scene.ben)
+    rules(scene, "allow-list", registrars=[registrar])
+    for actor in (scene.ben, scene.anna):
+        attest(scene, actor, council.work.id)
+    scene.log.close_with_state()
+    node = node_of(scene.world, council.work, scene.ben, scene.anna)
+    assert [found.by for found in node.attestations] == [scene.ben.id]
+
+
+def test_who_is_listed_by_others_than_the_operator_is_a_stranger(council: Council) -> None:
+    scene = council.scene
+    second = scene.enrol("second", "curator")
+    scene.say(scene.ben, "rules", {"mode": "open", "curators": [second.id]})
+    attest(scene, second, council.work.id)
+    node = council.node()
+    assert (node.attestations, node.attested_by_others) == ((), 1)
 
 
 def test_a_disowned_endorsement_by_recovery_admits_nobody_once_it_is_in_force(council: Council) -> None:
