@@ -47,7 +47,39 @@ if run lineage trace "$demo/changed.md"; then
   exit 1
 fi
 
-say "8. Publish the log as static tiles, and audit the copy as a stranger would"
+say "8. A daily key is stolen: a thief copies Ada's keys and signs as her, and her pair builds on it"
+echo "(Ada had done as she was told: the next and the recovery key lie elsewhere, so the thief has the daily key alone.)"
+keys=$(echo "$LINEAGE_CONFIG"/logs/*/identities/ada)
+mkdir "$demo/safe"
+mv "$keys/next.key" "$keys/recovery.key" "$demo/safe/"
+cp -r "$LINEAGE_CONFIG" "$demo/thief"
+stolen_at=$(lineage status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["size"])')
+echo "Ada always tests her backups on Sundays." > "$demo/forged.md"
+(LINEAGE_CONFIG="$demo/thief" run lineage sign "$demo/forged.md" --by ada)
+run lineage sign examples/notes/counting-what-arrives.md --by ada
+run lineage sign examples/paraphrases/irrigation-summary.md --by ada+model \
+  --parent "$demo/forged.md@20%" --parent examples/notes/counting-what-arrives.md@30%
+
+say "9. Ada notices. What would it come to, if she disowned all that her key signed since log index $stolen_at? A dry run"
+run lineage identity rotate ada --compromised "$stolen_at" --next-key "$demo/safe/next.key" --dry-run
+
+say "10. She does it: her next key is in force, and the thief's key is worth nothing"
+run lineage identity rotate ada --compromised "$stolen_at" --next-key "$demo/safe/next.key" --yes
+if (LINEAGE_CONFIG="$demo/thief" run lineage sign examples/notes/drift-that-helps.md --by ada); then
+  echo "the thief could still sign: this is a bug" >&2
+  exit 1
+fi
+
+say "11. What that did to the ancestry: nothing is erased, and nobody answers for what was disowned"
+run lineage trace examples/paraphrases/irrigation-summary.md || true
+run lineage trace "$demo/forged.md" --descendants || true
+
+say "12. One of the two was hers: she signs it again, and it stands from there. The forged one stays disowned"
+run lineage sign examples/notes/counting-what-arrives.md --again --by ada
+run lineage trace examples/notes/counting-what-arrives.md
+run lineage identity history ada --report "$demo/ada.html"
+
+say "13. Publish the log as static tiles, and audit the copy as a stranger would"
 run lineage log publish "$demo/public"
 vkey=$(lineage status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["vkey"])')
 run lineage audit "$demo/public" --vkey "$vkey"

@@ -7,7 +7,7 @@ there on (SPEC §7.4). Nothing is erased by it, but nothing takes it back either
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -144,7 +144,8 @@ def effects_of(
     effects = Effects(identity.id, view.checkpoint.size, view.clock_ms, Loss(identity.id))
     lost: list[int] = []  # log indices of artifacts entries
     suspects: dict[bytes, Loss] = {}
-    for log_index, statement in _statements_of(view, identity.id) if cuts or retires else ():
+    start = 0 if retires else min(cuts.values(), default=view.checkpoint.size)
+    for log_index, statement in _statements_of(view, identity.id, start):
         if statement.type == "delegate" and retires:
             _silence(view, effects, statement.body["pair"])
         if not _is_cut(view, log_index, cuts):
@@ -161,18 +162,18 @@ def effects_of(
     return effects
 
 
-def _statements_of(view: LogView, identity_id: bytes) -> list[tuple[int, Statement]]:
-    """The ordinary statements of an identity that are in order, in log order."""
-    found = []
+def _statements_of(view: LogView, identity_id: bytes, start: int = 0) -> Iterator[tuple[int, Statement]]:
+    """The ordinary statements of an identity from a log index on that are in order, in log order."""
     for log_index, data in view.scan_statements(containing=identity_id):
+        if log_index < start:
+            continue
         try:
             statement = decode_entry(data).statement
         except RefusedInput:
             continue
         is_its_own = statement.type in words.TYPES_ORDINARY and statement.by == identity_id
         if is_its_own and not view.state.is_faulty(log_index):
-            found.append((log_index, statement))
-    return found
+            yield log_index, statement
 
 
 def _is_cut(view: LogView, log_index: int, cuts: Mapping[bytes, int]) -> bool:
@@ -195,7 +196,7 @@ def _said_under(view: LogView, pair_id: bytes, delegation_id: bytes, loss: Loss)
     span = _span_of(view, pair_id, delegation_id)
     clock = Clock(view)
     found = []
-    for log_index, statement in _statements_of(view, pair_id):
+    for log_index, statement in _statements_of(view, pair_id, span.start):
         if log_index in span and not view.disowned_by(log_index):
             loss.add(log_index, clock.at(log_index), statement)
             if statement.type == "artifacts":

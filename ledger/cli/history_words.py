@@ -196,10 +196,9 @@ def _chart(history: History, columns: int) -> list[str]:
         lines.append(_row("substrate", history.spans_of("substrate"), history, width))
     for line in history.lanes[:LANES_SHOWN_MAX]:
         begin_at, end_at = _columns(history, line.from_ms, line.until_ms, width)
-        mark = "▒" if line.disowned else "█"
-        lines.append(
-            f"lane {line.lane.hex()[:4]}".ljust(LABEL_CHARS) + " " * begin_at + mark * (end_at - begin_at)
-        )
+        lost = -(-(end_at - begin_at) * line.disowned // line.statements)
+        bar = "█" * (end_at - begin_at - lost) + "▒" * lost
+        lines.append(f"lane {line.lane.hex()[:4]}".ljust(LABEL_CHARS) + " " * begin_at + bar)
     for kind, mark in _MARKS.items():
         spans = history.spans_of(kind)
         if spans:
@@ -208,6 +207,8 @@ def _chart(history: History, columns: int) -> list[str]:
                 begin_at, end_at = _columns(history, span.from_ms, span.until_ms, width)
                 cells[begin_at:end_at] = mark * (end_at - begin_at)
             lines.append(kind.ljust(LABEL_CHARS) + "".join(cells).rstrip())
+    if history.disowned:
+        lines.append(" " * LABEL_CHARS + "▒ as large as the part of a lane that is disowned")
     return lines
 
 

@@ -162,7 +162,8 @@ def _run(args: argparse.Namespace, reporter: Reporter, type_: str, **options: An
     with open_for(args, readonly=args.dry_run) as ledger:
         change = KeyChange(type_, since=_since(args, ledger), keys=args.key, **options)
         foreseen = ledger.foresee(args.name, change, reporter.progress)
-        lines = effect_lines(foreseen.effects, change, args.name, _names(ledger))
+        names = _names(ledger)
+        lines = effect_lines(foreseen.effects, change, args.name, names)
         document: dict[str, Any] = {
             "id": foreseen.plan.identity.id.hex(),
             "type": type_,
@@ -187,6 +188,8 @@ def _run(args: argparse.Namespace, reporter: Reporter, type_: str, **options: An
         "log_index": outcome.log_index,
         "keys": str(identity.folder),
     }
+    is_done = outcome.state == "in-force"
+    lines = effect_lines(foreseen.effects, change, args.name, names, is_done=is_done)
     reporter.result(document, "\n".join(_outcome_lines(outcome, identity, lines, change, clock_ms)))
     return 0
 
@@ -210,13 +213,16 @@ def _names(ledger: Ledger) -> Mapping[bytes, str]:
     return {item.id: item.name for item in ledger.keys.identities()}
 
 
-def effect_lines(effects: Effects, change: KeyChange, name: str, names: Mapping[bytes, str]) -> list[str]:
-    """What a change of keys comes to, in words for somebody who never did one."""
+def effect_lines(
+    effects: Effects, change: KeyChange, name: str, names: Mapping[bytes, str], *, is_done: bool = False
+) -> list[str]:
+    """What a change of keys comes to, or came to, in words for somebody who never did one."""
     if change.since is None:
         lines = ["No key is called stolen, so nothing is disowned: all that was signed stays as it is."]
     else:
+        verb = "is" if is_done else "would be"
         lines = [
-            f"'{name}' says: what my daily key signed from log index {change.since} on is not mine. It would be disowned:",
+            f"'{name}' says: what my daily key signed from log index {change.since} on is not mine. It {verb} disowned:",
             *_own_lines(effects),
         ]
     for loss in effects.suspects:
@@ -230,22 +236,24 @@ def effect_lines(effects: Effects, change: KeyChange, name: str, names: Mapping[
     if effects.artifact_count:
         shown = ", ".join(short(item) for item in effects.artifacts)
         more = " …" if effects.artifact_count > len(effects.artifacts) else ""
-        lines.append(f"  {plural(effects.artifact_count, 'artifact')} would stand no more: {shown}{more}")
+        lines.append(f"  artifacts that stand nowhere else: {effects.artifact_count:,} ({shown}{more})")
     lines += _descendant_lines(effects, names)
     if change.since is not None:
-        first = min(
-            (loss.first for loss in (effects.own, *effects.suspects) if loss.first is not None), default=None
-        )
-        late = ""
-        if first is not None:
-            first_ms = min(
-                loss.first_ms for loss in (effects.own, *effects.suspects) if loss.first_ms is not None
-            )
-            late = f" (up to {plural(effects.size - first, 'entry', 'entries')}, {duration(effects.clock_ms - first_ms)})"
-        lines.append(
-            f"Nothing is erased. It all stays visible in the log, and each piece shows how late it was disowned{late}."
-        )
+        lines += [
+            "Nothing is erased: it all stays visible in the log, and each piece shows how late it was disowned",
+            _lateness(effects),
+        ]
     return lines
+
+
+def _lateness(effects: Effects) -> str:
+    """How late the earliest of what is disowned is."""
+    losses = [loss for loss in (effects.own, *effects.suspects) if loss.first is not None]
+    if not losses:
+        return "(there is nothing of that kind)."
+    entries = effects.size - min(loss.first or 0 for loss in losses)
+    late_ms = effects.clock_ms - min(loss.first_ms or 0 for loss in losses)
+    return f"(up to {plural(entries, 'entry', 'entries')}, {duration(late_ms)})."
 
 
 def _own_lines(effects: Effects) -> list[str]:

@@ -190,8 +190,8 @@ def explanations(ancestry: Ancestry) -> list[str]:
     lines = []
     if any(node.presence == "disowned" for node in nodes):
         lines.append(
-            "Disowned: the key's owner said later that somebody else had it. It stays visible; nobody answers for it, and "
-            "no descent is followed behind it."
+            "Disowned: the key's owner said later that somebody else had it. It stays visible, nobody answers for it, and\n"
+            "no human is counted by way of it."
         )
     if any(place.disowned is not None and place.disowned.suspect for node in nodes for place in node.places):
         lines.append("Suspect: what let this pair speak was signed by a key that its owner disowned.")
