@@ -8,9 +8,8 @@ takes the next `state`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ledger.errors import PolicyDenied, RefusedInput
 from ledger.fold.faults import Fault, fault_of
@@ -36,8 +35,8 @@ FindArtifact = Callable[[bytes, int], Subject | None]  # what stands under an ar
 class Spoken:
     """An ordinary entry as it was judged where it stands.
 
-    `signer` as of the entry (None: not enrolled then), `signed_by` his public keys that signed it. `void`: those of its
-    subjects asked about that are at fault, each as a tuple.
+    `signer` as of the entry (None: not enrolled then), `signed_by` his public keys that signed it. `rows`: of an
+    attestation or notice, by artifact id that is asked about, the rows that are its subjects without fault; None: the whole.
     """
 
     log_index: int
@@ -45,7 +44,7 @@ class Spoken:
     signer: Identity | None
     signed_by: tuple[bytes, ...] = ()
     fault: Fault | None = None
-    void: frozenset[tuple[Any, ...]] = frozenset()
+    rows: Mapping[bytes, Sequence[int | None]] = field(default_factory=dict)
 
 
 class PartialReplay:
@@ -130,29 +129,28 @@ class PartialReplay:
         signer = state.identity(statement.by) if is_ordinary else None
         fault: Fault | None = None
         signed_by: tuple[bytes, ...] = ()
-        void: frozenset[tuple[Any, ...]] = frozenset()
+        rows: Mapping[bytes, Sequence[int | None]] = {}
         try:
             judge_partially(state, log_index, entry, clock_ms)
             if signer is not None:
                 signed_by = signing_keys(entry, signer.in_force(clock_ms).keyset)
-                void = self._void_subjects(log_index, statement)
+                rows = self._rows(log_index, statement)
         except (RefusedInput, PolicyDenied) as error:
             fault = fault_of(error, log_index)
         advance(state, log_index, entry, clock_ms, in_order=fault is None)
         if is_ordinary:
-            self.spoken[log_index] = Spoken(log_index, statement, signer, signed_by, fault, void)
+            self.spoken[log_index] = Spoken(log_index, statement, signer, signed_by, fault, rows)
 
-    def _void_subjects(self, log_index: int, statement: Statement) -> frozenset[tuple[Any, ...]]:
-        if statement.type not in _SUBJECTS_OF:
-            return frozenset()
-        void = []
-        for subject in statement.body["subjects"]:
+    def _rows(self, log_index: int, statement: Statement) -> Mapping[bytes, Sequence[int | None]]:
+        rows: dict[bytes, list[int | None]] = {}
+        for subject in statement.body["subjects"] if statement.type in _SUBJECTS_OF else ():
             if subject[0] in self._asked:
                 try:
                     judge_subject(self.state, statement, subject, lambda item: self._find(item, log_index))
                 except RefusedInput:
-                    void.append(tuple(subject))
-        return frozenset(void)
+                    continue
+                rows.setdefault(subject[0], []).append(subject[1] if len(subject) == 2 else None)
+        return rows
 
     def _is_idle(self, statement: Statement) -> bool:
         """Whether an entry could only say again what stands: so nobody makes a trace slow by repeating evidence."""

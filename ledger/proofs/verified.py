@@ -31,7 +31,7 @@ _ASK_AGAIN = "Ask another copy of the log; if it says the same, keep both as evi
 
 
 class VerifiedLog:
-    """A log up to the checkpoint that `source` holds. Topics are remembered, so that each is verified once.
+    """A log up to the checkpoint that `source` holds. Topics and their entries are remembered: each is verified once.
 
     Every method raises ProofInvalid for an answer that does not hold: `inclusion-invalid`, `status-invalid`.
     """
@@ -46,6 +46,7 @@ class VerifiedLog:
         self.log_id = log_id(str(vkey))
         self.checkpoint = open_checkpoint(source.note, [vkey])
         self._topics: dict[bytes, tuple[Placed, ...]] = {}
+        self._entries: dict[int, tuple[Entry | None, frozenset[bytes]]] = {}
         self._states: dict[int, tuple[int, dict[str, Any]]] = {}
         closing = self._open_state()
         self._status_root: bytes = closing["root"]
@@ -114,14 +115,22 @@ class VerifiedLog:
         found: list[Placed] = []
         chain = Chain()
         for log_index in indices:
-            entry = self.entry(log_index)
-            if entry is None or key not in topics_of(entry.statement):
+            entry, keys = self._with_topics(log_index)
+            if entry is None or key not in keys:
                 raise ProofInvalid("status-invalid", item, f"entry {log_index} is not on it", _ASK_AGAIN)
             chain = chain.extend(log_index, entry.leaf_hash)
             found.append((log_index, entry))
         value = chain.value() if found else None
         prefix.verify(self._status_root, key, value, self.source.status_proof(key))
         return tuple(found)
+
+    def _with_topics(self, log_index: int) -> tuple[Entry | None, frozenset[bytes]]:
+        """An entry and its topic keys, remembered: one may be on 512 topics."""
+        if log_index not in self._entries:
+            entry = self.entry(log_index)
+            keys = frozenset(topics_of(entry.statement)) if entry is not None else frozenset()
+            self._entries[log_index] = entry, keys
+        return self._entries[log_index]
 
     def _open_state(self) -> dict[str, Any]:
         last = self.checkpoint.size - 1

@@ -51,31 +51,22 @@ class Voices:
         counting = [
             spoken for spoken in self._in_order(about.said.notices) if self._replay.disowning(spoken) is None
         ]
-        releases = {
-            (spoken.statement.body["cancels"], tuple(subject))
+        released = {
+            (spoken.statement.body["cancels"], row)
             for spoken in counting
             if spoken.statement.body["act"] == "release"
-            for subject in spoken.statement.body["subjects"]
-            if tuple(subject) not in spoken.void
+            for row in spoken.rows.get(about.artifact_id, ())
         }
         found = []
         for spoken in counting:
             statement, body = spoken.statement, spoken.statement.body
             if body["act"] == "release" or not self._is_entitled(spoken, about):
                 continue
-            for subject in _subjects(spoken, about.artifact_id):
-                if (statement.id, subject) not in releases:
-                    row = subject[1] if len(subject) == 2 else None
-                    found.append(
-                        Notice(
-                            statement.id,
-                            spoken.log_index,
-                            statement.by,
-                            body["act"],
-                            body.get("reason"),
-                            row,
-                        )
-                    )
+            found += [
+                Notice(statement.id, spoken.log_index, statement.by, body["act"], body.get("reason"), row)
+                for row in spoken.rows.get(about.artifact_id, ())
+                if (statement.id, row) not in released
+            ]
         return tuple(found)
 
     def attestations(self, about: About) -> tuple[Attestation, ...]:
@@ -85,8 +76,7 @@ class Voices:
             if self._replay.disowning(spoken) is not None:
                 continue
             statement, body = spoken.statement, spoken.statement.body
-            for subject in _subjects(spoken, about.artifact_id):
-                row = subject[1] if len(subject) == 2 else None
+            for row in spoken.rows.get(about.artifact_id, ()):
                 latest[statement.by, body["claim"], row] = Attestation(
                     statement.id, spoken.log_index, statement.by, body["claim"], body["result"], row
                 )
@@ -115,9 +105,7 @@ class Voices:
     def asked_to_erase(self, about: About) -> bool:
         """Whether a record may be missing: an `erase` of the whole of it stood for a week (SPEC §8.2)."""
         for spoken in self._in_order(about.said.notices):
-            if spoken.statement.body["act"] == "erase" and (about.artifact_id,) in _subjects(
-                spoken, about.artifact_id
-            ):
+            if spoken.statement.body["act"] == "erase" and None in spoken.rows.get(about.artifact_id, ()):
                 due_ms = self._log.clock_at(spoken.log_index) + _WAIT_MS
                 reached_ms = self._log.clock_reaching(spoken.log_index, due_ms)
                 if reached_ms is not None and not (
@@ -174,9 +162,3 @@ class Voices:
 
 def _place_of(found: Attestation) -> tuple[int, int]:
     return found.log_index, -1 if found.row is None else found.row
-
-
-def _subjects(spoken: Spoken, artifact_id: bytes) -> list[tuple[Any, ...]]:
-    """The subjects of a statement that are this artifact or rows of it, and without fault."""
-    subjects = [tuple(subject) for subject in spoken.statement.body["subjects"]]
-    return [subject for subject in subjects if subject[0] == artifact_id and subject not in spoken.void]

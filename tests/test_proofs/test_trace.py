@@ -163,7 +163,7 @@ def test_deep_and_wide_ancestries_need_no_stack() -> None:
     assert asked["find_artifact"] == asked["record"] == asked["record_path"] == 3_000
     # notices and attestations of each; key events, evidence and endorsements of one maker; the operator's; rules
     assert asked["status_proof"] == 2 * 3_000 + 3 + 1 + 1
-    assert asked["entry"] == 3 + 1 + 2 + 1  # statements, enrolment, genesis on two topics, state
+    assert asked["entry"] == 3 + 1 + 1 + 1  # statements, enrolment, genesis, state
     assert len(traced(scene.world, wide).nodes) == 251
 
 

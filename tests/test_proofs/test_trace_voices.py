@@ -9,6 +9,7 @@ import pytest
 from ledger import spec
 from ledger.origin.levels import level_of
 from ledger.proofs.facts import Presence, Status
+from ledger.statements.record import Parent
 from tests.test_proofs.scene import (
     Council,
     Scene,
@@ -22,6 +23,7 @@ from tests.test_proofs.scene import (
     node_of,
     rules,
     thief_of,
+    traced,
     wait_out,
 )
 from tests.world import Actor
@@ -167,6 +169,39 @@ def test_a_notice_on_a_row_makes_conditional(council: Council, act: str) -> None
     council.say(council.curator, act, council.rows, 3)  # there is no row 3
     node = council.node(council.rows)
     assert (node.status, [found.row for found in node.notices]) == (Status.CONDITIONAL, [0])
+
+
+def test_whose_pair_made_it_retracts_it_whoever_signed(council: Council) -> None:
+    scene = council.scene
+    other = scene.enrol("pair of ben", "pair", scene.ben)
+    theirs = other.record("theirs")
+    scene.put(scene.machine, theirs)
+    council.say(scene.ben, "retract", theirs)
+    node = council.node(theirs)
+    assert (node.presence, node.status) == (Presence.FAULTY, Status.RETRACTED)
+
+
+def test_a_notice_on_many_artifacts_is_read_once(council: Council) -> None:
+    """So that a few notices with all their subjects make no trace slow."""
+    scene = council.scene
+    records = [scene.ben.record(f"{number}") for number in range(100)]
+    child = scene.anna.record("child", parents=[Parent("quotes", record.id) for record in records])
+    scene.put(scene.ben, *records)
+    scene.put(scene.anna, child)
+    subjects = sorted([record.id] for record in records)
+    for _ in range(10):
+        scene.say(council.curator, "notice", {"subjects": subjects, "act": "dispute"})
+    scene.log.close_with_state()
+    asked: list[int] = []
+
+    def entry(honest: Callable[[int], bytes], log_index: int) -> bytes:
+        asked.append(log_index)
+        return honest(log_index)
+
+    told = traced(scene.world, child, entry=entry)
+    assert {len(node.notices) for node in told.nodes.values()} == {0, 10}
+    assert len(asked) == len(set(asked))
+    assert len(asked) < 30
 
 
 def test_a_release_releases_what_it_names(council: Council) -> None:
