@@ -5,13 +5,15 @@ what it is about to send and what was acknowledged; after a random time it is ki
 Then the parent opens the ledger, by the path that everybody takes after a crash, and checks what must hold. The parent
 has no store open when it forks, and one thread.
 
-Two kinds of children: one that appends statements in bulk, and one that signs in lanes with an outbox.
+Three kinds of children: one that appends statements in bulk, one that signs in lanes with an outbox, and one whose commits
+are whole lives of identities, with their key events and what they say of each other.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -21,7 +23,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,12 +34,13 @@ from ledger.merkle.proofs import PathReader
 from ledger.merkle.tree import Frontier, hash_leaf, root_of, verify_consistency, verify_inclusion
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
 from ledger.signer.lanes import Lane, Parcel, hold_lane, pending_parcels
-from ledger.statements.entry import decode_entry
+from ledger.statements.entry import Entry, decode_entry
+from ledger.statements.record import Parent
 from ledger.statements.statement import Statement, make_statement
 from ledger.store.head import decode_head
 from ledger.store.lmdb import LmdbStore
 from ledger.store.reader import StoreReader
-from tests.world import Actor, World, enrol
+from tests.world import Actor, World, enrol, evidence
 
 ROUNDS_A_LEDGER: Final = 250  # then a new one is begun, so that a round stays quick
 LIFE_MAX_S: Final = 0.15  # of a child, after its first message
@@ -96,6 +99,53 @@ def sign_in_lanes(folder: Path, number: int, tell: Tell) -> None:
                         ],
                     ]
                 )
+
+
+def live_lives(folder: Path, number: int, tell: Tell) -> None:
+    """The child whose commits hold whole lives: born, delegating, robbed, rotated, recovered, spoken of, retired."""
+    world = world_of(folder)
+    for turn in itertools.count():
+        group = [(entry.encoded, records) for entry, records in life(world.log, f"{number} {turn}")]
+        tell(["send", group])
+        placed = world.writer.append(group)
+        assert all(isinstance(item, Appended) for item in placed), placed
+        tell(
+            ["placed", [[item.statement_id, item.log_index] for item in placed if isinstance(item, Appended)]]
+        )
+
+
+def life(log: bytes, name: str) -> Iterator[tuple[Entry, Sequence[bytes]]]:
+    """Statements of two identities and a pair, each as it follows the others."""
+    ada, bob = enrol(f"ada {name}", log), enrol(f"bob {name}", log)
+    pair = enrol(f"pair {name}", log, "pair", ada.id)
+    for actor in (ada, bob, pair):
+        yield actor.enrolment, ()
+    work = ada.record(f"work {name}")
+    for turn in range(2):
+        body = {"pair": pair.id, "substrate": {"name": "model", "version": str(turn)}}
+        grant = ada.say("delegate", body)
+        pair.delegation = grant.statement.id
+        yield grant, ()
+        yield ada.artifacts([work])
+        yield pair.artifacts([pair.record(f"{name} {turn}", parents=[Parent("derived-from", work.id)])])
+        rotation = ada.key_event("rotate", cuts=[(ada.public_key, 1)])
+        yield rotation, ()
+        ada.took(rotation)
+    yield ada.say("delegate", body), ()
+    yield ada.say("undelegate", {"pair": pair.id}), ()
+    yield bob.say("endorse", {"subject": ada.id, "grade": "known", "method": "web"}), ()
+    yield bob.say("attest", {"subjects": [[work.id]], "claim": "content", "result": "confirmed"}), ()
+    yield ada.say("notice", {"subjects": [[work.id]], "act": "retract"}), ()
+    halves = []
+    for text in "xy":
+        lanes = dict(bob.lanes)
+        halves.append(bob.artifacts([bob.record(text)], b"F" * 16)[0])
+        bob.lanes = lanes
+    yield ada.say("evidence", evidence(*halves)), ()
+    for type_ in ("recover", "rotate", "retire"):
+        event = bob.key_event(type_)
+        yield event, ()
+        bob.took(event)
 
 
 def parcel_in(lane: Lane, ada: Actor, text: str, count: int) -> Parcel:
@@ -285,7 +335,7 @@ class Ledger:
         shutil.rmtree(self.folder)
 
 
-CHILDREN: Final = {"bulk": append_in_bulk, "lanes": sign_in_lanes}
+CHILDREN: Final = {"bulk": append_in_bulk, "lanes": sign_in_lanes, "lives": live_lives}
 
 
 def main() -> None:

@@ -218,10 +218,10 @@ class FoldState:
         if identity.last.log_index < log_index:
             return identity
         events = range(identity.kseq)
-        kseq = (
-            bisect_left(events, log_index, key=lambda number: self.key_event(identity, number).log_index) - 1
-        )
-        last = replace(self.key_event(identity, kseq), vetoed=False)
+        kseq = bisect_left(events, log_index, key=lambda number: self._stands_at(identity, number)) - 1
+        last = self.key_event(identity, kseq)
+        if last.vetoed:
+            last = replace(last, vetoed=False)
         # A recover is taken only where none is pending: what stands before it was in force (SPEC §7.2).
         before = self.key_event(identity, kseq - 1) if last.type == "recover" else None
         return replace(identity, kseq=kseq, last=last, before=before)
@@ -248,6 +248,13 @@ class FoldState:
         if found is None:
             raise stored.damaged(key)
         return found
+
+    def _stands_at(self, identity: Identity, number: int) -> int:
+        """The log index of a key event. A search looks at many, and reads only the one that it finds whole."""
+        key = _key_event_key(identity.id, number)
+        if key in self._objects:
+            return self.key_event(identity, number).log_index
+        return stored.log_index_in(key, self._read(key))
 
     def _delegation(self, identity: Identity, number: int) -> Delegation:
         found = identity.delegation

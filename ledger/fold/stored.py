@@ -48,6 +48,23 @@ def decoded(key: bytes, stored: bytes, check: Check, make: Callable[[Any], _Made
         raise damaged(key) from error
 
 
+def log_index_in(key: bytes, kept: bytes | None) -> int:
+    """The `log_index` in a stored value of whose other fields nothing is asked. Raises StoreFault `ledger-damaged`."""
+    try:
+        log_index = msgpack.unpackb(kept or b"", raw=False)["log_index"]
+        NUMBER(log_index, "log_index")
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        RecursionError,
+        msgpack.UnpackException,
+        RefusedInput,
+    ) as error:
+        raise damaged(key) from error
+    return int(log_index)
+
+
 def _or(nothing: Any, check: Check) -> Check:
     """`nothing` stands before there is something to check."""
 

@@ -12,14 +12,14 @@ from ledger.statements import codec, schema, words
 from ledger.statements.schema import Check, array, code, digest, exact, integer, refuse, text, time_ms
 
 PAYLOAD_LIMITS_BYTES: Final = {"evidence": spec.EVIDENCE_PAYLOAD_BYTES_MAX}
+_ALGORITHM: Final = code(frozenset(words.ALGORITHMS))
 
 
 def keyset(value: Any, where: str) -> None:
     """A keyset's schema and the agreement of its keys and thresholds (SPEC §7.1). Raises RefusedInput."""
     _KEYSET(value, where)
     keys = value["keys"]
-    encoded = [codec.encode(key) for key in keys]
-    if any(one >= other for one, other in pairwise(encoded)):
+    if any(codec.encode(one) >= codec.encode(other) for one, other in pairwise(keys)):
         raise _illegal(f"{where}.keys", "the keys are not strictly ascending")
     counts: dict[str, int] = {}
     for position, (algorithm, key) in enumerate(keys):
@@ -44,7 +44,7 @@ def _illegal(where: str, reason: str) -> RefusedInput:
 def _key(value: Any, where: str) -> None:
     if type(value) is not list or len(value) != 2:
         raise refuse(where, "it must be [algorithm, public key]")
-    code(frozenset(words.ALGORITHMS))(value[0], f"{where}[0]")
+    _ALGORITHM(value[0], f"{where}[0]")
     _BIN(value[1], f"{where}[1]")
 
 

@@ -65,7 +65,7 @@ class Town:
         world.rules(self.operator, registrars=[self.registrar], curators=[self.curator])
         self.work = self.ada.record("a work")
         self.table = self.ada.record("rows", "dataset", form="rows", facts={"count": 3})
-        world.publish(self.ada, self.work, self.table)
+        self.work_at = world.publish(self.ada, self.work, self.table).log_index
         self.stolen_from = world.publish(self.pair, self.record(self.pair, "before", self.work)).log_index
         world.endorse(self.registrar, self.bob, "known")
         world.endorse(self.dora, self.bob, "claimed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgpack
 import pytest
 
 from ledger.errors import StoreFault
@@ -73,3 +74,21 @@ def test_state_before_a_crowd_is_the_one_that_stood() -> None:
         assert state.header == FoldState(town.world.log, before.get).header
         assert all(state.begins_as_signed(key[1:]) for key in before if key[:1] == b"t")
         assert state.topic_entries(topic_key(Topic.NOTICES, town.work.id)) == [town.hold.log_index]
+
+
+def test_former_key_event_that_was_tampered_with_is_damage() -> None:
+    """A search for the key event of a position reads of most nothing but where they stand; that is checked, too."""
+    town = Town(World())
+    for _ in range(4):
+        town.world.change(town.ada)
+    key = b"k" + town.ada.id + (2).to_bytes(8, "big")
+    good = msgpack.unpackb(fold_values(town.world.store)[key])
+    for bad in (b"", b"\xc1", b"\x80", *(msgpack.packb(good | {"log_index": at}) for at in (-1, "1", None))):
+        state = FoldState(town.world.log, (fold_values(town.world.store) | {key: bad}).get)
+        with pytest.raises(StoreFault) as error:
+            state.identity_before(town.ada.id, town.work_at)
+        assert error.value.code == "ledger-damaged"
+    state = FoldState(town.world.log, fold_values(town.world.store).get)
+    found = state.identity_before(town.ada.id, town.work_at)
+    assert found is not None
+    assert (found.kseq, found.last.type) == (0, "enrol")

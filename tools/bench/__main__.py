@@ -11,6 +11,7 @@ from typing import Final
 
 from tools.bench.changelogs import bench_changelogs
 from tools.bench.ingest import bench_bulk, bench_single
+from tools.bench.lives import bench_key_state, bench_replay
 from tools.bench.measure import Row, Settings, as_markdown, as_text
 from tools.bench.reading import bench_audit, bench_proofs, bench_trace
 from tools.bench.rows import bench_rows
@@ -25,6 +26,8 @@ BENCHES: Final[dict[str, Callable[[Settings], list[Row]]]] = {
     "changelogs": bench_changelogs,
     "audit": bench_audit,
     "trace": bench_trace,
+    "replay-ab": bench_replay,
+    "key-state": bench_key_state,
 }
 FOLDER: Final = Path(__file__).parents[2] / ".bench"
 
