@@ -10,6 +10,8 @@ import pytest
 
 import ledger
 from ledger.api import audit_folder
+from ledger.api.access import silent
+from ledger.api.effects import effects_of
 from ledger.errors import LineageError
 from ledger.identity import ed25519
 from ledger.identity.keyset import position_of, sign_entry_payload
@@ -179,3 +181,21 @@ def test_records_come_with_their_entry_and_a_known_entry_with_its_place(
     assert (again.log_index, again.known, enrolment.known) == (placed.log_index, True, True)
     door.close()
     assert audit_folder(tmp_path / "l").ok
+
+
+def test_what_stands_elsewhere_is_not_lost_by_a_cut(door: ledger.Ledger, eve: Actor) -> None:
+    twice, once = eve.record("twice"), eve.record("once")
+    first, records = eve.artifacts([twice])
+    second, more = eve.artifacts([twice, once])
+    places = door.append_entries([first.encoded, second.encoded], {0: records, 1: more})
+    at = [item.log_index for item in places if isinstance(item, Appended)]
+    with door.view() as view:
+        identity = view.identity(eve.id)
+        assert identity is not None
+        late, early = (
+            effects_of(view, identity, {eve.public_key: start}, retires=False, progress=silent)
+            for start in reversed(at)
+        )
+    assert (late.own.artifacts, late.artifacts, late.own.first) == (2, [once.id], at[1])
+    assert (early.own.artifacts, early.artifact_count, early.own.first) == (3, 2, at[0])
+    assert not (early.suspects or early.silenced or early.descendants)

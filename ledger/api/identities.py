@@ -178,6 +178,9 @@ def life_of(view: LogView, identity: Identity) -> dict[str, Any]:
     """What speaks for an identity by now, and what is about to change that."""
     in_force, pending = identity.in_force(view.clock_ms), identity.pending(view.clock_ms)
     keyset = in_force.keyset
+    events = view.key_events(identity)
+    # A retirement ends no contest (SPEC §7.5): what was in force before it tells.
+    spoke = [event for event in events if event.type != "retire" and _is_due(event, view.clock_ms)][-1]
     return {
         "key_event": in_force.id.hex(),
         "key_event_type": in_force.type,
@@ -188,17 +191,19 @@ def life_of(view: LogView, identity: Identity) -> dict[str, Any]:
         "pending_recovery": None
         if pending is None
         else {"log_index": pending.log_index, "in_force_ms": pending.due_ms},
-        "contested": view.state.contested(in_force.id),
+        "contested": view.state.contested(spoke.id),
         "compromised": [
             {"key": key.hex(), "from": start, "log_index": event.log_index}
-            for event in view.key_events(identity)
-            for key, start in _cuts(event, view.clock_ms)
+            for event in events
+            if _is_due(event, view.clock_ms)
+            for key, start in event.cuts
         ],
     }
 
 
-def _cuts(event: KeyEvent, clock_ms: int) -> tuple[tuple[bytes, int], ...]:
-    return event.cuts if event.type != "recover" or event.due_ms <= clock_ms else ()
+def _is_due(event: KeyEvent, clock_ms: int) -> bool:
+    """Whether a key event ever came into force, by now."""
+    return not event.vetoed and (event.type != "recover" or event.due_ms <= clock_ms)
 
 
 def delegation_end(view: LogView, pair: Identity, delegation: Delegation | None) -> str | None:

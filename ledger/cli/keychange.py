@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from ledger.signer.keystore import LocalIdentity
 
 _DONE: Final = {"rotate": "Rotated", "recover": "Recovery said for", "retire": "Retired"}
-_WORDS: Final = {  # of statement types, where a person counts them
-    "artifacts": "statement over artifacts",
-    "delegate": "delegation",
-    "undelegate": "end of a delegation",
-    "endorse": "endorsement",
-    "attest": "attestation",
-    "notice": "notice",
-    "rules": "change of the log's rules",
-    "evidence": "evidence",
+_WORDS: Final = {  # of statement types, where a person counts them: one, and several
+    "artifacts": ("statement over artifacts", "statements over artifacts"),
+    "delegate": ("delegation", "delegations"),
+    "undelegate": ("end of a delegation", "ends of delegations"),
+    "endorse": ("endorsement", "endorsements"),
+    "attest": ("attestation", "attestations"),
+    "notice": ("notice", "notices"),
+    "rules": ("change of the log's rules", "changes of the log's rules"),
+    "evidence": ("evidence of a fork", "pieces of evidence"),
 }
 _STAYS: Final = ("undelegate", "rules", "evidence")  # disowned, they stay as they are (SPEC §7.4)
 
@@ -261,21 +261,14 @@ def _own_lines(effects: Effects) -> list[str]:
     if own.first is None:
         return ["  nothing: that key signed nothing since then that still stands"]
     lines = [f"  {_range(own)}"]
-    kept = [_WORDS[type_] for type_ in _STAYS if own.statements[type_]]
+    kept = [_WORDS[type_][1] for type_ in _STAYS if own.statements[type_]]
     if kept:
         lines.append(f"  of these stay as they are until you say otherwise: {', '.join(kept)}")
     return lines
 
 
 def _range(loss: Loss) -> str:
-    counted = ", ".join(
-        plural(
-            count,
-            _WORDS[type_],
-            _WORDS[type_].replace("statement ", "statements ") if " " in _WORDS[type_] else None,
-        )
-        for type_, count in loss.statements.items()
-    )
+    counted = ", ".join(plural(count, *_WORDS[type_]) for type_, count in loss.statements.items())
     artifacts = f" ({plural(loss.artifacts, 'artifact')})" if loss.artifacts else ""
     place = f"log index {loss.first} ({moment(loss.first_ms or 0)})"
     if loss.last != loss.first:

@@ -50,7 +50,7 @@ svg .soft{fill:var(--soft)} svg .on{fill:#fff} @media(prefers-color-scheme:dark)
 svg .grid{stroke:var(--rule)} svg .silence{fill:var(--gap)} svg .key0{fill:var(--key)} svg .key1{fill:var(--key2)}
 svg .substrate0{fill:var(--substrate)} svg .substrate1{fill:var(--substrate2)} svg .lane{fill:var(--lane)}
 svg .bad{fill:var(--bad)} svg .hatch{stroke:var(--bad)} svg .mark{fill:var(--mark)} svg .line{stroke:var(--mark)}
-svg .lost{fill:url(#hatch);stroke:var(--bad)}
+svg .lost{fill:url(#hatch);stroke:var(--bad)} svg .bare{fill:var(--card)}
 ol.moments{list-style:none;margin:0;padding:0;border-left:2px solid var(--rule)}
 ol.moments li{position:relative;padding:0 0 14px 20px;overflow-wrap:anywhere}
 ol.moments li::before{content:"";position:absolute;left:-6px;top:8px;width:10px;height:10px;border-radius:50%;background:var(--key)}
@@ -218,11 +218,17 @@ def _spans_row(axis: _Axis, spans: Sequence[Span], css: str) -> str:
             f'width="{width}" height="{_BAR}" rx="4"/>'
         )
         if is_lost:
-            parts.append(f'<rect class="lost" x="{x}" y="0" width="{width}" height="{_BAR}" rx="4"/>')
-        if width > len(span.label) * _CHAR + 12:
+            parts.append(_lost(x, width))
+        if width > len(span.label) * _CHAR + 12 and not is_lost:
             parts.append(f'<text class="on" x="{x + 7}" y="14">{escape(span.label)}</text>')
         parts.append("</g>")
     return "".join(parts)
+
+
+def _lost(x: float, width: float) -> str:
+    """The part of a bar that is disowned: hatched, on bare ground."""
+    place = f'x="{x}" y="0" width="{width}" height="{_BAR}" rx="4"'
+    return f'<rect class="bare" {place}/><rect class="lost" {place}/>'
 
 
 def _title(span: Span, clock_ms: int) -> str:
@@ -249,8 +255,7 @@ def _lane_row(axis: _Axis, line: LaneLine) -> str:
     ]
     if line.disowned:
         lost = round(max(width * line.disowned / line.statements, _LEAST), 1)
-        lost_x = round(x + width - lost, 1)
-        parts.append(f'<rect class="lost" x="{lost_x}" y="0" width="{lost}" height="{_BAR}" rx="4"/>')
+        parts.append(_lost(round(x + width - lost, 1), lost))
     label = f"{plural(line.statements, 'statement')}, {plural(line.records, 'record')}"
     room = len(label) * _CHAR
     if width > room + 14 and not line.disowned:

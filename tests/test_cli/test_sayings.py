@@ -264,6 +264,14 @@ def test_a_fork_is_shown_by_anybody_who_holds_both_receipts(town: Cli, tmp_path:
     assert town.json("audit")["ok"] is True
 
 
+def test_who_retires_stays_contested(town: Cli, tmp_path: Path) -> None:
+    said = town.json("identity", "contest", *fork(town, tmp_path), "--by", "ada")
+    town("identity", "retire", "bea", "--reason", "ended", "--yes")
+    bea = town.json("identity", "show", "bea")
+    assert (bea["retired"], bea["contested"]) == (True, said["log_index"])
+    assert town.json("trace", "one.md", code=1)["status"] == "quarantined"
+
+
 def test_what_is_no_evidence_is_refused(town: Cli, tmp_path: Path) -> None:
     one, other = fork(town, tmp_path)
     contest = ("identity", "contest")
