@@ -29,6 +29,7 @@ from typing import Any, Final
 
 import msgpack
 
+from ledger.audit.replay import audit_ledger
 from ledger.log.writer import Appended
 from ledger.merkle.proofs import PathReader
 from ledger.merkle.tree import Frontier, hash_leaf, root_of, verify_consistency, verify_inclusion
@@ -330,6 +331,8 @@ class Ledger:
             entries = list(reader.entries(0, self.signed[-1].size))
         assert root_of([hash_leaf(data) for data in entries]) == self.signed[-1].root
         assert set(self.kept.values()) <= set(entries), "a kept parcel is not in the log"
+        report = audit_ledger(self.world.store, self.world.vkey)
+        assert report.ok, report.faults
         self.stats["entries"] += len(entries)
         self.world.store.close()
         shutil.rmtree(self.folder)

@@ -52,6 +52,14 @@ class ScannedRecord(NamedTuple):
     data: bytes | None
 
 
+class _Place(NamedTuple):
+    """An entry whose records are those from number `start` up to `stop`."""
+
+    log_index: int
+    start: int
+    stop: int
+
+
 class LogView:
     """A `ledger.proofs.source.ProofSource` over a snapshot. Made by `open_view`; not for two threads at once.
 
@@ -237,7 +245,7 @@ class LogView:
 
     def scan_records(self, containing: bytes = b"") -> Iterator[ScannedRecord]:
         """All records, ascending; with `containing` those that are held and in whose bytes it occurs, such as a parent's id."""
-        log_index, start, stop = -1, 0, 0
+        place = _Place(0, 0, 0)
         for number, bundle in self._bundles(Space.RECORDS, self.record_count, containing):
             first = number * TILE_WIDTH
             for record_number, (begin, end) in enumerate(_bounds(bundle, erasable=True), first):
@@ -246,11 +254,20 @@ class LogView:
                     return
                 if containing and (is_erased or bundle.find(containing, begin, end) < 0):
                     continue
-                if not start <= record_number < stop:
-                    log_index, _ = self._reader.locate(record_number)
-                    start, stop = self.record_start(log_index), self.record_start(log_index + 1)
+                place = self._place_of(record_number, place)
                 data = None if is_erased else bundle[begin:end]
-                yield ScannedRecord(record_number, log_index, record_number - start, data)
+                yield ScannedRecord(record_number, place.log_index, record_number - place.start, data)
+
+    def _place_of(self, record_number: int, before: _Place) -> _Place:
+        """The entry of a record, sought from that of an earlier one on; from afar by its number."""
+        log_index, start, stop = before
+        if record_number >= stop + TILE_WIDTH:
+            log_index, _ = self._reader.locate(record_number)
+            start, stop = self.record_start(log_index), self.record_start(log_index + 1)
+        while record_number >= stop:
+            log_index, start = log_index + 1, stop
+            stop = self.record_start(log_index + 1)
+        return _Place(log_index, start, stop)
 
     def _bundles(self, space: Space, count: int, containing: bytes) -> Iterator[tuple[int, bytes]]:
         for number in range(-(-count // TILE_WIDTH)):
