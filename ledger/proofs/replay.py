@@ -199,6 +199,8 @@ class PartialReplay:
             issuer = self.state.identity(registrar)
             is_pending = issuer is not None and issuer.before is not None
             for found in self.state.endorsements(signer.anchor or signer.id, registrar):
-                if is_pending or found.until is not None:  # an earlier one counts if the later was disowned
+                if is_pending or found.until is not None:
                     return True
+                if not self.state.is_disowned(registrar, found.log_index, found.signed_by, CLOCK_UNKNOWN_MS):
+                    break  # it counts, and no earlier one
         return False

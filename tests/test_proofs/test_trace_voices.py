@@ -262,6 +262,31 @@ def test_a_rotation_ends_being_contested() -> None:
         assert (node.status, node.contested) == (Status.RELEASED, None)
 
 
+def test_a_retirement_that_ends_a_recovery_leaves_the_fork_as_it_was() -> None:
+    scene = Scene()
+    forked = scene.anna.record("under the forked key")
+    scene.put(scene.anna, forked)
+    evidence_on(scene, scene.anna)
+    change(scene, scene.anna, "recover")
+    change(scene, scene.anna, "retire")
+    scene.log.close_with_state()
+    assert scene.log.faults == []
+    assert node_of(scene.world, forked).status is Status.QUARANTINED
+
+
+def test_a_fork_under_a_recovery_that_is_in_force() -> None:
+    """Which key event is in force, for the accused too, takes the clock."""
+    scene = Scene()
+    change(scene, scene.anna, "recover")
+    wait_out(scene, scene.anna)
+    forked = scene.anna.record("under the recovery")
+    scene.put(scene.anna, forked)
+    evidence_on(scene, scene.anna)
+    scene.log.close_with_state()
+    assert scene.log.faults == []
+    assert node_of(scene.world, forked).status is Status.QUARANTINED
+
+
 def test_evidence_that_does_not_hold_contests_nothing() -> None:
     scene = Scene()
     record = scene.anna.record("mine")
