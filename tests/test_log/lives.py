@@ -63,6 +63,11 @@ class Town:
         self.pair = world.pair(self.ada, "pair", {"count": 9, "human": 100_000})
         self.other = world.pair(self.dora, "other")
         world.rules(self.operator, registrars=[self.registrar], curators=[self.curator])
+        self.eve = world.enrol("eve")
+        self.eve_key = self.eve.public_key
+        world.change(self.eve, "recover", cuts=[(self.eve_key, 9)])
+        world.wait_out(self.eve)
+        world.change(self.eve)  # it finds the recovery in force
         self.work = self.ada.record("a work")
         self.table = self.ada.record("rows", "dataset", form="rows", facts={"count": 3})
         self.work_at = world.publish(self.ada, self.work, self.table).log_index
@@ -169,6 +174,7 @@ class Town:
             self.publishes(self.carl, "by the recovered key"),
             self.event(self.carl, cuts=[(self.carl_key, 1)]),
             self.publishes(self.carl, "after that"),
+            self.event(self.eve, cuts=[(self.eve_key, 8)]),
             self.event(self.dora, "retire"),
             (newcomer.enrolment, ()),
             self.event(newcomer),
