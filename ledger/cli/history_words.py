@@ -196,9 +196,11 @@ def _chart(history: History, columns: int) -> list[str]:
         lines.append(_row("substrate", history.spans_of("substrate"), history, width))
     for line in history.lanes[:LANES_SHOWN_MAX]:
         begin_at, end_at = _columns(history, line.from_ms, line.until_ms, width)
-        lost = -(-(end_at - begin_at) * line.disowned // line.statements)
-        bar = "█" * (end_at - begin_at - lost) + "▒" * lost
-        lines.append(f"lane {line.lane.hex()[:4]}".ljust(LABEL_CHARS) + " " * begin_at + bar)
+        cells = [" "] * begin_at + ["█"] * (end_at - begin_at)
+        for from_ms, until_ms in line.lost:
+            lost_at, found_at = _columns(history, from_ms, until_ms, width)
+            cells[lost_at:found_at] = "▒" * (found_at - lost_at)
+        lines.append(f"lane {line.lane.hex()[:4]}".ljust(LABEL_CHARS) + "".join(cells))
     for kind, mark in _MARKS.items():
         spans = history.spans_of(kind)
         if spans:
@@ -208,7 +210,7 @@ def _chart(history: History, columns: int) -> list[str]:
                 cells[begin_at:end_at] = mark * (end_at - begin_at)
             lines.append(kind.ljust(LABEL_CHARS) + "".join(cells).rstrip())
     if history.disowned:
-        lines.append(" " * LABEL_CHARS + "▒ as large as the part of a lane that is disowned")
+        lines.append(" " * LABEL_CHARS + "▒ disowned")
     return lines
 
 

@@ -39,7 +39,7 @@ h1{font-size:28px;line-height:1.2;margin:0 0 4px;overflow-wrap:anywhere}
 h2{font-size:18px;margin:36px 0 12px}
 .id{color:var(--soft);font:13px/1.4 ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .numbers{display:flex;flex-wrap:wrap;gap:12px;margin:24px 0;padding:0;list-style:none}
-.numbers li{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:10px 16px;min-width:104px;flex:1}
+.numbers li{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:10px 16px;min-width:104px;flex:1 0 auto}
 .numbers b{display:block;white-space:nowrap;font-size:22px;line-height:1.25;font-variant-numeric:tabular-nums}
 .numbers span{color:var(--soft);font-size:13px}
 .numbers .bad b{color:var(--bad)}
@@ -50,6 +50,7 @@ svg .soft{fill:var(--soft)} svg .on{fill:#fff} @media(prefers-color-scheme:dark)
 svg .grid{stroke:var(--rule)} svg .silence{fill:var(--gap)} svg .key0{fill:var(--key)} svg .key1{fill:var(--key2)}
 svg .substrate0{fill:var(--substrate)} svg .substrate1{fill:var(--substrate2)} svg .lane{fill:var(--lane)}
 svg .bad{fill:var(--bad)} svg .hatch{stroke:var(--bad)} svg .mark{fill:var(--mark)} svg .line{stroke:var(--mark)}
+svg .halo{stroke:var(--card);stroke-width:4px;paint-order:stroke}
 svg .lost{fill:url(#hatch);stroke:var(--bad)} svg .bare{fill:var(--card)}
 ol.moments{list-style:none;margin:0;padding:0;border-left:2px solid var(--rule)}
 ol.moments li{position:relative;padding:0 0 14px 20px;overflow-wrap:anywhere}
@@ -254,16 +255,17 @@ def _lane_row(axis: _Axis, line: LaneLine) -> str:
         f'<g><title>{escape(words)}</title><rect class="lane" x="{x}" y="0" width="{width}" height="{_BAR}" rx="4"/>'
     ]
     if line.disowned:
-        lost = round(max(width * line.disowned / line.statements, _LEAST), 1)
-        parts.append(_lost(round(x + width - lost, 1), lost))
+        parts += [_lost(*axis.bar(from_ms, until_ms)) for from_ms, until_ms in line.lost]
     label = f"{plural(line.statements, 'statement')}, {plural(line.records, 'record')}"
     room = len(label) * _CHAR
     if width > room + 14 and not line.disowned:
         parts.append(f'<text class="on" x="{x + 7}" y="14">{escape(label)}</text>')
     elif x + width + room < _WIDTH - _RIGHT:
         parts.append(f'<text x="{x + width + 6}" y="14">{escape(label)}</text>')
-    else:
+    elif x - room > _LEFT:
         parts.append(f'<text x="{x - 6}" y="14" text-anchor="end">{escape(label)}</text>')
+    else:
+        parts.append(f'<text class="halo" x="{x + 7}" y="14">{escape(label)}</text>')
     return "".join([*parts, "</g>"])
 
 

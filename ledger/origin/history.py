@@ -59,7 +59,10 @@ class Span:
 
 @dataclass(slots=True)
 class LaneLine:
-    """One lane under a key event: its statements and their records, first and last; how many of them are disowned."""
+    """One lane under a key event: its statements and their records, first and last; how many of them are disowned.
+
+    `lost`: from when to when (ms) they are, without one between that is not; `is_losing`: the last one is disowned.
+    """
 
     key_event: bytes
     lane: bytes
@@ -72,6 +75,8 @@ class LaneLine:
     statements: int = 0
     records: int = 0
     disowned: int = 0
+    lost: list[tuple[int, int]] = field(default_factory=list)
+    is_losing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +195,16 @@ def _extend(lanes: dict[tuple[bytes, bytes], LaneLine], act: Act) -> None:
     place = statement.key, statement.lane
     if place not in lanes:
         lanes[place] = LaneLine(*place, act.log_index, act.clock_ms, first_seq=statement.seq)
-    line = lanes[place]
+    line, is_lost = lanes[place], act.disowned_at is not None
+    if is_lost and line.is_losing:
+        line.lost[-1] = (line.lost[-1][0], act.clock_ms)
+    elif is_lost:
+        line.lost.append((act.clock_ms, act.clock_ms))
+    line.is_losing = is_lost
     line.last_index, line.until_ms, line.last_seq = act.log_index, act.clock_ms, statement.seq
     line.statements += 1
     line.records += statement.body["count"] if statement.type == "artifacts" else 0
-    line.disowned += act.disowned_at is not None
+    line.disowned += is_lost
 
 
 def _recoveries(life: Life, clock_at: Callable[[int], int]) -> list[Moment]:
