@@ -119,8 +119,6 @@ class PartialReplay:
 
     def _step(self, log_index: int, entry: Entry) -> None:
         state, statement = self.state, entry.statement
-        if self._is_idle(statement):
-            return
         header = state.header
         if statement.type not in words.TYPES_BUILT[header.fold_number]:
             header.fold_number = max(header.fold_number, self._log.fold_at(log_index))
@@ -151,16 +149,6 @@ class PartialReplay:
                     continue
                 rows.setdefault(subject[0], []).append(subject[1] if len(subject) == 2 else None)
         return rows
-
-    def _is_idle(self, statement: Statement) -> bool:
-        """Whether an entry could only say again what stands: so nobody makes a trace slow by repeating evidence."""
-        if statement.type != "evidence":
-            return False
-        accused = self._accused(statement)
-        events = (accused.last, accused.before) if accused is not None else ()
-        return bool(events) and all(
-            event is None or self.state.contested(event.id) is not None for event in events
-        )
 
     def _accused(self, statement: Statement) -> Identity | None:
         return self.state.identity(decode_statement(statement.body["first"][0]).by)

@@ -49,7 +49,7 @@ class Voices:
         if not about.said.notices:
             return ()
         counting = [
-            spoken for spoken in self._in_order(about.said.notices) if self._replay.disowning(spoken) is None
+            spoken for spoken in self._spoken(about.said.notices) if self._replay.disowning(spoken) is None
         ]
         released = {
             (spoken.statement.body["cancels"], row)
@@ -72,7 +72,7 @@ class Voices:
     def attestations(self, about: About) -> tuple[Attestation, ...]:
         """Of each issuer the latest on a subject and claim, in log order."""
         latest: dict[tuple[Any, ...], Attestation] = {}
-        for spoken in self._in_order(about.said.attestations):
+        for spoken in self._spoken(about.said.attestations):
             if self._replay.disowning(spoken) is not None:
                 continue
             statement, body = spoken.statement, spoken.statement.body
@@ -104,7 +104,7 @@ class Voices:
 
     def asked_to_erase(self, about: About) -> bool:
         """Whether a record may be missing: an `erase` of the whole of it stood for a week (SPEC §8.2)."""
-        for spoken in self._in_order(about.said.notices):
+        for spoken in self._spoken(about.said.notices):
             if spoken.statement.body["act"] == "erase" and None in spoken.rows.get(about.artifact_id, ()):
                 due_ms = self._log.clock_at(spoken.log_index) + _WAIT_MS
                 reached_ms = self._log.clock_reaching(spoken.log_index, due_ms)
@@ -115,9 +115,9 @@ class Voices:
                     return True
         return False
 
-    def _in_order(self, indices: Iterable[int]) -> list[Spoken]:
-        every = [self._replay.spoken[log_index] for log_index in indices]
-        return [spoken for spoken in every if spoken.fault is None]
+    def _spoken(self, indices: Iterable[int]) -> list[Spoken]:
+        """What was said there; of one at fault no subject is without fault."""
+        return [self._replay.spoken[log_index] for log_index in indices]
 
     def _is_entitled(self, spoken: Spoken, about: About) -> bool:
         """Whether the issuer may say it still: some may only while they are listed."""

@@ -171,6 +171,15 @@ def test_a_notice_on_a_row_makes_conditional(council: Council, act: str) -> None
     assert (node.status, [found.row for found in node.notices]) == (Status.CONDITIONAL, [0])
 
 
+def test_who_is_delisted_does_not_hold_his_own(council: Council) -> None:
+    table = council.curator.record("table", "dataset")
+    council.scene.put(council.curator, table)
+    council.say(council.curator, "hold", table)
+    assert council.node(table).status is Status.QUARANTINED
+    rules(council.scene)
+    assert council.node(table).status is Status.RELEASED
+
+
 def test_whose_pair_made_it_retracts_it_whoever_signed(council: Council) -> None:
     scene = council.scene
     other = scene.enrol("pair of ben", "pair", scene.ben)
