@@ -77,18 +77,16 @@ class Place:
 
 
 def place_shown(places: tuple[Place, ...]) -> Place:
-    """By which of its places, in log order, an artifact is shown: the first that stands, is rescued, is without fault.
+    """By which of its places, in log order, an artifact is shown: the first that stands, else the first without fault.
 
-    SPEC §9.1. If there is none of these, the first of all.
+    Whoever rescues one of them rescues all, so this is the place of SPEC §9.1. If all are at fault: the first.
     """
-    for is_wanted in (
-        lambda place: place.stands,
-        lambda place: place.is_rescued,
-        lambda place: place.fault is None,
-    ):
-        for place in places:
-            if is_wanted(place):
-                return place
+    for place in places:
+        if place.stands:
+            return place
+    for place in places:
+        if place.fault is None:
+            return place
     return places[0]
 
 

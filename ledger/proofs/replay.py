@@ -8,14 +8,14 @@ takes the next `state`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ledger.errors import PolicyDenied, RefusedInput
 from ledger.fold.faults import Fault, fault_of
 from ledger.fold.objects import Identity
 from ledger.fold.state import FoldState
-from ledger.fold.subjects import Subject, judge_subject
+from ledger.fold.subjects import FindSubject, judge_subject
 from ledger.fold.transition import advance
 from ledger.identity.keyset import signing_keys
 from ledger.identity.life import KeyEvent
@@ -27,8 +27,6 @@ from ledger.statements.entry import Entry
 from ledger.statements.statement import Statement, decode_statement
 
 _SUBJECTS_OF = frozenset({"attest", "notice"})
-
-FindArtifact = Callable[[bytes, int], Subject | None]  # what stands under an artifact id before a log index
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ class PartialReplay:
         log: VerifiedLog,
         entries: Mapping[int, Entry],
         asked: frozenset[bytes],
-        find: FindArtifact,
+        find: FindSubject,
         spoken: dict[int, Spoken],
     ) -> None:
         """Replays `entries`, the genesis among them, and fills `spoken` with the ordinary ones, by log index.
@@ -132,19 +130,19 @@ class PartialReplay:
             judge_partially(state, log_index, entry, clock_ms)
             if signer is not None:
                 signed_by = signing_keys(entry, signer.in_force(clock_ms).keyset)
-                rows = self._rows(log_index, statement)
+                rows = self._rows(statement)
         except (RefusedInput, PolicyDenied) as error:
             fault = fault_of(error, log_index)
         advance(state, log_index, entry, clock_ms, in_order=fault is None)
         if is_ordinary:
             self.spoken[log_index] = Spoken(log_index, statement, signer, signed_by, fault, rows)
 
-    def _rows(self, log_index: int, statement: Statement) -> Mapping[bytes, Sequence[int | None]]:
+    def _rows(self, statement: Statement) -> Mapping[bytes, Sequence[int | None]]:
         rows: dict[bytes, list[int | None]] = {}
         for subject in statement.body["subjects"] if statement.type in _SUBJECTS_OF else ():
             if subject[0] in self._asked:
                 try:
-                    judge_subject(self.state, statement, subject, lambda item: self._find(item, log_index))
+                    judge_subject(self.state, statement, subject, self._find)
                 except RefusedInput:
                     continue
                 rows.setdefault(subject[0], []).append(subject[1] if len(subject) == 2 else None)

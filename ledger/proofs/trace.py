@@ -211,21 +211,21 @@ class _Trace:
 
     def _answerable(self, opened: _Opened) -> bytes | None:
         """The maker of an artifact, or the anchor of a pair; of an erased one the signer of its first place in order."""
-        maker = self._maker(opened, self._log.checkpoint.size)
+        maker = self._maker(opened)
         return None if maker is None else answerable_for(self._replay.state, maker)
 
-    def _maker(self, opened: _Opened, stop: int) -> bytes | None:
-        """The maker, if the artifact stands under an entry in order before the log index `stop`."""
+    def _maker(self, opened: _Opened) -> bytes | None:
+        """The maker, if the artifact stands under an entry in order, as far as they are judged by now."""
         for log_index, _ in opened.places:
             spoken = self._spoken.get(log_index)
-            if log_index < stop and spoken is not None and spoken.fault is None:
+            if spoken is not None and spoken.fault is None:
                 return spoken.statement.by if opened.record is None else opened.record.maker
         return None
 
-    def _find_subject(self, artifact_id: bytes, log_index: int) -> Subject | None:
-        """What stands under an id before an entry that says something of it."""
+    def _find_subject(self, artifact_id: bytes) -> Subject | None:
+        """What stands under an id before the entry that is judged now."""
         opened = self._artifacts[artifact_id]
-        maker = self._maker(opened, log_index)
+        maker = self._maker(opened)
         if maker is None:
             return None
         return Subject(maker, None if opened.record is None else opened.record.row_count)

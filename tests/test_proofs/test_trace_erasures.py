@@ -86,6 +86,14 @@ ERASED: dict[str, tuple[bool, Callable[[Council], object]]] = {
     "disowned too late": (True, disowned_too_late),
     "delisted in time": (False, lambda c: (c.say(c.curator, "erase"), rules(c.scene))),
     "delisted too late": (True, delisted_too_late),
+    "listed again before it": (
+        True,
+        lambda c: (rules(c.scene), rules(c.scene, curators=[c.curator]), c.say(c.curator, "erase")),
+    ),
+    "delisted by rules at fault": (
+        True,
+        lambda c: (c.say(c.curator, "erase"), rules(c.scene, registrars=[c.curator])),
+    ),
     "its anchor is listed nowhere": (True, lambda c: (c.say(c.scene.anna, "erase"), rules(c.scene))),
     "a recovery that disowns in time": (False, recovery_in_time),
     "a recovery that disowns just then": (False, recovery_at_once),
@@ -99,6 +107,20 @@ def test_a_record_may_be_missing_where_an_erasure_stood_for_a_week(council: Coun
     node = erased_after(council, say)
     assert (node.presence, node.kind, level_of(node)) == (Presence.ERASED, "", 0)
     assert (None if node.fault is None else node.fault.code) == (None if expected else "record-missing")
+
+
+def test_the_fault_of_the_entry_comes_first(council: Council) -> None:
+    scene = council.scene
+    forged = scene.anna.record("forged")
+    number = scene.log.record_count
+    entry, encoded = scene.anna.artifacts([forged], scene.lane())
+    scene.log.append(scene.ben.sign(entry.statement).encoded, encoded)
+    scene.log.close_with_state()
+    scene.log.erase(number)
+    node = node_of(scene.world, forged)
+    assert node.presence is Presence.ERASED
+    assert node.fault is not None
+    assert node.fault.code == "signature-invalid"
 
 
 def test_an_erasure_waits_for_its_week(council: Council) -> None:

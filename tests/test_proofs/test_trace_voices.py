@@ -324,6 +324,18 @@ def test_attestations_of_whom_nobody_named_are_counted(council: Council) -> None
     assert (of_row.by, of_row.row) == (council.curator.id, 2)
 
 
+def test_who_is_listed_rescues_only_whom_accepts_him(council: Council) -> None:
+    scene = council.scene
+    disown(scene, scene.pair, 0)
+    attest(scene, council.curator, council.work.id)
+    node = council.node()
+    assert ([found.by for found in node.attestations], node.presence) == (
+        [council.curator.id],
+        Presence.DISOWNED,
+    )
+    assert node_of(scene.world, council.work, council.curator).presence is Presence.STANDS
+
+
 def test_grades_of_maker_and_anchor(council: Council) -> None:
     scene = council.scene
     endorse(scene, council.registrar, scene.anna, grade="verified")
