@@ -142,15 +142,16 @@ class FoldState:
 
     def endorsements(self, subject: bytes, issuer: bytes) -> Iterator[Endorsement]:
         """All endorsements of a subject by an issuer, the latest first."""
-        found = self.endorsement(subject, issuer)
-        while found is not None:
-            yield found
-            if not found.former:
-                return
-            key = _endorsement_key(subject, issuer, found.former - 1)
+        latest = self.endorsement(subject, issuer)
+        if latest is None:
+            return
+        yield latest
+        for number in range(latest.former - 1, -1, -1):
+            key = _endorsement_key(subject, issuer, number)
             found = self._get(key, stored.ENDORSEMENT, objects.endorsement_from)
-            if found is None:
+            if found is None or found.former != number:
                 raise stored.damaged(key)
+            yield found
 
     def hold(self, statement_id: bytes) -> Hold | None:
         """The hold that a statement said, or None."""
@@ -243,6 +244,8 @@ class FoldState:
         """The key event of that number, at most the identity's `kseq`."""
         if number == identity.kseq:
             return identity.last
+        if number < 0:  # the events before a position do not begin with the one of birth
+            raise stored.damaged(b"i" + identity.id)
         key = _key_event_key(identity.id, number)
         found: KeyEvent | None = self._get(key, stored.KEY_EVENT, objects.key_event_from)
         if found is None:

@@ -132,8 +132,8 @@ _KEY_EVENT: Final = exact(
         "clock_ms": NUMBER,
         "type": _WORD,
         "keyset": bodies.keyset,
-        "next": _anything,
-        "recovery": _anything,
+        "next": _or(b"", digest),
+        "recovery": _or(b"", digest),
         "compromised": _or([], array(_CUT, spec.KEYS_MAX)),
         "vetoed": _truth,
     }
