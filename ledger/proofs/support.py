@@ -69,9 +69,8 @@ class Support:
     def _judge(self, log_index: int, entry: Entry) -> int:
         state, statement = self._state, entry.statement
         state.header.fold_number = self._fold_number
-        state.header.rules = {
-            "mode": "open"
-        }  # those in force are not at hand, nor do they touch what is proved
+        # The rules in force are not at hand, nor do they touch what is proved.
+        state.header.rules = {"mode": "open"}
         life = state.identity(statement.by)
         clock_ms = self._clocks_ms.get(statement.by, _CLOCK_MS)
         if life is not None and life.before is not None and _relies_on_last(life, statement):

@@ -58,6 +58,14 @@ def test_a_second_path_may_descend_where_the_first_only_refers() -> None:
     assert [item.descends for item in told([root, cites, both], [root.id])] == [False, True]
 
 
+def test_a_subject_that_refers_to_another_is_descended_from() -> None:
+    root = record(0)
+    cites = record(1, [Parent("evidence", root.id)])
+    child = record(2, [Parent("derived-from", cites.id)])
+    for subjects, expected in (([[root.id]], False), ([[root.id], [cites.id]], True)):
+        assert [item.descends for item in told([root, cites, child], *subjects)] == [False, expected]
+
+
 def test_a_row_touches_what_names_it_or_the_whole() -> None:
     table = rows(0)
     whole = record(1, [Parent("quotes", table.id)])
