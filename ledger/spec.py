@@ -88,4 +88,5 @@ CLOCK_AHEAD_MAX_S: Final = 300  # how far ahead of its own clock a log signs a t
 
 COMMIT_ENTRIES_MAX: Final = 4_096  # statements in one commit
 COMMIT_BYTES_MAX: Final = 134_217_728  # records and entries in one commit, together
+COMMIT_SAID_BYTES_MAX: Final = 2_097_152  # entries in one commit that sign no records, together
 WRITER_WAIT_S: Final = 30  # how long a second writer waits by default

@@ -198,4 +198,6 @@ def test_what_stands_elsewhere_is_not_lost_by_a_cut(door: ledger.Ledger, eve: Ac
         )
     assert (late.own.artifacts, late.artifacts, late.own.first) == (2, [once.id], at[1])
     assert (early.own.artifacts, early.artifact_count, early.own.first) == (3, 2, at[0])
-    assert not (early.suspects or early.silenced or early.descendants)
+    assert not early.suspects
+    assert not early.silenced
+    assert not early.descendants

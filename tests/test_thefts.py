@@ -339,6 +339,14 @@ def test_a_restored_backup_that_reuses_a_lane_is_shown_and_healed(world: World) 
     assert audit_is_ok(world)
 
 
+@pytest.mark.parametrize("size_bytes", [1, 31, 33, 479, 1_312, 20_000])
+def test_a_key_of_no_size_is_refused_before_it_is_looked_up(world: World, size_bytes: int) -> None:
+    """A key as long as no store's key may be once stopped the writer, for anybody's own right rotation."""
+    ada = world.enrol("ada")
+    assert refused(world, ada.key_event("rotate", cuts=[(bytes(size_bytes), 1)])) == "compromised-illegal"
+    world.change(ada)
+
+
 def test_what_a_disowned_parent_says_credits_nobody(world: World) -> None:
     """Remains possible: whoever is reached only behind a disowned artifact is told apart, never dropped in silence."""
     ada, bob, cleo = world.enrol("ada"), world.enrol("bob"), world.enrol("cleo")

@@ -51,7 +51,7 @@ class Erasures:
             )
         if statement.type != "notice" or statement.body["act"] != "erase":
             return
-        signed_by = signers_of(state, entry)
+        signed_by = signers_of(state, log_index, entry)
         due_ms = clock_ms + ERASE_WAIT_S * 1_000
         for position, subject in enumerate(statement.body["subjects"]):
             found = find(subject[0])

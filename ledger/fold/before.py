@@ -7,6 +7,7 @@ stood and what was spent of a delegation; and from the entries before: which rul
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -135,7 +136,7 @@ class StateBefore(FoldState):
                 return value if latest is not None and number < latest.former else None
             case b"c" | b"q":
                 return value if value < self._size else None
-            case b"o":
+            case b"o" | b"u":
                 return value if value.log_index < self._size else None
         return found
 
@@ -153,18 +154,15 @@ class StateBefore(FoldState):
             return None
         if known.cut_at is None or known.cut_at < self._size:
             return known
-        before = Revealed(known.log_index)
-        identity = self.identity(identity_id)
-        events = self.key_events(identity) if identity is not None else []
-        for number, event in enumerate(events):
-            takes = events[number : number + 2]  # a recover cuts where the next event finds it in force
-            if event.type == "recover" and len(takes) == 1:
-                break
-            where = takes[-1] if event.type == "recover" else event
-            for cut, start in event.cuts:
-                if cut == key and (before.cut is None or start < before.cut):
-                    before = replace(before, cut=start, cut_at=where.log_index)
-        return before
+        count = bisect_left(
+            range(known.cuts),
+            self._size,
+            key=lambda number: self._later.cut(identity_id, key, number).log_index,
+        )
+        if not count:
+            return Revealed(known.log_index)
+        last = self._later.cut(identity_id, key, count - 1)
+        return Revealed(known.log_index, last.start, last.log_index, count)
 
     def _endorsement(self, subject: bytes, issuer: bytes) -> Endorsement | None:
         known = self._later.endorsements(subject, issuer)

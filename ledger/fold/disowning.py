@@ -21,7 +21,7 @@ def disowning(state: FoldState, log_index: int, entry: Entry, clock_ms: int) -> 
     if signer is None:
         return None
     if _may_cut(state, signer, clock_ms):
-        found = state.disowned_by(signer.id, log_index, signers_of(state, entry), clock_ms)
+        found = state.disowned_by(signer.id, log_index, signers_of(state, log_index, entry), clock_ms)
         if found is not None:
             return found
     anchor = state.identity(signer.anchor) if signer.anchor is not None else None
@@ -33,16 +33,13 @@ def disowning(state: FoldState, log_index: int, entry: Entry, clock_ms: int) -> 
     return state.disowned_by(anchor.id, then.delegation.log_index, then.delegation.signed_by, clock_ms)
 
 
-def signers_of(state: FoldState, entry: Entry) -> tuple[bytes, ...]:
+def signers_of(state: FoldState, log_index: int, entry: Entry) -> tuple[bytes, ...]:
     """The public keys that signed an ordinary statement in order; () if `state` does not know the key event that it names."""
-    identity = state.identity(entry.statement.by)
-    if identity is None:
+    then = state.identity_before(entry.statement.by, log_index)
+    if then is None:
         return ()
-    for number in range(identity.kseq, -1, -1):  # mostly the last
-        event = state.key_event(identity, number)
-        if event.id == entry.statement.key:
-            return signing_keys(entry, event.keyset)
-    return ()
+    named = [event for event in (then.last, then.before) if event and event.id == entry.statement.key]
+    return signing_keys(entry, named[0].keyset) if named else ()
 
 
 def _may_cut(state: FoldState, identity: Identity, clock_ms: int) -> bool:

@@ -60,11 +60,22 @@ class Revealed:
     """A public key that an identity revealed at `log_index`.
 
     `cut`: every statement from this log index on that the key signed is disowned; `cut_at`: where the log came to know it.
+    Each of its `cuts` was lower than those before; they are kept apart.
     """
 
     log_index: int
     cut: int | None = None
     cut_at: int | None = None
+    cuts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One cut of a key: from log index `start` on, by the key event of number `kseq`, known to the log from `log_index` on."""
+
+    start: int
+    kseq: int
+    log_index: int
 
 
 @dataclass(frozen=True, slots=True)

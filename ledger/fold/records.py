@@ -37,10 +37,18 @@ def check_root(statement: Statement, leaf_hashes: Sequence[bytes]) -> None:
     body = statement.body
     if len(leaf_hashes) != body["count"]:
         raise RefusedInput(
-            "root-differs", "records", f"there are {len(leaf_hashes)}, the statement signs {body['count']}"
+            "root-differs",
+            "records",
+            f"there are {len(leaf_hashes)}, the statement signs {body['count']}",
+            "Bring the records that were signed, all and in order.",
         )
     if root_of(leaf_hashes) != body["root"]:
-        raise RefusedInput("root-differs", "records", "they do not hash to the root that the statement signs")
+        raise RefusedInput(
+            "root-differs",
+            "records",
+            "they do not hash to the root that the statement signs",
+            "Bring the records that were signed, in order.",
+        )
 
 
 def _duplicate() -> RefusedInput:

@@ -18,6 +18,7 @@ import msgpack
 from ledger.errors import InvariantBroken
 from ledger.fold import objects, stored
 from ledger.fold.objects import (
+    Cut,
     Delegation,
     Endorsement,
     Header,
@@ -118,15 +119,31 @@ class FoldState:
     def disowned_by(
         self, identity_id: bytes, log_index: int, signed_by: Iterable[bytes], clock_ms: int
     ) -> KeyEvent | None:
-        """The first key event that disowns such a statement, as far as it is known by now; it reads all events."""
+        """The first key event that disowns such a statement, as far as it is known by now."""
         identity = self.identity(identity_id)
-        keys = set(signed_by)
+        keys = tuple(signed_by)
         if identity is None or not self.is_disowned(identity_id, log_index, keys, clock_ms):
             return None
-        for event in self.key_events(identity):
-            if any(key in keys and start <= log_index for key, start in event.cuts):
-                return event
-        return None
+        numbers = [
+            self.cut(identity_id, key, self._first_cut(identity_id, key, known.cuts, log_index)).kseq
+            for key in keys
+            if (known := self.revealed(identity_id, key)) and known.cut is not None and known.cut <= log_index
+        ]
+        return self.key_event(identity, min(numbers, default=identity.kseq))  # else by a recover in force
+
+    def cut(self, identity_id: bytes, key: bytes, number: int) -> Cut:
+        """A key's cut of that number, below the `cuts` of what is known of the key."""
+        place = _cut_key(identity_id, key, number)
+        found: Cut | None = self._get(place, stored.CUT, lambda value: Cut(**value))
+        if found is None:
+            raise stored.damaged(place)
+        return found
+
+    def _first_cut(self, identity_id: bytes, key: bytes, count: int, log_index: int) -> int:
+        """The number of the first cut that reaches down to `log_index`: each goes lower than those before."""
+        return bisect_left(
+            range(count), 1, key=lambda number: self.cut(identity_id, key, number).start <= log_index
+        )
 
     def contested(self, key_event_id: bytes) -> int | None:
         """The log index of the first evidence of a fork under a key event, or None."""
@@ -172,11 +189,11 @@ class FoldState:
         former, before = after(identity, event, clock_ms)
         self._put(_key_event_key(identity.id, identity.kseq), former)
         if former.type == "recover":  # in force by now or never
-            self._cut(identity.id, former, event.log_index)
+            self._take_cuts(identity.id, identity.kseq, former, event.log_index)
         self.put_identity(replace(identity, kseq=identity.kseq + 1, last=event, before=before))
         self._reveal(identity.id, event)
         if event.type != "recover":
-            self._cut(identity.id, event, event.log_index)
+            self._take_cuts(identity.id, identity.kseq + 1, event, event.log_index)
 
     def put_delegation(self, pair: Identity, delegation: Delegation) -> None:
         """Stores that `delegation` is in force for a pair, and the one that it replaces apart."""
@@ -208,12 +225,15 @@ class FoldState:
                 self._put(_revealed_key(identity_id, key), Revealed(event.log_index))
         self._put(_keyset_key(identity_id, keyset_digest(event.keyset)), event.log_index)
 
-    def _cut(self, identity_id: bytes, event: KeyEvent, log_index: int) -> None:
+    def _take_cuts(self, identity_id: bytes, kseq: int, event: KeyEvent, log_index: int) -> None:
+        """What an event cuts, from `log_index` on, where it is known to be in force."""
         for key, start in event.cuts:
             known = self.revealed(identity_id, key)
             if known is not None and (known.cut is None or start < known.cut):
                 self.header.cuts += known.cut is None
-                self._put(_revealed_key(identity_id, key), replace(known, cut=start, cut_at=log_index))
+                self._put(_cut_key(identity_id, key, known.cuts), Cut(start, kseq, log_index))
+                cut = replace(known, cut=start, cut_at=log_index, cuts=known.cuts + 1)
+                self._put(_revealed_key(identity_id, key), cut)
 
     def _life_before(self, identity: Identity, log_index: int) -> Identity:
         if identity.last.log_index < log_index:
@@ -371,6 +391,10 @@ def _key_event_key(identity_id: bytes, number: int) -> bytes:
 
 def _revealed_key(identity_id: bytes, key: bytes) -> bytes:
     return b"p" + identity_id + key
+
+
+def _cut_key(identity_id: bytes, key: bytes, number: int) -> bytes:
+    return b"u" + identity_id + key + number.to_bytes(8, "big")
 
 
 def _keyset_key(identity_id: bytes, digest: bytes) -> bytes:

@@ -179,7 +179,10 @@ ENDORSEMENT: Final = exact(
         "former": NUMBER,
     }
 )
-REVEALED: Final = exact({"log_index": NUMBER, "cut": _or(None, NUMBER), "cut_at": _or(None, NUMBER)})
+REVEALED: Final = exact(
+    {"log_index": NUMBER, "cut": _or(None, NUMBER), "cut_at": _or(None, NUMBER), "cuts": NUMBER}
+)
+CUT: Final = exact({"start": NUMBER, "kseq": NUMBER, "log_index": NUMBER})
 HOLD: Final = exact({"log_index": NUMBER, "by": digest, "subjects": bodies.SUBJECTS})
 LANE: Final = exact({"next_seq": NUMBER, "last": digest})
 DELEGATION: Final[Check] = _delegation

@@ -15,10 +15,12 @@ from typing import Final
 from ledger.errors import RefusedInput
 from ledger.identity.keyset import Keyset, check_revealed
 from ledger.spec import RECOVERY_WAIT_S
+from ledger.statements import words
 from ledger.statements.entry import CURRENT, NEXT, RECOVERY
 from ledger.statements.statement import Statement, keyset_digest
 
 _WAIT_MS: Final = RECOVERY_WAIT_S * 1_000
+_KEY_SIZES: Final = frozenset(words.ALGORITHMS[name][0] for name in words.ALGORITHMS_BUILT)  # bytes
 
 RevealedKey = Callable[[bytes], int | None]  # where the identity revealed a public key, if it did
 RevealedKeyset = Callable[[bytes], bool]  # whether it revealed the keyset of a digest
@@ -132,7 +134,7 @@ def check_event(
         _check_commitments(in_force, statement, revealed_keyset)
     for position, (key, start) in enumerate(body.get("compromised", ())):
         where = f"body.compromised[{position}]"
-        if revealed(key) is None:
+        if len(key) not in _KEY_SIZES or revealed(key) is None:
             raise RefusedInput(
                 "compromised-illegal",
                 where,

@@ -217,7 +217,7 @@ class LogView:
     def signed_by(self, log_index: int) -> tuple[bytes, ...]:
         """The public keys that signed the ordinary statement in order at `log_index`; () if no such stands there."""
         entry = self._ordinary(log_index)
-        return () if entry is None else signers_of(self.state, entry)
+        return () if entry is None else signers_of(self.state, log_index, entry)
 
     def disowned_by(self, log_index: int) -> KeyEvent | None:
         """The key event by which the ordinary statement at `log_index` is disowned by now (SPEC §7.4), or None."""

@@ -290,12 +290,17 @@ class LogWriter:
 
 
 def group_end(submissions: Sequence[Submission], start: int) -> int:
-    """Where the commit that begins at `start` ends, by number and bytes: one statement at least, else what fits."""
-    size_bytes = 0
+    """Where the commit that begins at `start` ends, by number and bytes: one statement at least, else what fits.
+
+    What signs no records costs more than its bytes say: each of its subjects is looked up, and is a chain of its own.
+    """
+    size_bytes = said_bytes = 0
     for stop in range(start, len(submissions)):
         entry, records = submissions[stop]
         size_bytes += len(entry) + sum(map(len, records))
-        if stop > start and (stop - start >= spec.COMMIT_ENTRIES_MAX or size_bytes > spec.COMMIT_BYTES_MAX):
+        said_bytes += 0 if records else len(entry)
+        is_full = size_bytes > spec.COMMIT_BYTES_MAX or said_bytes > spec.COMMIT_SAID_BYTES_MAX
+        if stop > start and (stop - start >= spec.COMMIT_ENTRIES_MAX or is_full):
             return stop
     return len(submissions)
 

@@ -159,6 +159,8 @@ def asked(state: FoldState, key: bytes) -> Any:
             return state.key_events(identity) if key[:1] == b"k" else state.delegations(identity)
         case b"p":
             return state.revealed(one, other)
+        case b"u":
+            return state.cut(one, key[33:65], int.from_bytes(key[65:], "big"))
         case b"q":
             return state.revealed_keyset(one, other)
         case b"l":
@@ -189,7 +191,7 @@ def damage(state: FoldState, pairs: Pairs, key: bytes, value: bytes | None) -> s
 
 def test_every_kind_of_value_is_read_back_as_it_was(everything: tuple[FoldState, Pairs]) -> None:
     state, pairs = everything
-    assert {key[:1] for key in pairs} == {bytes([kind]) for kind in b"cdefhiklnopqtx"}
+    assert {key[:1] for key in pairs} == {bytes([kind]) for kind in b"cdefhiklnopqtux"}
     again = FoldState(state.header.log_id, pairs.get)
     for key in pairs:
         assert asked(again, key) == asked(state, key)
@@ -248,7 +250,7 @@ def test_a_field_of_another_shape_is_damage(everything: tuple[FoldState, Pairs])
             names.add((key[:1], *path))
         for other in ({**value, "more": 1}, dict(list(value.items())[1:])):
             assert damage(state, pairs, key, msgpack.packb(other)) == "ledger-damaged"
-    assert {key for key, *_ in names} == {bytes([kind]) for kind in b"defhiklop"}
+    assert {key for key, *_ in names} == {bytes([kind]) for kind in b"defhiklopu"}
     assert len(names) > 75
     assert count > 3_500
 
@@ -270,7 +272,7 @@ def test_only_a_retirement_commits_to_nothing(everything: tuple[FoldState, Pairs
         assert damage(state, pairs, ended[0], with_field(value, ("last", name), b"short")) == "ledger-damaged"
 
 
-@pytest.mark.parametrize("kind", [b"k", b"d", b"f", b"n"])
+@pytest.mark.parametrize("kind", [b"k", b"d", b"f", b"n", b"u"])
 def test_what_is_counted_and_not_there_is_damage(everything: tuple[FoldState, Pairs], kind: bytes) -> None:
     """A number says that it was kept."""
     state, pairs = everything

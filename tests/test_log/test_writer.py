@@ -203,6 +203,16 @@ def test_group_ends_by_number_and_by_bytes(monkeypatch: pytest.MonkeyPatch) -> N
     assert group_end([(b"e" * 20, [b"r" * 60]), small], 0) == 2
 
 
+def test_a_group_holds_few_statements_that_sign_no_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of their subjects costs what a record costs, and a chain of its own."""
+    monkeypatch.setattr(spec, "COMMIT_SAID_BYTES_MAX", 25)
+    said: Submission = (b"e" * 10, [])
+    signing: Submission = (b"e" * 10, [b"r"])
+    assert group_end([said] * 7, 0) == 2
+    assert group_end([signing] * 7, 0) == 7
+    assert group_end([said, signing, said, signing, said], 0) == 4
+
+
 def test_groups_become_commits_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     s = scene()
     before = s.world.writer.checkpoint
