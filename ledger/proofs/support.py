@@ -97,7 +97,12 @@ def support_of(source: ProofSource, statement: Statement) -> list[list[Any]]:
         delegate = _find(source, delegation)
         found += [delegate, *_events(source, delegate[1].statement)]
     if len(found) > ITEMS_MAX:
-        raise _too_long(len(found))
+        raise RefusedInput(
+            "too-large",
+            "receipt",
+            f"its support has {len(found)} entries, at most {ITEMS_MAX} fit",
+            "Trace the artifact in the log itself.",
+        )
     return [
         [log_index, entry.encoded, source.entry_path(log_index)]
         for log_index, entry in sorted(found, key=lambda item: item[0])
@@ -123,8 +128,6 @@ def _events(source: ProofSource, statement: Statement) -> list[tuple[int, Entry]
     while (event := found[-1][1].statement).id != statement.by:
         if event.type not in words.TYPES_KEY_EVENT or event.prev is None:
             raise receipt_invalid("the key event that the statement names is none of its signer")
-        if len(found) > ITEMS_MAX:
-            raise _too_long(len(found))
         found.append(_find(source, event.prev))
     return found
 
@@ -139,12 +142,3 @@ def _find(source: ProofSource, statement_id: bytes) -> tuple[int, Entry]:
             "Audit it.",
         )
     return log_index, decode_entry(source.entry(log_index))
-
-
-def _too_long(count: int) -> RefusedInput:
-    return RefusedInput(
-        "too-large",
-        "receipt",
-        f"its support has {count} entries or more, at most {ITEMS_MAX} fit",
-        "Trace the artifact in the log itself.",
-    )

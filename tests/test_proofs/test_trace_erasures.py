@@ -92,7 +92,7 @@ ERASED: dict[str, tuple[bool, Callable[[Council], object]]] = {
     ),
     "delisted by rules at fault": (
         True,
-        lambda c: (c.say(c.curator, "erase"), rules(c.scene, registrars=[c.curator])),
+        lambda c: (c.say(c.curator, "erase"), rules(c.scene, registrars=[c.scene.ben])),
     ),
     "its anchor is listed nowhere": (True, lambda c: (c.say(c.scene.anna, "erase"), rules(c.scene))),
     "a recovery that disowns in time": (False, recovery_in_time),
