@@ -2,16 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from ledger.proofs.facts import DESCENT, Ancestry, Node, Presence
 
 
-def humans_of_nodes(ancestry: Ancestry) -> dict[bytes, frozenset[bytes]]:
+class HumansOfNodes(Mapping[bytes, frozenset[bytes]]):
+    """By artifact id, the identity ids of its `humans`. Kept as one bit a human, so that a long chain of many stays small."""
+
+    def __init__(self) -> None:
+        self._masks: dict[bytes, int] = {}
+        self._humans: list[bytes] = []
+        self._places: dict[bytes, int] = {}
+
+    def __getitem__(self, artifact_id: bytes) -> frozenset[bytes]:
+        mask, found = self._masks[artifact_id], []
+        while mask:
+            lowest = mask & -mask
+            found.append(self._humans[lowest.bit_length() - 1])
+            mask ^= lowest
+        return frozenset(found)
+
+    def __contains__(self, artifact_id: object) -> bool:
+        return artifact_id in self._masks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._masks)
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    def put(self, node: Node, parents: list[bytes]) -> None:
+        """The humans of a node: its own, and those of its parents, which stand here already."""
+        mask = 0
+        for parent in parents:
+            mask |= self._masks[parent]
+        human = _own(node)
+        if human is not None:
+            place = self._places.setdefault(human, len(self._humans))
+            if place == len(self._humans):
+                self._humans.append(human)
+            mask |= 1 << place
+        self._masks[node.id] = mask
+
+
+def humans_of_nodes(ancestry: Ancestry) -> HumansOfNodes:
     """For each artifact id the identity ids of its `humans`; none behind an artifact that does not stand.
 
     Parents are taken before their children by following the edges, not by place in the log: an artifact may stand by a later
     place than the one by which its child stands. An id is a hash over the ids of the parents, so there is no circle.
     """
-    humans: dict[bytes, frozenset[bytes]] = {}
+    humans = HumansOfNodes()
     for start in ancestry.nodes:
         waiting = [start]
         while waiting:
@@ -22,14 +63,14 @@ def humans_of_nodes(ancestry: Ancestry) -> dict[bytes, frozenset[bytes]]:
                 waiting += missing
                 continue
             waiting.pop()
-            humans[node.id] = _own(node).union(*(humans[parent] for parent in parents))
+            humans.put(node, parents)
     return humans
 
 
-def _own(node: Node) -> frozenset[bytes]:
-    if node.presence is not Presence.STANDS or node.stance != "made" or node.anchor is None:
-        return frozenset()
-    return frozenset({node.anchor})
+def _own(node: Node) -> bytes | None:
+    if node.presence is not Presence.STANDS or node.stance != "made":
+        return None
+    return node.anchor
 
 
 def _descent(node: Node) -> list[bytes]:
