@@ -141,6 +141,21 @@ def _flat(actor: Actor, text: str) -> tuple[Entry, bytes]:
     return entry, records[0]
 
 
+def test_a_clock_that_is_turned_back_takes_no_recovery_back(world: World) -> None:
+    """Remains possible: an operator whose clock goes back is named by every audit; a trace sees what it looks at."""
+    ada = world.enrol("ada")
+    forged = ada.record("forged")
+    placed = world.publish(ada, forged)
+    before_ms = world.time_ms
+    world.change(ada, "recover", cuts=[(ada.public_key, placed.log_index)])
+    world.wait_out(ada)
+    dishonest = DishonestLog.over(world)
+    dishonest.append_states(1, time=before_ms + 10)
+    dishonest.close()
+    assert node_of(world, forged.id).status == Status.DISOWNED
+    assert [fault.code for fault in audit_ledger(world.store, world.vkey).faults] == ["state-wrong"]
+
+
 def test_a_key_rotated_out_signs_nothing_at_old_places(world: World) -> None:
     """Remains possible: sending again what stands already, which is answered with its place and changes nothing."""
     ada = world.enrol("ada")

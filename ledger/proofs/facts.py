@@ -199,9 +199,17 @@ class Ancestry:
 
 
 def own_status(
-    presence: Presence, places: tuple[Place, ...], notices: tuple[Notice, ...], *, is_contested: bool
+    presence: Presence,
+    places: tuple[Place, ...],
+    notices: tuple[Notice, ...],
+    *,
+    is_contested: bool,
+    misses_parent: bool,
 ) -> Status:
-    """The own status of an artifact (SPEC §12): the first that applies."""
+    """The own status of an artifact (SPEC §12): the first that applies.
+
+    `misses_parent`: a parent's record is not at hand, though nothing allowed to erase it.
+    """
     whole = {notice.act for notice in notices if notice.row is None}
     sound = [place for place in places if place.fault is None]
     if whole & {"retract", "erase"}:
@@ -210,7 +218,7 @@ def own_status(
         return Status.DISOWNED
     if "hold" in whole or is_contested:
         return Status.QUARANTINED
-    if presence not in (Presence.STANDS, Presence.DISOWNED):
+    if misses_parent or presence not in (Presence.STANDS, Presence.DISOWNED):
         return Status.UNKNOWN
     if "dispute" in whole or any(notice.row is not None for notice in notices):
         return Status.CONDITIONAL

@@ -66,8 +66,18 @@ class PartialReplay:
         self._log = log
         self._asked = asked
         self._find = find
+        self._clock_ms = CLOCK_UNKNOWN_MS  # the greatest so far: no state turns it back
         for log_index in sorted(entries):
             self._step(log_index, entries[log_index])
+        for entry in entries.values():
+            if entry.statement.type == "recover":
+                self._look_for_its_time(entry.statement.by)
+
+    def _look_for_its_time(self, identity_id: bytes) -> None:
+        """A clock that reached a `recover` once stays there, whatever time a later state tells (SPEC §9.5)."""
+        identity = self.state.identity(identity_id)
+        if identity is not None and identity.before is not None:
+            self._log.clock_reaching(identity.last.log_index, identity.last.due_ms)
 
     def disowning(self, spoken: Spoken) -> Disowning | None:
         """By what a statement in order is disowned as of the checkpoint, itself or with its delegation (SPEC §7.4)."""
@@ -120,7 +130,9 @@ class PartialReplay:
         header = state.header
         if statement.type not in words.TYPES_BUILT[header.fold_number]:
             header.fold_number = max(header.fold_number, self._log.fold_at(log_index))
-        clock_ms = self._log.clock_at(log_index) if self._needs_clock(statement) else CLOCK_UNKNOWN_MS
+        clock_ms = CLOCK_UNKNOWN_MS
+        if self._needs_clock(statement):
+            clock_ms = self._clock_ms = max(self._clock_ms, self._log.clock_at(log_index))
         is_ordinary = statement.type in words.TYPES_ORDINARY
         signer = state.identity(statement.by) if is_ordinary else None
         fault: Fault | None = None

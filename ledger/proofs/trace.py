@@ -127,6 +127,7 @@ class _Trace:
         self._log = log
         self._artifacts = opening.artifacts
         self._spoken: dict[int, Spoken] = {}
+        self._withheld: dict[bytes, bool] = {}
         self._replay = PartialReplay(
             log, opening.gathering.entries, frozenset(opening.artifacts), self._find_subject, self._spoken
         )
@@ -169,7 +170,7 @@ class _Trace:
         contested = self._replay.contested(spoken) if shown.fault is None else None
         notices = self._voices.notices(about)
         fault = shown.fault
-        if presence is Presence.ERASED and fault is None and not self._voices.asked_to_erase(about):
+        if presence is Presence.ERASED and fault is None and self._is_withheld(artifact_id):
             what = "record: the log does not hold it, and no notice asks to erase it"
             fault = Fault(shown.log_index, "record-missing", what, shown.record_index)
         is_told = presence in (Presence.STANDS, Presence.DISOWNED)
@@ -177,7 +178,13 @@ class _Trace:
         return Node(
             artifact_id,
             presence,
-            own_status(presence, places, notices, is_contested=contested is not None),
+            own_status(
+                presence,
+                places,
+                notices,
+                is_contested=contested is not None,
+                misses_parent=self._misses_parent(opened.record),
+            ),
             fault,
             opened.record,
             log_index=shown.log_index,
@@ -208,6 +215,20 @@ class _Trace:
             "endorsements": endorsements,
             "endorsed_by_others": others,
         }
+
+    def _misses_parent(self, record: Record | None) -> bool:
+        """Whether a parent's record is kept back, and with it what might be wrong between it and its child."""
+        parents = record.parents if record is not None else ()
+        return any(self._is_withheld(parent.id) for parent in parents if parent.log is None)
+
+    def _is_withheld(self, artifact_id: bytes) -> bool:
+        """Whether a record of the log is not at hand, though nothing allowed to erase it (SPEC §8.2)."""
+        if artifact_id not in self._withheld:
+            opened = self._artifacts[artifact_id]
+            is_missing = bool(opened.places) and opened.record is None and opened.illegible is None
+            about = About(artifact_id, self._answerable(opened), opened.said)
+            self._withheld[artifact_id] = is_missing and not self._voices.asked_to_erase(about)
+        return self._withheld[artifact_id]
 
     def _answerable(self, opened: _Opened) -> bytes | None:
         """The maker of an artifact, or the anchor of a pair; of an erased one the signer of its first place in order."""

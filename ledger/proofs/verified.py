@@ -82,6 +82,7 @@ class VerifiedLog:
             entry = self.entry(log_index)
             if entry is not None and entry.statement.type == "state":
                 self._states[log_index] = log_index, entry.statement.body
+                self.clock_ms = max(self.clock_ms, entry.statement.body["time"])
             else:
                 log_index += 1
         closing = self._states[log_index]
@@ -89,7 +90,7 @@ class VerifiedLog:
         return closing
 
     def clock_at(self, log_index: int) -> int:
-        """The log's clock at an index, in ms."""
+        """The log's clock at an index, in ms, by the state that closes its segment."""
         return int(self.state_at(log_index)[1]["time"])
 
     def clock_reaching(self, log_index: int, clock_ms: int) -> int | None:

@@ -135,14 +135,23 @@ def test_an_erasure_waits_for_its_week(council: Council) -> None:
     assert codes == ["record-missing", None]
 
 
-def test_a_parent_that_is_missing_is_unknown_and_its_child_is_not(council: Council) -> None:
+@pytest.mark.parametrize("is_allowed", [False, True])
+def test_a_child_of_a_record_that_is_kept_back_is_unknown(council: Council, is_allowed: bool) -> None:
+    """Else a source that holds a parent back would hide what is wrong between it and its child."""
     scene = council.scene
     child = scene.ben.record("child", parents=[Parent("derived-from", council.work.id)])
     number = scene.log.record_count - 2
     scene.put(scene.ben, child)
+    if is_allowed:
+        council.say(scene.anna, "erase")
+        later(scene, WEEK_MS)
     scene.log.close_with_state()
     scene.log.erase(number)
     told = traced(scene.world, child)
     lost = told.nodes[council.work.id]
-    assert (lost.presence, lost.status) == (Presence.ERASED, Status.UNKNOWN)
-    assert (told.nodes[child.id].status, told.humans) == (Status.RELEASED, (scene.ben.id,))
+    assert (lost.presence, lost.status) == (
+        Presence.ERASED,
+        Status.RETRACTED if is_allowed else Status.UNKNOWN,
+    )
+    expected = Status.RELEASED if is_allowed else Status.UNKNOWN
+    assert (told.nodes[child.id].status, told.humans) == (expected, (scene.ben.id,))
