@@ -145,3 +145,17 @@ def test_a_key_that_a_veto_shares_with_the_recovery_was_revealed_by_the_recovery
     known = state_of(script).revealed(second.id, public_key("shared"))
     assert known is not None
     assert known.log_index == revealed_at
+
+
+@pytest.mark.parametrize("lost", [("a1", "a2"), ("a2", "a1")])
+def test_the_first_of_two_cuts_is_told_of_what_both_keys_signed(lost: tuple[str, str]) -> None:
+    """Whichever of the two keys stands first in the keyset."""
+    script = Script(fold=2).begin()
+    fields = script.enrolment("three", keyset=keys(*THREE, threshold=2), next=digest(keys("three/next")))
+    script.add(signed_of(fields, THREE, "a1", "a2"))
+    three = Actor("three", "human", fields)
+    data = script.work(three, "by both")
+    index = script.add(signed_of(script.artifacts(three, [data]), THREE, "a1", "a2"), [data])
+    for name in lost:
+        script.turn(three, "rotate", compromised=[[public_key(name), 0]])
+    assert told(script).disowned == [(index, three.events[0], False)]

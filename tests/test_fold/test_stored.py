@@ -16,7 +16,7 @@ from tests.cases.logs import public_key, signed
 from tests.cases.voices import by_current, endorsement, fork, notice, pair_of_works
 from tests.cases.worlds import town
 from tests.store_suite import code_of
-from tests.test_fold.told import state_of
+from tests.test_fold.told import asked, state_of
 
 LOG = bytes(range(32))
 TOPIC = b"t" * 32
@@ -84,6 +84,16 @@ def test_a_chain_longer_than_what_there_is_is_not_walked(kept: dict[bytes, bytes
     assert len(read) <= 6
 
 
+@pytest.mark.parametrize(
+    "chain", [["word", TOPIC], [True, TOPIC], [-1, TOPIC], [1.5, TOPIC], [3, b"short"], [3, 3], [3, TOPIC, 1]]
+)
+def test_a_chain_is_a_length_and_a_head(kept: dict[bytes, bytes], chain: list[Any]) -> None:
+    assert FoldState(LOG, {**kept, b"t" + TOPIC: msgpack.packb([3, TOPIC])}.get).chain(TOPIC).length == 3
+    with pytest.raises(StoreFault) as error:
+        FoldState(LOG, {**kept, b"t" + TOPIC: msgpack.packb(chain)}.get).chain(TOPIC)
+    assert code_of(error) == "ledger-damaged"
+
+
 @pytest.mark.parametrize("numbers", [(3, 3, 8), (5, 3, 8), (3, 5, 9)])
 def test_the_entries_of_a_chain_ascend_within_the_log(
     kept: dict[bytes, bytes], numbers: tuple[int, ...]
@@ -111,6 +121,7 @@ MORE_MISFITS: dict[str, list[Any]] = {
     "subjects": [[[b"short"]], [[KEY, -1]], [[KEY, 1, 1]], [[KEY], [LOG]]],
     "keyset": [{"keys": [["ed25519", KEY]], "thresholds": {"ed25519": 2}}],
     "type": ["artifacts"],
+    "vetoed": [0, 1],
     "substrate": [{"name": "model"}],
     "scope": [{"count": 0}, {"words": 1}],
     "origin": ["lineage/log", "a log"],
@@ -143,40 +154,6 @@ def everything() -> tuple[FoldState, Pairs]:
     script.state()
     state = state_of(script)
     return state, state.take_changes()[0]
-
-
-def asked(state: FoldState, key: bytes) -> Any:
-    """What a state says of what is kept at `key`, by the ways that a fold asks."""
-    one, other = key[1:33], key[33:]
-    match key[:1]:
-        case b"h":
-            return state.header
-        case b"i":
-            return state.identity(one)
-        case b"k" | b"d":
-            identity = state.identity(one)
-            assert identity is not None
-            return state.key_events(identity) if key[:1] == b"k" else state.delegations(identity)
-        case b"p":
-            return state.revealed(one, other)
-        case b"u":
-            return state.cut(one, key[33:65], int.from_bytes(key[65:], "big"))
-        case b"q":
-            return state.revealed_keyset(one, other)
-        case b"l":
-            return state.lane(one, key[33:65], key[65:])
-        case b"e":
-            return state.endorsement(one, other)
-        case b"f":
-            return list(state.endorsements(one, key[33:65]))
-        case b"c":
-            return state.contested(one)
-        case b"o":
-            return state.hold(one)
-        case b"x":
-            return state.is_faulty(int.from_bytes(key[1:], "big"))
-        case _:
-            return state.topic_entries(one)
 
 
 def damage(state: FoldState, pairs: Pairs, key: bytes, value: bytes | None) -> str:
@@ -309,3 +286,20 @@ def test_a_life_that_does_not_begin_at_birth_is_damage(
     with pytest.raises(StoreFault) as error:
         FoldState(state.header.log_id, changed.get).identity_before(identity.id, identity.born + 1)
     assert code_of(error) == "ledger-damaged"
+
+
+def test_a_search_among_key_events_believes_no_other_shape(everything: tuple[FoldState, Pairs]) -> None:
+    """It reads of each that it passes its place alone."""
+    state, pairs = everything
+    keys = sorted(key for key in pairs if key[:1] == b"k" and key[-8:] == bytes(7) + b"\x01")
+    assert len(keys) == 3
+    for key in keys:
+        identity = state.identity(key[1:33])
+        assert identity is not None
+        value = msgpack.unpackb(pairs[key])
+        misfits = [with_field(value, ("log_index",), item) for item in MISFITS]
+        for junk in [None, *JUNK, *misfits]:
+            found = FoldState(state.header.log_id, {**pairs, key: junk}.get)
+            with pytest.raises(StoreFault) as error:
+                found.identity_before(identity.id, identity.last.log_index)
+            assert code_of(error) == "ledger-damaged"
