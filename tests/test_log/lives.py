@@ -30,6 +30,7 @@ SHAPES: dict[bytes, tuple[Any, Callable[[Any], Any]]] = {
     b"e": (stored.ENDORSEMENT, objects.endorsement_from),
     b"f": (stored.ENDORSEMENT, objects.endorsement_from),
     b"o": (stored.HOLD, objects.hold_from),
+    b"u": (stored.CUT, lambda value: objects.Cut(**value)),
 }
 
 

@@ -62,7 +62,7 @@ def test_state_before_a_crowd_is_the_one_that_stood() -> None:
     in_flight(town, store)
     after = fold_values(store)
     changed = {key for key, value in after.items() if before.get(key) != value}
-    assert {key[:1] for key in changed - before.keys()} == {bytes([kind]) for kind in b"cdefiklnopqt"}
+    assert {key[:1] for key in changed - before.keys()} == {bytes([kind]) for kind in b"cdefiklnopqtu"}
     assert {key[:1] for key in changed & before.keys()} == {bytes([kind]) for kind in b"ehilpt"}
     with open_view(store, town.world.vkey) as view:
         state = view.state
