@@ -54,7 +54,7 @@ def test_every_command_of_the_readme_says_what_the_readme_says(house: tuple[Path
                 check=False,
             )
             assert done.returncode == 0, done.stderr
-            assert done.stdout.startswith("(b'")
+            assert done.stdout.startswith(("(b'", '(b"'))
             commands += 1
             continue
         for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
