@@ -207,7 +207,7 @@ def descendant_lines(found: list[Touched], known: Known) -> list[str]:
     if not found:
         return ["Nothing in this log descends from it or refers to it (as far as records are held)."]
     by_id = {item.id: item for item in found}
-    lines = [f"{plural(len(found), 'artifact')} of this log descend from it or refer to it:"]
+    lines = [f"Descends from it, or refers to it: {plural(len(found), 'artifact')} of this log"]
     for item in found:
         path = " of ".join(path_of(by_id, item.id))
         marks = "" if item.descends else ", refers only"
