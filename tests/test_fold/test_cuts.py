@@ -158,4 +158,4 @@ def test_the_first_of_two_cuts_is_told_of_what_both_keys_signed(lost: tuple[str,
     index = script.add(signed_of(script.artifacts(three, [data]), THREE, "a1", "a2"), [data])
     for name in lost:
         script.turn(three, "rotate", compromised=[[public_key(name), 0]])
-    assert told(script).disowned == [(index, three.events[0], False)]
+        assert told(script).disowned == [(index, three.events[0], False)]
