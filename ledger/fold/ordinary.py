@@ -15,7 +15,7 @@ from ledger.fold.state import FoldState
 from ledger.identity.keyset import check_revealed, check_signatures
 from ledger.identity.life import KeyEvent, asked_of, retired
 from ledger.statements.entry import CURRENT, Entry, Signature
-from ledger.statements.statement import Statement, decode_statement, keyset_digest
+from ledger.statements.statement import Statement, decode_statement
 
 
 def judge(state: FoldState, statement: Statement, signer: Identity, clock_ms: int) -> None:
@@ -174,8 +174,8 @@ def _judge_evidence(state: FoldState, statement: Statement, _signer: Identity, c
 def _ground(state: FoldState, accused: Identity, in_force: KeyEvent, halves: list[Entry]) -> KeyEvent:
     """The key event that two at one place follow: that in force, or that which was when one of them came."""
     kseq = halves[0].statement.fields["kseq"]
-    is_next, is_last = kseq == accused.kseq + 1, kseq == accused.kseq
-    if not (is_next or (is_last and accused.last.id in {half.statement.id for half in halves})):
+    is_next = kseq == accused.kseq + 1
+    if not (is_next or accused.last.id in {half.statement.id for half in halves}):
         raise RefusedInput(
             "key-event-broken",
             f"identity {accused.id.hex()[:16]}",
@@ -196,12 +196,7 @@ def _ground(state: FoldState, accused: Identity, in_force: KeyEvent, halves: lis
         raise _no_evidence("evidence", "the two reveal two keysets, so two parts of one identity raced")
     if is_next:
         return in_force
-    if before.type == "recover":
-        logged = next(half for half in halves if half.statement.id == accused.last.id)
-        committed = before.recovery if logged.statement.type == "recover" else before.next
-        if keyset_digest(logged.statement.body["keyset"]) != committed:  # it ended the recover before
-            return state.key_event(accused, kseq - 2)
-    return before
+    return state.key_event(accused, kseq - 2) if before.vetoed else before
 
 
 def _no_evidence(item: str, reason: str) -> RefusedInput:
