@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from pathlib import Path
 from typing import Any, Final
 
 from ledger.cli.common import Reporter, add_common, at_least_0, command, open_for, printable
+from ledger.errors import RefusedInput, StoreFault
 
 GAP_DAYS: Final = 30
 DAY_MS: Final = 86_400_000
@@ -45,6 +47,8 @@ def run_history(args: argparse.Namespace, reporter: Reporter) -> int:
     from ledger.cli import history_words
 
     with open_for(args) as ledger:
+        if args.report is not None:
+            _refuse_to_replace(Path(args.report), ledger.keys.folder.parents[1])
         told = ledger.history(args.name, args.gap * DAY_MS, reporter.progress)
         names = {item.id: item.name for item in ledger.keys.identities()}
         origin = ledger.marker.origin
@@ -62,3 +66,32 @@ def run_history(args: argparse.Namespace, reporter: Reporter) -> int:
         )
     reporter.result(document, words)
     return 0
+
+
+def _refuse_to_replace(path: Path, keys: Path) -> None:
+    """A page takes the place of a page like it, or of nothing: a word too few before OUT must not cost a key or a work.
+
+    `keys` is the folder of this user's keys. Raises RefusedInput `path-illegal`, `not-a-regular-file`, `file-exists`.
+    """
+    from ledger.cli.timeline import BEGINNING
+    from ledger.store.files import open_regular
+
+    fix = "Give --report another name."
+    real = Path(os.path.realpath(path))  # a loop of links is no reason to end, as it is for Path.resolve
+    if real.is_relative_to(os.path.realpath(keys)):
+        raise RefusedInput("path-illegal", f"--report {path}", "that is in the folder of the keys", fix)
+    if not os.path.lexists(path):
+        return
+    try:
+        with os.fdopen(open_regular(path), "rb") as file:
+            is_page = file.read(len(BEGINNING.encode())) == BEGINNING.encode()
+    except StoreFault as error:
+        raise RefusedInput(error.code, f"--report {path}", error.reason, fix) from error
+    except OSError as error:
+        raise RefusedInput(
+            "file-exists", f"--report {path}", f"it cannot be read ({error.strerror})", fix
+        ) from error
+    if not is_page:
+        raise RefusedInput(
+            "file-exists", f"--report {path}", "that file is no page of a history, and is not replaced", fix
+        )

@@ -16,6 +16,9 @@ from ledger.cli.history_words import Who, lane_words, moment_words, span_words
 if TYPE_CHECKING:
     from ledger.origin.history import History, LaneLine, Moment, Span
 
+BEGINNING: Final = (
+    "<!doctype html>\n<!-- lineage identity history -->\n"  # by which a page is known as one of these
+)
 LANES_DRAWN_MAX: Final = 40
 _WIDTH: Final = 1080
 _LEFT: Final = 132  # where time begins; labels stand before it
@@ -78,8 +81,7 @@ def page(history: History, who: Who, origin: str) -> str:
     """The whole page as HTML. `origin` is the log's."""
     name = who(history.id)
     anchor = f" of {who(history.anchor)}" if history.anchor else ""
-    return f"""<!doctype html>
-<html lang="en">
+    return f"""{BEGINNING}<html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">

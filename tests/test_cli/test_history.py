@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -278,5 +279,39 @@ def test_whatever_stands_in_the_log_is_escaped_on_the_page(life: Cli) -> None:
 def test_a_history_that_is_refused(life: Cli) -> None:
     life.refused("identity-unknown", "identity", "history", "nobody")
     life.refused("usage", "identity", "history", "p", "--gap", "-1")
-    life.refused("store-failed", "identity", "history", "p", "--report", life.folder)
+    life.refused("not-a-regular-file", "identity", "history", "p", "--report", life.folder)
     assert life.json("identity", "history", "operator")["statements"]["genesis"] == 1
+
+
+def test_a_page_replaces_nothing_but_a_page(ada: Cli) -> None:
+    report = ("identity", "history", "ada", "--report")
+    page_file = ada.folder / "new" / "ada.html"
+    assert [ada(*report, page_file).code for _ in range(2)] == [0, 0]
+    link = ada.folder / "link.html"
+    link.symlink_to(page_file)
+    loop = ada.folder / "loop"
+    loop.symlink_to(loop)
+    pipe = ada.folder / "pipe"
+    os.mkfifo(pipe)
+    for path in (link, loop, pipe, ada.folder):
+        ada.refused("not-a-regular-file", *report, path)
+    assert (link.is_symlink(), loop.is_symlink(), pipe.is_fifo()) == (True, True, True)
+    for name, content in (
+        ("notes.md", LONG),
+        ("empty", ""),
+        ("other.html", "<!doctype html>\n<html lang=en>"),
+    ):
+        file = ada.write(name, content)
+        ada.refused("file-exists", *report, file)
+        assert file.read_text() == content
+
+
+def test_a_page_is_not_written_among_the_keys(ada: Cli) -> None:
+    key = ada.keys("ada") / "next.key"
+    before = key.read_bytes()
+    aside = ada.folder / "aside"
+    aside.symlink_to(ada.config)
+    for path in (key, ada.config / "new.html", ada.keys("ada") / "new" / "a.html", aside / "a.html"):
+        ada.refused("path-illegal", "identity", "history", "ada", "--report", path)
+    assert key.read_bytes() == before
+    assert ada("identity", "rotate", "ada", "--unencrypted").code == 0
