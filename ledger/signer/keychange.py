@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from ledger import spec
 from ledger.errors import InvariantBroken, PolicyDenied, RefusedInput, StoreFault
 from ledger.identity import ed25519
 from ledger.identity.keyset import Keyset
@@ -79,9 +80,12 @@ def plan_change(
     """
     _check_may(identity, standing, type_)
     which, _code = REVEALS[type_]
-    group = identity.group(which) or _group_of(which, key_files, identity)
-    files = find_files(group, identity.folder, key_files)
     committed = standing.recovery if which == "recovery" else standing.next
+    group = (
+        _committed_of(which, key_files, committed)
+        or identity.group(which)
+        or _group_of(which, key_files, identity)
+    )
     if keyset_digest(group.keyset) != committed:
         raise RefusedInput(
             "commitment-differs",
@@ -89,6 +93,7 @@ def plan_change(
             "they are not those to which the log holds this identity",
             "Were the keys changed on another machine? Bring the newest copy of its folder, or name the right file.",
         )
+    files = find_files(group, identity.folder, key_files)
     body: dict[str, Any] = {"keyset": group.keyset}
     if type_ == "retire":
         body["reason"] = reason
@@ -165,6 +170,18 @@ def _check_may(identity: LocalIdentity, standing: Standing, type_: str) -> None:
             "a recovery waits to come into force",
             "If it is not yours, rotate by the next keys: that ends it.",
         )
+
+
+def _committed_of(which: str, key_files: Sequence[Path], committed: bytes) -> KeyGroup | None:
+    """The group that the files given make up, if it is the one that the log holds; None: it is not.
+
+    It comes before what `identity.json` remembers, which is an older copy where a backup was brought back.
+    """
+    keys = tuple(dict.fromkeys(keyfile.read_public(path) for path in key_files))
+    if len(keys) > spec.KEYS_MAX:
+        return None
+    groups = (KeyGroup(which, keys, threshold) for threshold in range(1, len(keys) + 1))
+    return next((group for group in groups if keyset_digest(group.keyset) == committed), None)
 
 
 def _group_of(which: str, key_files: Sequence[Path], identity: LocalIdentity) -> KeyGroup:

@@ -140,6 +140,37 @@ def test_keys_that_the_log_does_not_hold_it_to_are_refused_before_anything_is_ma
     assert tree(ada.folder) == old
 
 
+@pytest.mark.parametrize(("count", "threshold"), [(1, 1), (3, 2)])
+@pytest.mark.parametrize("type_", ["rotate", "recover", "retire"])
+def test_key_files_given_count_before_what_a_restored_backup_remembers(
+    type_: str, count: int, threshold: int, scene: Scene, tmp_path: Path
+) -> None:
+    ada = scene.enrol(keys=count, threshold=threshold)
+    backup, stick = tmp_path / "backup", tmp_path / "stick"
+    shutil.copytree(ada.folder, backup)
+    scene.change("rotate")
+    shutil.move(ada.folder, stick)
+    shutil.copytree(backup, ada.folder)
+    spare = sorted(stick.glob("recovery*.key" if type_ == "recover" else "next*.key"), reverse=True)
+    assert len(spare) == count
+    assert code_of(lambda: scene.change(type_)) == "commitment-differs"
+    old = [backup / path.name for path in spare]
+    assert code_of(lambda: scene.change(type_, key_files=old)) == "commitment-differs"
+    outcome = scene.change(type_, key_files=[*spare, spare[0]])
+    assert outcome.state == ("waiting" if type_ == "recover" else "in-force")
+    if type_ == "rotate":
+        scene.check()
+        assert scene.sign().new == 1
+
+
+def test_more_key_files_than_a_keyset_has_are_refused(scene: Scene, tmp_path: Path) -> None:
+    scene.enrol()
+    paths = [tmp_path / f"{number}.key" for number in range(spec.KEYS_MAX + 1)]
+    for path in paths:
+        write_key(path, seed_of(path.name), None)
+    assert code_of(lambda: scene.change("rotate", key_files=paths)) == "key-file-foreign"
+
+
 def test_a_dry_run_says_what_would_be_said_and_leaves_no_trace(scene: Scene) -> None:
     ada = scene.enrol()
     before, sent = tree(ada.folder), len(scene.door.sent)
