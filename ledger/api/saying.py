@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from ledger.api.access import OPERATOR, Access
 from ledger.api.identities import find_id
 from ledger.errors import LineageError, NotFound, RefusedInput
+from ledger.fold.subjects import Subject as Named
+from ledger.fold.subjects import judge_subject
 from ledger.fold.topics import Topic, topic_key
 from ledger.log.view import LogView
 from ledger.log.writer import Appended
 from ledger.proofs.tlog_proof import TlogProof
 from ledger.signer import signing
-from ledger.spec import ENTRY_BYTES_MAX, RECEIPT_BYTES_MAX, SUBJECTS_MAX
+from ledger.spec import ENTRY_BYTES_MAX, HASH_BYTES, LANE_BYTES, RECEIPT_BYTES_MAX, SUBJECTS_MAX
 from ledger.statements import codec
 from ledger.statements.bodies import BODIES
 from ledger.statements.entry import Entry, decode_entry
+from ledger.statements.record import decode_record
+from ledger.statements.statement import make_statement
 from ledger.store.files import read_regular
 
 Subject = tuple[bytes] | tuple[bytes, int]  # an artifact id; and a row of it
@@ -87,11 +93,12 @@ def notice(
         return _say_of(access, by, "notice", body | {"cancels": cancels}, subjects)
     with access.view() as view:
         held = _own_holds(view, access.keys.find(by).id, subjects)
-    return [
-        log_index
+    bodies = [
+        part
         for hold, released in held.items()
-        for log_index in _say_of(access, by, "notice", body | {"cancels": hold}, released)
+        for part in _parts("notice", body | {"cancels": hold}, released)
     ]
+    return _say_all(access, by, "notice", bodies)
 
 
 def _own_holds(view: LogView, issuer: bytes, subjects: Sequence[Subject]) -> dict[bytes, list[Subject]]:
@@ -130,14 +137,75 @@ def _say_of(
     access: Access, by: str, type_: str, body: dict[str, Any], subjects: Sequence[Subject]
 ) -> list[int]:
     """One statement over as many subjects as one may have, and so on; their log indices."""
+    return _say_all(access, by, type_, _parts(type_, body, subjects))
+
+
+def _parts(type_: str, body: dict[str, Any], subjects: Sequence[Subject]) -> list[dict[str, Any]]:
+    """The bodies over all subjects, each once. Raises RefusedInput `schema` before anything is said."""
     ordered = sorted({codec.encode(list(subject)): list(subject) for subject in subjects}.items())
     named = [subject for _encoded, subject in ordered]
     groups = [named[start : start + SUBJECTS_MAX] for start in range(0, len(named), SUBJECTS_MAX)]
-    for group in groups:
-        BODIES[type_](body | {"subjects": group}, "body")
+    parts = [body | {"subjects": group} for group in groups]
+    for part in parts:
+        BODIES[type_](part, "body")
+    return parts
+
+
+def _say_all(access: Access, by: str, type_: str, bodies: Sequence[dict[str, Any]]) -> list[int]:
+    """Says them all, or, of what the log can tell beforehand, none; an error tells what was said before it."""
     signer = access.unlock(by)
+    said: list[int] = []
     with access.door() as door:
-        return [signing.say(door, signer, type_, body | {"subjects": group}).log_index for group in groups]
+        if len(bodies) > 1:  # of one statement the log itself takes all or nothing
+            with access.view() as view:
+                _foresee(view, signer.identity.id, type_, bodies)
+        for body in bodies:
+            try:
+                said.append(signing.say(door, signer, type_, body).log_index)
+            except LineageError as error:
+                if not said:
+                    raise
+                done = (
+                    f"{error.reason}; {len(said)} of {len(bodies)} statements were said before, at log index"
+                )
+                reason = f"{done} {', '.join(map(str, said))}"
+                raise type(error)(error.code, error.item, reason, error.fix) from error
+    return said
+
+
+def _foresee(view: LogView, signer: bytes, type_: str, bodies: Sequence[dict[str, Any]]) -> None:
+    """Whether each subject of several statements may be named, by the fold's rules. Raises RefusedInput as the log would."""
+    find = partial(_standing, view)
+    for body in bodies:
+        hold = view.state.hold(body["cancels"]) if "cancels" in body else None
+        drafted = make_statement(
+            type_, view.log_id, body, by=signer, key=bytes(HASH_BYTES), lane=bytes(LANE_BYTES), seq=0
+        )  # its place in a lane is no matter of its subjects
+        for subject in body["subjects"]:
+            judge_subject(view.state, drafted, subject, find)
+            if "cancels" in body and (hold is None or tuple(subject) not in hold.subjects):
+                raise RefusedInput(
+                    "notice-illegal",
+                    f"artifact {subject[0].hex()[:16]}",
+                    "the hold that is named is not on it",
+                    "Name a hold of your own, and subjects of it.",
+                )
+
+
+def _standing(view: LogView, artifact_id: bytes) -> Named | None:
+    """An artifact that stands in the log, as the fold asks for a subject; None: it does not stand."""
+    numbers = [
+        number
+        for number in view.find_artifact(artifact_id)
+        if not view.state.is_faulty(view.locate(number)[0])
+    ]
+    for number in numbers:
+        data = view.record(number)
+        with suppress(RefusedInput):  # the log holds it, and it is none
+            if data is not None:
+                record = decode_record(data)
+                return Named(record.maker, record.row_count)
+    return Named(view.statement(view.locate(numbers[0])[0]).by, None) if numbers else None
 
 
 def rules_of(access: Access) -> dict[str, Any]:

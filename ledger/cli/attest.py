@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger.cli.common import (
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _SUBJECT_HELP: Final = (
     "an artifact id (16 hex digits or more), a signed file, or ID:ROW for a row of a dataset"
 )
+_ROW_DIGITS_MAX: Final = 20
 _PAST: Final = {
     "hold": "held",
     "release": "released",
@@ -38,6 +40,7 @@ _SUMMARIES: Final = {
     "erase": "Ask that the log forget the records of artifacts, and retract them. For whom `retract` is for.",
     "dispute": "Say that something is wrong with artifacts: traces show them as conditional. For who the log lists.",
 }
+_FOR_GOOD: Final = ("retract", "erase", "dispute")  # what does not end (SPEC §7.6)
 _ERASE_LIMITS: Final = (
     "This logs the request. Copies of the contents and salts in this ledger's store stay where they are: this version "
     "does not remove them, nor the records from the bundles."
@@ -101,7 +104,7 @@ def _add_act(acts: Any, act: str, summary: str) -> None:
             "--cancels", metavar="STATEMENT", help="the id of the hold (default: every hold of yours on them)"
         )
     parser.add_argument("--by", metavar="NAME", help="who says so (default: the only identity here)")
-    add_common(parser, writes=True, confirms=act in ("retract", "erase"))
+    add_common(parser, writes=True, confirms=act in _FOR_GOOD)
     parser.set_defaults(run=run_notice)
 
 
@@ -126,7 +129,7 @@ def run_notice(args: argparse.Namespace, reporter: Reporter) -> int:
     with open_for(args, readonly=False) as ledger:
         by = only_identity(ledger, args.by)
         subjects = parse_subjects(args.ids, ledger)
-        if args.act in ("retract", "erase"):
+        if args.act in _FOR_GOOD:
             confirm(args, reporter, f"{args.act}: {_counted(subjects)}, for good, by '{by}'.")
         places = ledger.notice(subjects, by, args.act, reason=args.reason, cancels=hold)
     text = f"'{by}' {_PAST[args.act]} {_counted(subjects)}, at log index {_shown(places)}"
@@ -139,17 +142,29 @@ def run_notice(args: argparse.Namespace, reporter: Reporter) -> int:
 
 
 def parse_subjects(texts: list[str], ledger: Ledger) -> list[Subject]:
-    """ID, file or ID:ROW, each. Raises as `Ledger.resolve`; RefusedInput `schema` for a row that is no number."""
-    found: list[Subject] = []
-    for text in texts:
-        name, colon, row = text.rpartition(":")
-        if colon and row.isascii() and row.isdigit():
-            found.append((ledger.resolve(name), int(row)))
-        elif colon and not row:
-            raise RefusedInput("schema", f"subject '{text}'", "it names no row", "Write ID:ROW, rows from 0.")
-        else:
-            found.append((ledger.resolve(text),))
-    return found
+    """ID, file or ID:ROW, each once. A file that is there is meant by its name, whatever colons that has.
+
+    Raises as `Ledger.resolve`; RefusedInput `schema` for a row that is no number.
+    """
+    return list(dict.fromkeys(_parse_subject(text, ledger) for text in texts))
+
+
+def _parse_subject(text: str, ledger: Ledger) -> Subject:
+    name, colon, row = text.rpartition(":")
+    if not colon or os.path.lexists(text):
+        return (ledger.resolve(text),)
+    if not row:
+        raise RefusedInput("schema", f"subject '{text}'", "it names no row", "Write ID:ROW, rows from 0.")
+    if not (row.isascii() and row.isdigit()):
+        return (ledger.resolve(text),)
+    if len(row) > _ROW_DIGITS_MAX:
+        raise RefusedInput(
+            "schema",
+            f"subject '{name[:_ROW_DIGITS_MAX]}:{row[:_ROW_DIGITS_MAX]}…'",
+            f"no dataset has a row whose number takes {len(row)} digits",
+            "Write ID:ROW, rows from 0.",
+        )
+    return (ledger.resolve(name), int(row))
 
 
 def _counted(subjects: list[Subject]) -> str:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import ledger
+from ledger.errors import RefusedInput
+from ledger.signer import signing
+from ledger.signer.logdoor import Placed
+from ledger.spec import SUBJECTS_MAX
 from tests.test_cli.command import Cli
 
 LONG = "long enough that nobody guesses it from its digest, as sixty-four bytes are. "
@@ -202,7 +207,10 @@ def test_one_hold_is_released_by_its_name(town: Cli) -> None:
 
 
 def test_a_dispute_makes_it_conditional(town: Cli) -> None:
-    listed(town)("notice", "dispute", "a.md", "--by", "cur", "--reason", "error")
+    dispute = ("notice", "dispute", "a.md", "--by", "cur", "--reason", "error")
+    error = listed(town).refused("usage", *dispute)
+    assert "cannot be undone" in error["reason"], "a dispute does not end"
+    assert town(*dispute, "--yes").code == 0
     document = town.json("trace", "a.md", code=1)
     assert document["status"] == "conditional"
     assert "disputed by cur" in town("trace", "a.md").out
@@ -296,3 +304,73 @@ def test_doctor_rebuilds_what_follows_from_the_log(town: Cli) -> None:
     assert document["rebuilt"]["entries"] == town.json("status")["size"]
     assert "Rebuilt from" in town("doctor", "--rebuild").out
     assert town.json("sign", town.write("b.md", LONG + "b"), "--by", "ada")["new"] == 1
+
+
+def crowd(town: Cli, by: str, count: int) -> list[str]:
+    """The artifacts of as many rows, by their ids ascending."""
+    data = town.rows(f"{by}.jsonl", *({"text": f"{LONG}{number}"} for number in range(count)))
+    signed = town.json("sign", data, "--rows", "text", "--by", by)
+    return sorted(item["id"] for item in signed["artifacts"] if item["row_index"] is not None)
+
+
+def test_many_subjects_are_all_named_or_none(town: Cli) -> None:
+    foreign = crowd(town, "bea", 64)[-1]
+    own = [item for item in crowd(town, "ada", 2 * SUBJECTS_MAX) if item < foreign][: SUBJECTS_MAX + 1]
+    last = f"artifact {own[-1][:16]}"
+    retract = ("notice", "retract", *own[:-1])
+    error = town.refused("not-authorised", *retract, foreign, "--by", "ada", "--yes")
+    assert error["item"] == f"artifact {foreign[:16]}", "it is in the second statement"
+    assert town.refused("subject-unknown", *retract, f"{own[-1]}:0", "--by", "ada", "--yes")["item"] == last
+    hold = listed(town).json("notice", "hold", *own[:-1], "--by", "cur")
+    (held,) = town.json("trace", own[0], code=1)["notices"]
+    release = ("notice", "release", "--by", "cur", "--cancels", held["statement"])
+    error = town.refused("notice-illegal", *release, *own)
+    assert (error["item"], len(hold["log_indices"])) == (last, 1)
+    said = town.json("notice", "retract", *own, own[0], "--by", "ada", "--yes")
+    assert (len(said["log_indices"]), len(said["subjects"])) == (2, len(own))
+    assert town.json("trace", own[-1], code=1)["status"] == "retracted"
+
+
+def test_what_was_said_before_a_failure_is_told(town: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = crowd(town, "ada", SUBJECTS_MAX + 1)
+    say = signing.say
+    said: list[Placed] = []
+
+    def once(*arguments: Any) -> Placed:
+        if said:
+            raise RefusedInput("schema", "the second", "it is refused", "Do not.")
+        said.append(say(*arguments))
+        return said[0]
+
+    monkeypatch.setattr(signing, "say", once)
+    ran = town("notice", "retract", *own, "--by", "ada", "--yes")
+    assert ran.code == 2
+    assert f"1 of 2 statements were said before, at log index {said[0].log_index}" in " ".join(
+        ran.err.split()
+    )
+
+
+def test_a_file_whose_name_holds_a_colon_is_that_file(town: Cli) -> None:
+    meant = []
+    for name in ("notes", "notes:3", "plan:2024", "end:"):
+        town.write(name, LONG + name)
+        meant.append(town.json("sign", name, "--by", "ada")["artifacts"][0]["id"])
+        said = town.json("attest", name, "--claim", "origin", "--result", "unclear", "--by", "bea")
+        assert said["subjects"] == [{"id": meant[-1], "row_index": None}]
+    assert len(set(meant)) == len(meant)
+
+
+def test_a_subject_named_twice_is_one(town: Cli) -> None:
+    artifact_id = town.json("trace", "a.md")["id"]
+    attest = ("--claim", "content", "--result", "unclear", "--by", "bea")
+    said = town.json("attest", artifact_id, "a.md", artifact_id, *attest)
+    assert said["subjects"] == [{"id": artifact_id, "row_index": None}]
+    assert "1 subject (" in town("attest", "a.md", artifact_id, *attest).out
+
+
+@pytest.mark.parametrize("digits", [21, 5_000])
+def test_a_row_of_too_many_digits_is_refused(town: Cli, digits: int) -> None:
+    row = f"{town.json('trace', 'a.md')['id']}:{'1' * digits}"
+    error = town.refused("schema", "notice", "retract", row, "--by", "ada", "--yes")
+    assert f"{digits} digits" in error["reason"]
+    assert len(error["item"]) < 100
