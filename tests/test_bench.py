@@ -10,7 +10,7 @@ from tools.bench.__main__ import BENCHES, main, run
 from tools.bench.measure import COLUMNS, Row, Settings, Spread, as_markdown, as_text, spread, take_turns
 from tools.bench.signer import MemoryWatch, anonymous_mb
 
-ROWS = {"ingest-single": 2, "ingest-bulk": 1, "proofs": 2, "audit": 1, "trace": 1, "key-state": 1}
+ROWS = {"ingest-single": 2, "ingest-bulk": 1, "proofs": 2, "audit": 1, "trace": 1, "key-state": 2}
 
 
 @pytest.mark.parametrize("name", ROWS)
