@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ledger.api.access import OPERATOR, Access
 from ledger.api.identities import find_id
-from ledger.errors import LineageError, NotFound, RefusedInput
+from ledger.errors import LineageError, NotFound, ProofInvalid, RefusedInput
 from ledger.fold.subjects import Subject as Named
 from ledger.fold.subjects import judge_subject
 from ledger.fold.topics import Topic, topic_key
@@ -248,7 +248,14 @@ def read_entry(path: Path) -> bytes:
     data = read_regular(path, max(ENTRY_BYTES_MAX, RECEIPT_BYTES_MAX))
     if not data.startswith(b"c2sp.org/tlog-proof@"):
         return data
-    extra = TlogProof.parse(data).extra
+    try:
+        extra = TlogProof.parse(data).extra
+    except (
+        ProofInvalid
+    ) as error:  # nothing is proven here: a file that cannot be read is no verdict on anybody
+        raise RefusedInput(
+            error.code, str(path), error.reason, error.fix or "Fetch the receipt again."
+        ) from error
     fields = codec.decode(extra, RECEIPT_BYTES_MAX) if extra else None
     if not isinstance(fields, dict) or type(fields.get("entry")) is not bytes:
         raise RefusedInput(

@@ -82,6 +82,13 @@ def run_endorse(args: argparse.Namespace, reporter: Reporter) -> int:
         raise RefusedInput(
             "usage", "endorsement", "it takes both a grade and a method", "Say --grade GRADE --method METHOD."
         )
+    if args.end and args.log is not None:
+        raise RefusedInput(
+            "usage",
+            "--end",
+            "it ends what was said of an identity of this log, not of one in another log",
+            "Say the same with --log again, with an --until that is past: the latest word counts.",
+        )
     with open_for(args, readonly=False) as ledger:
         by = only_identity(ledger, args.by)
         if args.end:

@@ -72,7 +72,13 @@ def run_rules(args: argparse.Namespace, reporter: Reporter) -> int:
         if changes:
             rules = _changed(args, ledger, rules)
             log_index = ledger.set_rules(rules)
-        names = {item.id: item.name for item in ledger.keys.identities()}
+        names = ledger.names()
+    if changes and rules["mode"] == "allow-list" and not rules.get("registrars"):
+        curators = " and the curators" if rules.get("curators") else ""
+        reporter.note(
+            f"No registrar is listed: nobody but the operator{curators} can append until one is, and endorses others. "
+            "List one: lineage log rules --registrar ID"
+        )
     document: dict[str, Any] = {
         "mode": rules["mode"],
         "limits": rules.get("limits", {}),

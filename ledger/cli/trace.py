@@ -74,7 +74,7 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
             if error.code != "unlogged":
                 raise
             return _unlogged(error, reporter)
-        ancestry = ledger.trace(found[0], accept=[ledger.identity_id(text) for text in args.accept])
+        ancestry = ledger.trace(found[0], accept=_accepted(ledger, args.accept))
         known = _known(ledger, ancestry)
         paths = ledger.paths(ancestry)
         touched = ledger.descendants([(found[0],)], reporter.progress) if args.descendants else None
@@ -87,6 +87,23 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
         document["descendants"] = trace_words.touched_fields(touched)
     reporter.result(document, "\n".join(_lines(ancestry, known, found, paths, touched, args.depth)))
     return 0 if _is_well(ancestry) else 1
+
+
+def _accepted(ledger: Ledger, texts: list[str]) -> list[bytes]:
+    """Whose word is taken. Raises NotFound `identity-unknown` for who is no identity of the log: a slip would go unseen."""
+    found = []
+    with ledger.view() as view:
+        for text in texts:
+            identity_id = ledger.identity_id(text)
+            if view.identity(identity_id) is None:
+                raise NotFound(
+                    "identity-unknown",
+                    f"--accept {text}",
+                    "the log knows no such identity",
+                    "Give a name here, or all 64 digits of an identity's id.",
+                )
+            found.append(identity_id)
+    return found
 
 
 def _unlogged(error: NotFound, reporter: Reporter) -> int:
@@ -146,7 +163,7 @@ def _is_well(ancestry: Ancestry) -> bool:
 
 
 def _known(ledger: Ledger, ancestry: Ancestry) -> Known:
-    names = {item.id: item.name for item in ledger.keys.identities()}
+    names = ledger.names()
     places = {
         place.disowned.log_index
         for node in ancestry.nodes.values()

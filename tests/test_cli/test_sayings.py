@@ -56,6 +56,17 @@ def test_rules_are_shown_changed_and_dropped(town: Cli) -> None:
     assert town.json("audit")["ok"] is True
 
 
+def test_an_allow_list_without_a_registrar_is_warned_of(town: Cli) -> None:
+    changed = town("log", "rules", "--mode", "allow-list", "--json")
+    assert (changed.code, changed.document["mode"]) == (0, "allow-list")
+    assert "nobody but the operator can append" in changed.err
+    assert town("log", "rules").err == "", "asked for, and not changed"
+    assert town("log", "rules", "--registrar", "reg").err == ""
+    assert town("log", "rules", "--curator", "cur").err == ""
+    assert "nobody but the operator and the curators can" in town("log", "rules", "--drop", "reg").err
+    assert town("log", "rules", "--mode", "open").err == ""
+
+
 @pytest.mark.parametrize(
     ("code", "arguments"),
     [
@@ -125,6 +136,7 @@ def test_grades_reach_identities_and_traces(town: Cli) -> None:
         ("endorsement-illegal", ("ada", "--grade", "known", "--method", "web", "--by", "ada")),
         ("endorsement-illegal", ("p", "--grade", "known", "--method", "web", "--by", "ada")),
         ("not-authorised", ("bea", "--grade", "known", "--method", "web", "--by", "p")),
+        ("usage", ("ab" * 32, "--end", "--log", "cd" * 32, "--by", "reg")),
         ("schema", ("ada", "--grade", "known", "--method", "web", "--by", "reg", "--until", "soon")),
         ("schema", ("ada", "--grade", "known", "--method", "web", "--by", "reg", "--log", "ab")),
         ("name-unknown", ("ada", "--grade", "known", "--method", "web")),
@@ -159,7 +171,8 @@ def test_attestations_show_and_rescue_where_they_are_accepted(town: Cli) -> None
     assert (document["attestations"][0]["by"], document["attested_by_others"]) == (bea, 0)
     assert "rescued by bea" in town("trace", "a.md", "--accept", bea).out
     assert town.json("trace", "a.md", "--accept", "reg", code=1)["status"] == "disowned"
-    town.refused("identity-unknown", "trace", "a.md", "--accept", "nobody")
+    for unknown in ("nobody", "ab" * 32, document["id"]):
+        town.refused("identity-unknown", "trace", "a.md", "--accept", unknown)
 
 
 def test_attestations_on_rows_and_with_evidence(town: Cli) -> None:
@@ -285,6 +298,10 @@ def test_what_is_no_evidence_is_refused(town: Cli, tmp_path: Path) -> None:
     contest = ("identity", "contest")
     town.refused("file-not-found", *contest, one, town.folder / "absent", "--by", "ada")
     town.refused("not-canonical", *contest, one, town.write("junk", b"\xc1\xc1"), "--by", "ada")
+    for junk in (b"c2sp.org/tlog-proof@v1\n", one.read_bytes()[:-9], b"c2sp.org/tlog-proof@v9\nindex 0\n"):
+        broken = town.write("broken.tlog-proof", junk)
+        ran = town(*contest, one, broken, "--by", "ada")
+        assert (ran.code, str(broken) in ran.err) == (2, True), "no verdict on anybody"
     bare = town.folder / "bare.tlog-proof"
     town("log", "proof", "one.md", "--bare", "-o", bare)
     town.refused("schema", *contest, bare, other, "--by", "ada")
