@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any, Final
 
-from ledger.api.access import OPERATOR, Access
-from ledger.errors import NotFound, RefusedInput
+from ledger.api.access import OPERATOR, Access, now_ms
+from ledger.errors import LineageError, NotFound, RefusedInput
 from ledger.fold.objects import Delegation, Endorsement, Identity
 from ledger.identity.life import KeyEvent
 from ledger.log.view import LogView
@@ -170,8 +171,29 @@ def _listed(view: LogView, item: LocalIdentity) -> dict[str, Any]:
 
 
 def people(access: Access, view: LogView) -> list[dict[str, Any]]:
-    """The identities whose keys are here, but for the operator: what `status` says of them."""
-    return [_listed(view, item) for item in access.keys.identities() if item.name != OPERATOR]
+    """The identities whose keys are here, but for the operator and what is damaged: what `status` says of them."""
+    found = []
+    for name in access.keys.names():
+        if name != OPERATOR:
+            with suppress(LineageError):  # one that is damaged hides no other
+                found.append(_listed(view, access.keys.find(name)))
+    return found
+
+
+def names_of(access: Access) -> dict[bytes, str]:
+    """As `Ledger.names`."""
+    found = {}
+    for name in access.keys.names():
+        with suppress(LineageError):
+            found[access.keys.find(name).id] = name
+    return found
+
+
+def pending_recovery(access: Access, name: str) -> int | None:
+    """As `Ledger.pending_recovery`."""
+    with access.view() as view:
+        pending = find_identity(access, view, name).pending(max(view.clock_ms, now_ms()))
+    return pending.log_index if pending is not None else None
 
 
 def life_of(view: LogView, identity: Identity) -> dict[str, Any]:

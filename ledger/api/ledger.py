@@ -136,6 +136,42 @@ class Ledger:
         """
         return keys.carry_out(self._access, name, change, unencrypted=unencrypted)
 
+    def settle_keys(self, name: str) -> None:
+        """Puts the keys in place that the log has in force, where a crash or a wait kept them.
+
+        Raises RefusedInput `change-pending` if a change was signed and kept that the log does not hold.
+        """
+        keys.make_ready(self._access, name)
+
+    def kept_changes(self, name: str) -> list[tuple[str, list[int]]]:
+        """Changes of keys that were signed and kept, and that the log does not hold: type, and where their cuts begin."""
+        return keys.kept_of(self._access, name)
+
+    def foresee_kept(self, name: str, type_: str, progress: Progress = silent) -> Foreseen:
+        """As `foresee`, of a change that was kept. Raises RefusedInput `usage` if there is none, `change-pending`."""
+        return keys.foresee_kept(self._access, name, type_, progress)
+
+    def resume_keys(self, name: str, type_: str) -> Outcome:
+        """Sends the change that was kept. Raises as `foresee_kept`, and as the log refuses it."""
+        return keys.resume(self._access, name, type_)
+
+    def discard_keys(self, name: str, type_: str) -> None:
+        """Puts the change aside that was kept, and that the log does not hold. Raises as `foresee_kept`."""
+        keys.put_aside(self._access, name, type_)
+
+    def clock_ms(self) -> int:
+        """The log's clock, in unix ms."""
+        with self.view() as view:
+            return view.clock_ms
+
+    def names(self) -> dict[bytes, str]:
+        """The names of the identities here, by id; what is damaged is left out, `list_identities` says why."""
+        return identities.names_of(self._access)
+
+    def pending_recovery(self, name: str) -> int | None:
+        """The log index of the recovery of an identity that waits to come into force. Raises NotFound."""
+        return identities.pending_recovery(self._access, name)
+
     def history(self, name: str, gap_ms: int, progress: Progress = silent) -> History:
         """The whole life of an identity as one time line; silences longer than `gap_ms` are told. Raises NotFound."""
         return histories.history_of(self._access, name, gap_ms, progress)

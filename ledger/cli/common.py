@@ -259,6 +259,23 @@ def confirm(args: argparse.Namespace, reporter: Reporter, warning: str) -> None:
         )
 
 
+def tell_kept(reporter: Reporter, ledger: Ledger, by: str) -> None:
+    """Says what a signing by this identity sends first: a kept change of keys that ends it, or disowns something."""
+    for type_, starts in ledger.kept_changes(by):
+        if type_ == "retire" or starts:
+            cut = f", and disowns from log index {starts[0]} on" if starts else ""
+            reporter.note(f"Note: a {type_} of '{by}' that was signed and kept is sent first{cut}.")
+
+
+def tell_pending_recovery(reporter: Reporter, ledger: Ledger, by: str) -> None:
+    """Warns who signs while somebody, perhaps a thief, recovers his identity."""
+    log_index = ledger.pending_recovery(by)
+    if log_index is not None:
+        reporter.note(
+            f"RECOVERY PENDING since log index {log_index}: if it is not yours, rotate now: lineage identity rotate {by}"
+        )
+
+
 def only_identity(ledger: Ledger, by: str | None) -> str:
     """Who signs: the one named, else the only identity here but for the operator. Raises RefusedInput `name-unknown`."""
     if by is not None:

@@ -281,7 +281,7 @@ def run_show(args: argparse.Namespace, reporter: Reporter) -> int:
 
 
 def _names(ledger: Ledger) -> dict[str, str]:
-    return {item.id.hex(): item.name for item in ledger.keys.identities()}
+    return {identity_id.hex(): name for identity_id, name in ledger.names().items()}
 
 
 def _key_words(facts: dict[str, Any]) -> str:

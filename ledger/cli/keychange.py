@@ -22,7 +22,8 @@ from ledger.cli.common import (
 from ledger.errors import RefusedInput
 
 if TYPE_CHECKING:
-    from ledger.api import Effects, KeyChange, Ledger, Loss
+    from ledger.api import Effects, Foreseen, Ledger, Loss
+    from ledger.identity.life import KeyEvent
     from ledger.signer.changes import Outcome
     from ledger.signer.keystore import LocalIdentity
 
@@ -126,8 +127,15 @@ def _add_cut(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="which key is in doubt, if the identity has several: its public key's beginning, or its number from 1",
     )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be disowned, and change nothing"
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument("--dry-run", action="store_true", help="say what would be disowned, and change nothing")
+    kept.add_argument(
+        "--resume",
+        action="store_true",
+        help="carry through the one that was signed and kept, but never logged",
+    )
+    kept.add_argument(
+        "--discard", action="store_true", help="put the one aside that was signed and kept, but never logged"
     )
 
 
@@ -159,28 +167,37 @@ def run_retire(args: argparse.Namespace, reporter: Reporter) -> int:
 def _run(args: argparse.Namespace, reporter: Reporter, type_: str, **options: Any) -> int:
     from ledger.api import KeyChange
 
+    if options.get("reason") == "compromised" and not (_names_cut(args) or args.resume or args.discard):
+        raise RefusedInput(
+            "usage",
+            "--reason compromised",
+            "nothing says since when, so that all the thief signed would stand",
+            "Say --compromised INDEX or --compromised-since DATE, or another reason.",
+        )
     with open_for(args, readonly=args.dry_run) as ledger:
+        if args.discard:
+            return _discard(args, reporter, ledger, type_)
         change = KeyChange(type_, since=_since(args, ledger), keys=args.key, **options)
-        foreseen = ledger.foresee(args.name, change, reporter.progress)
-        names = _names(ledger)
-        lines = effect_lines(foreseen.effects, change, args.name, names)
-        document: dict[str, Any] = {
-            "id": foreseen.plan.identity.id.hex(),
-            "type": type_,
-            "dry_run": args.dry_run,
-            "compromised": [
-                [bytes(key).hex(), start] for key, start in foreseen.plan.body.get("compromised", ())
-            ],
-            "effects": effects_document(foreseen.effects),
-        }
+        if args.resume:
+            foreseen = ledger.foresee_kept(args.name, type_, reporter.progress)
+        else:
+            if not args.dry_run:
+                ledger.settle_keys(args.name)
+            foreseen = ledger.foresee(args.name, change, reporter.progress)
+        names = ledger.names()
+        lines = effect_lines(foreseen, args.name, names)
+        document = _document(foreseen, is_dry_run=args.dry_run)
         if args.dry_run:
             reporter.result(document, "\n".join([*lines, "", "This was a dry run: nothing was changed."]))
             return 0
-        if type_ == "retire" or (type_ == "rotate" and change.since is not None):
+        if _is_asked(foreseen, is_kept=args.resume):
             confirm(args, reporter, "\n".join(lines))
-        outcome = ledger.change_keys(args.name, change, unencrypted=getattr(args, "unencrypted", False))
+        if args.resume:
+            outcome = ledger.resume_keys(args.name, type_)
+        else:
+            outcome = ledger.change_keys(args.name, change, unencrypted=getattr(args, "unencrypted", False))
         identity = ledger.keys.find(args.name)
-        clock_ms = ledger.status()["clock_ms"]
+        clock_ms = ledger.clock_ms()
     document |= {
         "key_event": outcome.id.hex(),
         "kseq": outcome.kseq,
@@ -189,8 +206,42 @@ def _run(args: argparse.Namespace, reporter: Reporter, type_: str, **options: An
         "keys": str(identity.folder),
     }
     is_done = outcome.state == "in-force"
-    lines = effect_lines(foreseen.effects, change, args.name, names, is_done=is_done)
-    reporter.result(document, "\n".join(_outcome_lines(outcome, identity, lines, change, clock_ms)))
+    lines = effect_lines(foreseen, args.name, names, is_done=is_done)
+    reporter.result(document, "\n".join(_outcome_lines(outcome, identity, lines, foreseen, clock_ms)))
+    return 0
+
+
+def _document(foreseen: Foreseen, *, is_dry_run: bool) -> dict[str, Any]:
+    return {
+        "id": foreseen.identity.id.hex(),
+        "type": foreseen.type,
+        "dry_run": is_dry_run,
+        "compromised": [[key.hex(), start] for key, start in sorted(foreseen.cuts.items())],
+        "ends_recovery": foreseen.ends.log_index if foreseen.ends is not None else None,
+        "effects": effects_document(foreseen.effects),
+    }
+
+
+def _names_cut(args: argparse.Namespace) -> bool:
+    return args.compromised is not None or args.compromised_since is not None
+
+
+def _is_asked(foreseen: Foreseen, *, is_kept: bool) -> bool:
+    """Whether it is asked first: what disowns, ends something, or was signed at another time."""
+    if foreseen.type == "recover":  # it waits for a week, and may be ended
+        return False
+    return foreseen.type == "retire" or bool(foreseen.cuts) or foreseen.ends is not None or is_kept
+
+
+def _discard(args: argparse.Namespace, reporter: Reporter, ledger: Ledger, type_: str) -> int:
+    """Puts a kept change aside."""
+    ledger.discard_keys(args.name, type_)
+    identity = ledger.keys.find(args.name)
+    reporter.result(
+        {"id": identity.id.hex(), "type": type_, "discarded": True},
+        f"The {type_} of '{args.name}' that was signed and kept is put aside; the keys in force stay.\n"
+        f"It lies in {identity.folder / 'refused'}, with the keys that were drawn for it.",
+    )
     return 0
 
 
@@ -209,20 +260,23 @@ def _since(args: argparse.Namespace, ledger: Ledger) -> int | None:
     return since
 
 
-def _names(ledger: Ledger) -> Mapping[bytes, str]:
-    return {item.id: item.name for item in ledger.keys.identities()}
-
-
 def effect_lines(
-    effects: Effects, change: KeyChange, name: str, names: Mapping[bytes, str], *, is_done: bool = False
+    foreseen: Foreseen, name: str, names: Mapping[bytes, str], *, is_done: bool = False
 ) -> list[str]:
     """What a change of keys comes to, or came to, in words for somebody who never did one."""
-    if change.since is None:
-        lines = ["No key is called stolen, so nothing is disowned: all that was signed stays as it is."]
+    effects = foreseen.effects
+    lines = []
+    if foreseen.type == "retire":
+        lines.append(f"'{name}' ends for good: nothing it says from here on is valid.")
+    if foreseen.ends is not None:
+        lines.append(_ended_words(foreseen.ends))
+    if not foreseen.cuts:
+        lines.append("No key is called stolen, so nothing is disowned: all that was signed stays as it is.")
     else:
         verb = "is" if is_done else "would be"
-        lines = [
-            f"'{name}' says: what my daily key signed from log index {change.since} on is not mine. It {verb} disowned:",
+        since = min(foreseen.cuts.values())
+        lines += [
+            f"'{name}' says: what my daily key signed from log index {since} on is not mine. It {verb} disowned:",
             *_own_lines(effects),
         ]
     for loss in effects.suspects:
@@ -238,12 +292,19 @@ def effect_lines(
         more = " …" if effects.artifact_count > len(effects.artifacts) else ""
         lines.append(f"  artifacts that stand nowhere else: {effects.artifact_count:,} ({shown}{more})")
     lines += _descendant_lines(effects, names)
-    if change.since is not None:
+    if foreseen.cuts:
         lines += [
             "Nothing is erased: it all stays visible in the log, and each piece shows how late it was disowned",
             _lateness(effects),
         ]
     return lines
+
+
+def _ended_words(recovery: KeyEvent) -> str:
+    words = f"This ends the pending recovery of log index {recovery.log_index}"
+    if recovery.cuts:
+        words += f", and with it what that would disown from log index {min(start for _key, start in recovery.cuts)} on"
+    return words + "."
 
 
 def _lateness(effects: Effects) -> str:
@@ -300,7 +361,7 @@ def _who(identity_id: bytes, names: Mapping[bytes, str]) -> str:
 
 
 def _outcome_lines(
-    outcome: Outcome, identity: LocalIdentity, effects: list[str], change: KeyChange, clock_ms: int
+    outcome: Outcome, identity: LocalIdentity, effects: list[str], foreseen: Foreseen, clock_ms: int
 ) -> list[str]:
     name = identity.name
     lines = [f"{_DONE[outcome.type]} '{name}' at log index {outcome.log_index}", "", *effects, ""]
@@ -316,11 +377,20 @@ def _outcome_lines(
         lines.append(
             f"Then: lineage sign FILE --by {name} (the first command that signs puts the new keys in place)"
         )
-        return lines
+        return [*lines, "", *_waiting_advice(identity, outcome.kseq)]
     lines += advice(identity)
-    if change.since is not None:
+    if foreseen.cuts:
         lines += ["", f"Next: sign again what is still yours: lineage sign FILE|ID… --again --by {name}"]
     return lines
+
+
+def _waiting_advice(identity: LocalIdentity, kseq: int) -> list[str]:
+    """Where the new keys of a recovery lie until it is in force, that should not stay here then."""
+    folder = identity.folder / "change" / str(kseq)
+    return [
+        "Once it is in force, move its new next and recovery keys away from this machine. Until then they lie in",
+        f"  {folder}",
+    ]
 
 
 def advice(identity: LocalIdentity) -> list[str]:

@@ -18,6 +18,8 @@ from ledger.cli.common import (
     parse_versioned,
     printable,
     short,
+    tell_kept,
+    tell_pending_recovery,
 )
 from ledger.errors import NotYet, RefusedInput
 from ledger.spec import GUESSABLE_BYTES
@@ -121,9 +123,12 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
     """Signs, and says where everything stands."""
     with open_for(args, readonly=False) as ledger:
         by = only_identity(ledger, args.by)
+        tell_kept(reporter, ledger, by)
         if args.again:
             _refuse_claims(args)
-            return _tell(reporter, ledger.sign_again(args.paths, by, reporter.progress), by, "path")
+            signed = ledger.sign_again(args.paths, by, reporter.progress)
+            tell_pending_recovery(reporter, ledger, by)
+            return _tell(reporter, signed, by, "path")
         claim = _claim(args, ledger)
         author_column = _author_column(args)
         if args.rows is None:
@@ -137,6 +142,7 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
             raise RefusedInput(
                 "no-paths", "--rows", "it takes one dataset at a time", "Run it once for each."
             )
+        tell_pending_recovery(reporter, ledger, by)
     return _tell(reporter, signed, by, "row_index" if args.rows is not None else "path")
 
 

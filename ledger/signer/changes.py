@@ -148,6 +148,12 @@ def begin(
         sync_folder(parent)
 
 
+def discard(identity: LocalIdentity, change: Change) -> None:
+    """Puts a change aside that its owner takes back; only for who knows that no log holds it. Raises StoreFault."""
+    with held(identity), keyfile.disk_told(change.folder, FAULT):
+        _put_aside(identity, change)
+
+
 @contextmanager
 def held(identity: LocalIdentity) -> Iterator[None]:
     """Keeps other processes from moving the same keys. Raises StoreFault `keys-busy`."""

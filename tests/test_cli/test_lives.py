@@ -286,7 +286,8 @@ def test_a_recovery_that_disowns_does_so_once_it_is_in_force(clock: Clock, stole
 
 def test_a_rotation_ends_a_pending_recovery(clock: Clock, ada: Cli) -> None:
     ada("identity", "recover", "ada", "--unencrypted")
-    rotated = ada.json("identity", "rotate", "ada", "--unencrypted")
+    ada.refused("usage", "identity", "rotate", "ada", "--unencrypted")
+    rotated = ada.json("identity", "rotate", "ada", "--unencrypted", "--yes")
     clock.pass_days(8)
     assert ada.json("sign", ada.write("a.md", LONG))["new"] == 1
     shown = ada.json("identity", "show", "ada")
@@ -413,3 +414,124 @@ def test_a_copy_of_the_keys_elsewhere_is_told_that_they_are_not_in_force(stolen:
         assert (ran.code, ran.document["error"]["code"]) == (2, "keys-not-in-force")
         ran = stolen("identity", "rotate", "ada", "--unencrypted", "--json")
         assert (ran.code, ran.document["error"]["code"]) == (2, "commitment-differs")
+
+
+def unsent(ada: Cli, *arguments: str) -> dict[str, Any]:
+    """The error of a change of keys whose sending fails: it is signed and kept, and the log does not hold it."""
+    from ledger.errors import StoreFault
+    from ledger.log.writer import LogWriter
+
+    def full(*_arguments: object) -> None:
+        raise StoreFault("disk-full", "the disk", "it is full", "Free some space.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LogWriter, "append", full)
+        ran = ada("identity", *arguments, "--json")
+    assert ran.code == 2
+    return dict(ran.document["error"])
+
+
+def test_a_kept_change_is_neither_doubled_nor_replaced(stolen: Cli) -> None:
+    error = unsent(stolen, *ROTATE[1:], "--compromised", "8")
+    assert error["code"] == "disk-full"
+    assert "the rotate is signed and kept" in error["reason"]
+    size = stolen.json("status")["size"]
+    other = ("--compromised", str(STOLEN_AT))
+    for arguments in ((*ROTATE, *other), (*ROTATE, "--dry-run"), ("identity", "recover", "ada", "--dry-run")):
+        error = stolen.refused("change-pending", *arguments)
+        assert "a rotate that disowns from log index 8 on" in error["reason"]
+        assert "lineage identity rotate ada --resume" in error["fix"]
+    stolen.refused("change-pending", "identity", "retire", "ada", "--reason", "ended", "--discard")
+    stolen.refused("usage", "identity", "rotate", "ada", "--resume")
+    assert stolen.json("status")["size"] == size
+    stolen.json(*ROTATE, "--discard")
+    assert stolen.json("identity", "show", "ada")["keys_wait"] == []
+    assert stolen.json(*ROTATE, *other)["state"] == "in-force"
+    assert [cut["from"] for cut in stolen.json("identity", "show", "ada")["compromised"]] == [STOLEN_AT]
+    stolen.refused("usage", *ROTATE, "--discard")
+    stolen.refused("usage", *ROTATE, "--resume")
+
+
+def test_a_kept_change_is_carried_through_when_asked(stolen: Cli) -> None:
+    unsent(stolen, *ROTATE[1:], "--compromised", str(STOLEN_AT))
+    size = stolen.json("status")["size"]
+    document = stolen.json(*ROTATE, "--resume")
+    assert (document["compromised"][0][1], document["log_index"]) == (STOLEN_AT, size)
+    assert document["effects"]["artifacts"] == 1
+    assert stolen.json("identity", "show", "ada")["key_event"] == document["key_event"]
+    assert stolen.json("trace", "forged.md", code=1)["status"] == "disowned"
+
+
+def test_signing_that_carries_a_retirement_through_says_so(ada: Cli) -> None:
+    unsent(ada, "retire", "ada", "--reason", "ended", "--yes")
+    ran = ada("sign", ada.write("a.md", LONG), "--by", "ada")
+    assert ran.code == 2
+    assert "a retire of 'ada' that was signed and kept is sent first" in ran.err
+
+
+@pytest.mark.parametrize("retires", [False, True])
+def test_keys_that_a_crash_left_unmoved_are_put_in_place_first(ada: Cli, retires: bool) -> None:
+    from ledger.signer import changes
+
+    class KilledError(BaseException):
+        pass
+
+    def kill(*_arguments: object) -> None:
+        raise KilledError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(changes, "_finish", kill)
+        with pytest.raises(KilledError):
+            ada("identity", "rotate", "ada", "--unencrypted")
+    before = {path: path.read_bytes() for path in ada.config.rglob("*.key")}
+    error = ada.refused("change-pending", "identity", "rotate", "ada", "--dry-run")
+    assert "the log holds its rotate" in error["reason"]
+    assert before == {path: path.read_bytes() for path in ada.config.rglob("*.key")}
+    if retires:
+        assert ada.json("identity", "retire", "ada", "--reason", "ended", "--yes")["kseq"] == 2
+    else:
+        assert ada.json("identity", "rotate", "ada", "--unencrypted")["kseq"] == 2
+
+
+def test_after_ones_own_recovery_the_next_change_goes_on_from_it(clock: Clock, ada: Cli) -> None:
+    recover = ada("identity", "recover", "ada", "--unencrypted").out
+    assert str(ada.keys("ada") / "change" / "1") in recover
+    clock.pass_days(8)
+    ada.refused("change-pending", "identity", "rotate", "ada", "--dry-run")
+    assert ada.json("identity", "rotate", "ada", "--unencrypted")["kseq"] == 2
+
+
+def test_a_damaged_identity_does_not_hinder_another(ada: Cli) -> None:
+    assert ada("identity", "new", "bob", "--unencrypted").code == 0
+    ada("sign", ada.write("a.md", LONG), "--by", "ada")
+    (ada.keys("bob") / "identity.json").write_text("broken")
+    assert ada.json("identity", "rotate", "ada", "--unencrypted")["state"] == "in-force"
+    assert ada("trace", "a.md").code == 0
+    assert [item["name"] for item in ada.json("status")["identities"]] == ["ada"]
+    assert ada("identity", "show", "ada").code == 0
+
+
+def test_a_retirement_says_that_it_ends_and_a_theft_since_when(stolen: Cli) -> None:
+    retire = ("identity", "retire", "ada", "--reason")
+    assert stolen(*retire, "ended", "--dry-run").out.startswith(
+        "'ada' ends for good: nothing it says from here on"
+    )
+    stolen.refused("usage", *retire, "compromised", "--dry-run")
+    assert stolen.json(*retire, "compromised", "--compromised", "10", "--dry-run")["compromised"]
+
+
+def test_a_rotation_names_the_recovery_that_it_ends(stolen: Cli) -> None:
+    at = stolen.json("identity", "recover", "ada", "--unencrypted", "--compromised", "8")["log_index"]
+    words = stolen("identity", "rotate", "ada", "--dry-run").out
+    assert f"This ends the pending recovery of log index {at}" in words
+    assert "from log index 8 on" in words
+    signed = stolen("sign", stolen.write("x.md", LONG + "x"), "--by", "ada")
+    assert f"RECOVERY PENDING since log index {at}" in signed.err
+    stolen(*ROTATE)
+    assert "RECOVERY" not in stolen("sign", stolen.write("y.md", LONG + "y"), "--by", "ada").err
+
+
+def test_a_dry_run_refuses_the_shape_that_would_be_refused(ada: Cli) -> None:
+    ada.refused(
+        "threshold-illegal", "identity", "rotate", "ada", "--keys", "0", "--threshold", "9", "--dry-run"
+    )
