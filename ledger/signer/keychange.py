@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger import spec
-from ledger.errors import InvariantBroken, PolicyDenied, RefusedInput, StoreFault
+from ledger.errors import InvariantBroken, LineageError, RefusedInput, StoreFault
 from ledger.identity import ed25519
 from ledger.identity.keyset import Keyset
 from ledger.signer import changes, keyfile
@@ -144,7 +144,7 @@ def change_keys(
     files[ABOUT_FILE] = after.about()
     entry = _entry_of(door, plan, [keyset_digest(group.keyset) for group in drawn], revealed)
     if plan.type != "recover" and "compromised" not in plan.body:
-        with suppress(RefusedInput, PolicyDenied, StoreFault):  # unsent work never holds up a change of keys
+        with suppress(LineageError):  # unsent work never holds up a change of keys
             resend_pending(door, identity, plan.key_event)
     changes.begin(identity, plan.kseq, files, seeds, entry, passphrase)
     for outcome in changes.settle(door, identity):

@@ -92,7 +92,7 @@ class Lane:
                 if seq > self.next_seq:
                     raise _damaged(path)  # the state is an older one: what follows it was signed already
                 if seq == self.next_seq:
-                    return _parcel(path)
+                    return self._continuing(path)
                 path.unlink()  # acknowledged; the process died before it was removed
         return None
 
@@ -126,6 +126,15 @@ class Lane:
             self._save(replace(self._state, abandoned=True, kept=keep))
             for path in () if keep else (self._folder / _OUT).iterdir():
                 path.unlink()
+
+    def _continuing(self, path: Path) -> Parcel:
+        """The parcel in a file, all of whose statements continue the lane: found here, before the log takes any."""
+        parcel = _parcel(path)
+        try:
+            self._check_places(parcel)
+        except (InvariantBroken, RefusedInput) as error:
+            raise _damaged(path) from error
+        return parcel
 
     def _check_places(self, parcel: Parcel) -> Statement:
         """Whether the parcel continues the lane; its last statement."""

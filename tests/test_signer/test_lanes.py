@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock, Timeout
 
-from ledger.errors import InvariantBroken, RefusedInput, StoreFault
+from ledger.errors import InvariantBroken, StoreFault
 from ledger.signer import lanes as lanes_module
 from ledger.signer.lanes import Lane, Parcel, hold_lane, hold_left_behind, pending_parcels, refused_parcels
 from ledger.statements.entry import decode_entry
@@ -345,57 +345,6 @@ def test_acknowledged_parcel_that_a_crash_left_is_removed(tmp_path: Path) -> Non
     with hold_lane(tmp_path, KEY) as again:
         assert (again.id, again.pending()) == (lane.id, None)
         assert not path.exists()
-
-
-@pytest.mark.parametrize("number", range(9))
-def test_damaged_outbox_is_told_and_signs_nothing(number: int, tmp_path: Path) -> None:
-    with hold_lane(tmp_path, KEY) as lane:
-        lane.keep(parcel_in(lane, "first", 2))
-        path = tmp_path / lane.id.hex() / "out" / "0"
-    data = path.read_bytes()
-    entry = parcel_in(lane, "first").statements[0][0]
-    wrongs: Sequence[bytes] = (
-        b"",
-        data[:-1],
-        data + b"\0",
-        b"\x90",
-        b"\xc0",
-        b"\x91\x92\xa1x\x90",
-        b"\x91\x92\xc4\x01x\x90",
-        b"\x91\x92\xc5" + len(entry).to_bytes(2, "big") + entry + b"\x91\xa1x",
-        data.replace(lane.id, b"x" * 16),
-    )
-    path.write_bytes(wrongs[number])
-    with hold_lane(tmp_path, KEY) as again:
-        assert again.id == lane.id
-        with pytest.raises(RefusedInput) as error:
-            again.pending()
-        assert error.value.code == "outbox-damaged"
-        assert "Move" in error.value.fix
-        with pytest.raises(InvariantBroken):
-            again.keep(parcel_in(again, "instead"))
-    with pytest.raises(RefusedInput):
-        pending_parcels(tmp_path)
-    path.write_bytes(data)
-    with hold_lane(tmp_path, KEY) as mended:
-        assert mended.pending() == parcel_in(lane, "first", 2)
-    shutil.move(tmp_path / lane.id.hex(), tmp_path.parent / "away")
-    assert held_id(tmp_path) != lane.id
-
-
-def test_older_state_put_back_beside_what_followed_signs_nothing(tmp_path: Path) -> None:
-    with hold_lane(tmp_path, KEY) as lane:
-        state = tmp_path / lane.id.hex() / "state.json"
-        old = state.read_text()
-        send(lane, "first")
-        lane.keep(parcel_in(lane, "second"))
-    state.write_text(old)
-    with hold_lane(tmp_path, KEY) as again:
-        assert again.next_seq == 0
-        with pytest.raises(RefusedInput):
-            again.pending()
-        with pytest.raises(InvariantBroken):
-            again.keep(parcel_in(again, "another first"))
 
 
 def test_folder_removed_while_held_is_told(tmp_path: Path) -> None:

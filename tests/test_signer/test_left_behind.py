@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from ledger.api.door import Door
-from ledger.errors import LineageError, RefusedInput
+from ledger.errors import InvariantBroken, LineageError, RefusedInput
 from ledger.log.writer import Appended
 from ledger.merkle.tree import hash_leaf
-from ledger.signer import signing
+from ledger.signer import keychange, signing
 from ledger.signer.drafts import sign_records
 from ledger.signer.keyfile import read_public
 from ledger.signer.lanes import hold_lane, pending_parcels, refused_parcels
@@ -59,6 +60,30 @@ def test_what_cannot_be_sent_never_holds_up_a_change_of_keys(scene: Scene) -> No
     path.write_bytes(b"damaged")
     assert scene.change("rotate").state == "in-force"
     assert scene.change("retire").state == "in-force"
+
+
+def test_a_statement_that_waits_twice_is_found_before_the_log_takes_it(scene: Scene) -> None:
+    ada = scene.enrol()
+    left_waiting(scene, sent=False)
+    ((path, _entries),) = pending_parcels(ada.lanes)
+    path.write_bytes(msgpack.packb(msgpack.unpackb(path.read_bytes()) * 2))
+    sent = len(scene.door.sent)
+    assert code_of(scene.sign) == "outbox-damaged"
+    assert len(scene.door.sent) == sent
+    assert scene.change("rotate").state == "in-force"
+    assert scene.change("retire").state == "in-force"
+
+
+def test_not_even_a_slip_of_the_outbox_holds_up_a_change_of_keys(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.enrol()
+
+    def slip(*_: object) -> None:
+        raise InvariantBroken("lane-misused", "lane", "planned", "x")
+
+    monkeypatch.setattr(keychange, "resend_pending", slip)
+    assert scene.change("rotate").state == "in-force"
 
 
 def test_what_a_thief_left_in_the_outbox_is_not_signed_by_the_new_keys(scene: Scene) -> None:
