@@ -46,7 +46,7 @@ def life(clock: Clock, ada: Cli) -> Cli:
     ada("identity", "delegate", "p", "--substrate", "m@2")
     ada("identity", "recover", "p", "--unencrypted")
     clock.pass_days(5)
-    ada("identity", "rotate", "p", "--unencrypted")
+    ada("identity", "rotate", "p", "--unencrypted", "--yes")
     ada("identity", "recover", "p", "--unencrypted")
     clock.pass_days(70)
     ada("log", "checkpoint", "--fresh")
