@@ -27,6 +27,8 @@ class Signed:
     `labels` are paths or 0-based row indices. `new` artifacts were appended, `already_logged` ones stood there before.
     `again` of the new ones had been there and were disowned (SPEC §7.4).
     `guessable` contents are so short that their digest gives them away (`spec.GUESSABLE_BYTES`).
+    `broken_lanes` were refused as `lane-broken`: an older copy of them was brought back, or somebody else signs in them by
+    the same keys. What was refused is kept (`lanes.refused_parcels`).
     """
 
     labels: Sequence[str | int] = ()
@@ -37,6 +39,7 @@ class Signed:
     again: int = 0
     hidden_files: int = 0
     guessable: int = 0
+    broken_lanes: int = 0
 
 
 def enrol_pending(door: LogDoor, identity: LocalIdentity) -> None:
@@ -102,13 +105,13 @@ def append_records(
             "no delegation by its anchor is in force",
             f"Run: lineage identity delegate {signer.identity.name} --substrate NAME@VERSION",
         )
-    resend_pending(door, signer.identity, standing.key_event)
+    resend_pending(door, signer.identity, standing.key_event, signed)
     places = dict.fromkeys(
         signed.ids, -1
     )  # from the first on, so that a million ids are held once and not twice
     for group in chunks(_unknown(door, records, places)):
         make = partial(_sign_group, door, signer, standing, group)
-        log_index = _say(door, signer, standing.key_event, make).log_index
+        log_index = _say(door, signer, standing.key_event, make, signed).log_index
         for record in group:
             places[hash_leaf(record)] = log_index
         signed.new += len(group)
@@ -117,21 +120,26 @@ def append_records(
     signed.log_indices = [places[artifact_id] for artifact_id in signed.ids]
 
 
-def resend_pending(door: LogDoor, identity: LocalIdentity, key_event: bytes) -> None:
+def resend_pending(
+    door: LogDoor, identity: LocalIdentity, key_event: bytes, signed: Signed | None = None
+) -> None:
     """Sends what a crash left in the lanes, before anything asks what the log knows: else it would be signed twice.
 
     A lane of a former key event goes nowhere any more: what waits in it the log may hold already; else it is refused,
     and kept aside. By the new keys it is not signed of itself, as a thief of the old ones may have left it there.
+    Broken lanes are counted in `signed`.
     """
     for lane in hold_left_behind(identity.lanes, key_event):
-        _flushed(door, lane)
+        _flushed(door, lane, signed)
     for _ in pending_parcels(identity.lanes):
-        with ready_lane(door, identity, key_event):  # takes a lane with something pending first
+        with ready_lane(door, identity, key_event, signed):  # takes a lane with something pending first
             pass
 
 
 @contextmanager
-def ready_lane(door: LogDoor, identity: LocalIdentity, key_event: bytes) -> Iterator[Lane]:
+def ready_lane(
+    door: LogDoor, identity: LocalIdentity, key_event: bytes, signed: Signed | None = None
+) -> Iterator[Lane]:
     """A lane with nothing pending: what waited in it is sent first, byte for byte.
 
     A lane whose pending parcel is refused is abandoned, and another is taken; the records of such a parcel were never
@@ -139,19 +147,25 @@ def ready_lane(door: LogDoor, identity: LocalIdentity, key_event: bytes) -> Iter
     """
     while True:
         with hold_lane(identity.lanes, key_event) as lane:
-            if _flushed(door, lane):
+            if _flushed(door, lane, signed):
                 yield lane
                 return
 
 
-def _flushed(door: LogDoor, lane: Lane) -> bool:
+def _flushed(door: LogDoor, lane: Lane, signed: Signed | None) -> bool:
     """Whether nothing is pending in the lane any more; False if it was abandoned."""
     while (pending := lane.pending()) is not None:
         try:
             _answer(door, lane, pending, keep=True)
-        except (RefusedInput, PolicyDenied):
+        except (RefusedInput, PolicyDenied) as error:
+            _count_broken(error, signed)
             return False
     return True
+
+
+def _count_broken(error: LineageError, signed: Signed | None) -> None:
+    if signed is not None and error.code == "lane-broken":
+        signed.broken_lanes += 1
 
 
 def _standing_to_sign(door: LogDoor, signer: Unlocked) -> Standing:
@@ -167,15 +181,22 @@ def _standing_to_sign(door: LogDoor, signer: Unlocked) -> Standing:
     return standing
 
 
-def _say(door: LogDoor, signer: Unlocked, key_event: bytes, make: Callable[[Lane], Parcel]) -> Placed:
+def _say(
+    door: LogDoor,
+    signer: Unlocked,
+    key_event: bytes,
+    make: Callable[[Lane], Parcel],
+    signed: Signed | None = None,
+) -> Placed:
     """Makes, keeps and sends a parcel; in a new lane if the log shows that its lane is an older copy (SPEC §5.3)."""
     while True:
-        with ready_lane(door, signer.identity, key_event) as lane:
+        with ready_lane(door, signer.identity, key_event, signed) as lane:
             parcel = make(lane)
             lane.keep(parcel)
             try:
                 return _answer(door, lane, parcel)
             except RefusedInput as error:
+                _count_broken(error, signed)
                 if error.code != "lane-broken" or lane.is_new:
                     raise
 
@@ -189,12 +210,13 @@ def _sign_group(
 def _answer(door: LogDoor, lane: Lane, parcel: Parcel, *, keep: bool = False) -> Placed:
     """Appends a kept parcel; the place of its last statement. A refusal abandons the lane and is raised.
 
-    `keep`: nobody will be told of the refusal, so that what was refused stays where it lies.
+    `keep`: nobody will be told of the refusal, so that what was refused stays where it lies. So it does if its lane is
+    broken: it may be one half of a fork, which is evidence (SPEC §7.5).
     """
     placed: list[Placed] = []
     for result in door.append(parcel.statements):
         if isinstance(result, LineageError):
-            lane.abandon(keep=keep)
+            lane.abandon(keep=keep or result.code == "lane-broken")
             raise result
         placed.append(result)
     lane.acknowledged(parcel)

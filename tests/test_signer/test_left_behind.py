@@ -157,14 +157,33 @@ def test_a_backup_that_reuses_a_lane_ends_in_an_abandoned_one_and_loses_nothing(
     shutil.copytree(tmp_path / "backup", ada.lanes)
     records = [scene.record() for _ in range(3)]
     signed = scene.sign("ada", *records)
-    assert (signed.new, signed.already_logged) == (3, 0)
+    assert (signed.new, signed.already_logged, signed.broken_lanes) == (3, 0, 1)
     assert {hash_leaf(record) for record in records} <= scene.door.artifacts.keys()
     assert '"abandoned": true' in (ada.lanes / old / "state.json").read_text()
     assert pending_parcels(ada.lanes) == []
-    assert refused_parcels(ada.lanes) == []
+    (refused,) = refused_parcels(ada.lanes)  # one half of a fork, whose other half the log holds
+    assert refused == ada.lanes / old / "out" / "1"
+    assert records[0] in refused.read_bytes()
+    assert scene.sign().broken_lanes == 0
     with hold_lane(ada.lanes, ada.id) as lane:
         assert lane.id.hex() != old
-        assert lane.next_seq == 1
+        assert lane.next_seq == 2
+
+
+def test_a_broken_lane_with_something_waiting_is_counted_too(scene: Scene, tmp_path: Path) -> None:
+    ada = scene.enrol()
+    waiting = left_waiting(scene, sent=False)
+    shutil.copytree(ada.lanes, tmp_path / "backup")
+    assert scene.sign().broken_lanes == 0
+    for path in (tmp_path / "backup").glob("*/out/0"):
+        path.unlink()
+    shutil.rmtree(ada.lanes)
+    shutil.copytree(tmp_path / "backup", ada.lanes)
+    other = left_waiting(scene, sent=False)  # at the place that the log has from before
+    assert scene.sign().broken_lanes == 1
+    (refused,) = refused_parcels(ada.lanes)
+    assert other in refused.read_bytes()
+    assert hash_leaf(waiting) in scene.door.artifacts
 
 
 def test_a_backup_of_many_lanes_says_its_word_in_a_new_one(scene: Scene, tmp_path: Path) -> None:
