@@ -80,6 +80,8 @@ def test_the_public_names_are_these() -> None:
     assert verbs == {
         *("close", "sign", "sign_rows", "sign_again"),
         *("new_identity", "delegate", "undelegate", "foresee", "change_keys"),
+        *("settle_keys", "kept_changes", "foresee_kept", "resume_keys", "discard_keys"),
+        *("clock_ms", "names", "pending_recovery"),
         *("show_identity", "list_identities", "identity_id", "history"),
         *(
             "endorse",

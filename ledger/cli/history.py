@@ -50,7 +50,7 @@ def run_history(args: argparse.Namespace, reporter: Reporter) -> int:
         if args.report is not None:
             _refuse_to_replace(Path(args.report), ledger.keys.folder.parents[1])
         told = ledger.history(args.name, args.gap * DAY_MS, reporter.progress)
-        names = {item.id: item.name for item in ledger.keys.identities()}
+        names = ledger.names()
         origin = ledger.marker.origin
     who = history_words.who_by(names)
     document = history_words.document(told)

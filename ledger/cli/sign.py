@@ -174,6 +174,11 @@ def _tell(reporter: Reporter, signed: Signed, by: str, label: str) -> int:
             f"Contents under {GUESSABLE_BYTES} bytes: {signed.guessable:,}. The log holds only their digests, "
             "but whoever guesses one can confirm it."
         )
+    if signed.broken_lanes:
+        reporter.note(
+            f"Somebody signed with the key of '{by}' where this machine would have: an older copy of the keys was restored, "
+            f"or they are stolen. What stands in the log: lineage identity history {by}"
+        )
     return 0
 
 

@@ -57,6 +57,20 @@ def test_a_rotation_puts_the_next_keys_in_force_and_disowns_nothing(ada: Cli) ->
     assert ada.json("audit")["ok"] is True
 
 
+def test_who_signs_where_a_copy_of_his_keys_signed_is_told(ada: Cli) -> None:
+    ada("sign", ada.write("a.md", LONG), "--by", "ada")
+    shutil.copytree(ada.config, ada.folder.parent / "copy")
+    ada("sign", ada.write("stolen.md", LONG + "stolen"), "--by", "ada")
+    shutil.rmtree(ada.config)
+    shutil.copytree(ada.folder.parent / "copy", ada.config)
+    (log,) = ada.config.glob("logs/*")
+    (log / "log.signed").unlink()  # else the log's key remembers, and the older copy signs nothing
+    ran = ada("sign", ada.write("b.md", LONG + "b"), "--by", "ada")
+    assert ran.code == 0
+    assert "an older copy of the keys was restored, or they are stolen" in ran.err
+    assert "stolen" not in ada("sign", ada.write("c.md", LONG + "c"), "--by", "ada").err
+
+
 def test_a_rotation_says_what_to_do_next(stolen: Cli) -> None:
     words = stolen(*ROTATE, "--compromised", str(STOLEN_AT)).out
     folder = stolen.keys("ada")
