@@ -455,7 +455,7 @@ def test_a_bug_does_not_read_as_a_verdict(ada: Cli, monkeypatch: pytest.MonkeyPa
     def fail(_self: Keystore) -> list[object]:
         raise ZeroDivisionError("an invented bug")
 
-    monkeypatch.setattr(Keystore, "identities", fail)
+    monkeypatch.setattr(Keystore, "names", fail)
     ran = ada("status", "--json")
     assert (ran.code, ran.document["error"]["family"]) == (2, "InvariantBroken")
     assert "Traceback" in ran.err
@@ -465,7 +465,7 @@ def test_an_unforeseen_failure_of_a_file_is_no_bug(ada: Cli, monkeypatch: pytest
     def fail(_self: Keystore) -> list[object]:
         raise PermissionError(13, "Permission denied", "some/file")
 
-    monkeypatch.setattr(Keystore, "identities", fail)
+    monkeypatch.setattr(Keystore, "names", fail)
     error = ada("status", "--json").document["error"]
     assert (error["family"], error["item"], error["reason"]) == (
         "StoreFault",
@@ -484,7 +484,7 @@ def test_an_interrupted_command(ada: Cli, monkeypatch: pytest.MonkeyPatch) -> No
     def interrupt(_self: Keystore) -> list[object]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Keystore, "identities", interrupt)
+    monkeypatch.setattr(Keystore, "names", interrupt)
     ran = ada("status")
     assert (ran.code, ran.out) == (2, "")
     assert "interrupted" in ran.err
