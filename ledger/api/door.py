@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 
 from ledger.errors import LineageError
-from ledger.fold.authority import is_anchor_gone, is_delegation_disowned
-from ledger.fold.objects import Identity
+from ledger.fold.authority import delegation_in_force
 from ledger.fold.state import FoldState
 from ledger.log.view import LogView
 from ledger.log.writer import Appended, LogWriter
@@ -63,9 +62,10 @@ def standing_in(state: FoldState, identity_id: bytes, clock_ms: int) -> Standing
     if identity is None:
         return None
     event = identity.in_force(clock_ms)
+    delegation = delegation_in_force(state, identity, clock_ms)
     return Standing(
         key_event=event.id,
-        delegation=_delegation_in_force(state, identity, clock_ms),
+        delegation=None if delegation is None else delegation.id,
         kseq=identity.kseq,
         last=identity.last.id,
         pending=identity.pending(clock_ms) is not None,
@@ -74,11 +74,3 @@ def standing_in(state: FoldState, identity_id: bytes, clock_ms: int) -> Standing
         next=event.next,
         recovery=event.recovery,
     )
-
-
-def _delegation_in_force(state: FoldState, pair: Identity, clock_ms: int) -> bytes | None:
-    """Whatever its scope says; None also for who is no pair."""
-    delegation = pair.delegation
-    if delegation is None or delegation.ended is not None or is_anchor_gone(state, pair):
-        return None
-    return None if is_delegation_disowned(state, pair, delegation, clock_ms) else delegation.id

@@ -15,6 +15,7 @@ from ledger.api.access import Progress
 from ledger.api.descendants import Touched, touched_by
 from ledger.api.places import Clock
 from ledger.errors import RefusedInput
+from ledger.fold.authority import delegation_in_force
 from ledger.fold.objects import Identity
 from ledger.identity.life import KeyEvent
 from ledger.log.view import LogView
@@ -107,11 +108,7 @@ def _in_force(events: Sequence[KeyEvent], clock_ms: int) -> list[tuple[KeyEvent,
 
     A `recover` takes over without an entry: until the next event, it counts from its own index on.
     """
-    ever = [
-        event
-        for event in events
-        if not event.vetoed and (event.type != "recover" or event.due_ms <= clock_ms)
-    ]
+    ever = [event for event in events if event.was_in_force(clock_ms)]
     # What the keys before a recover signed until it took over is in doubt too.
     entered = [event.log_index for event in ever if event.type != "recover"]
     return [
@@ -186,8 +183,9 @@ def _is_cut(view: LogView, log_index: int, cuts: Mapping[bytes, int]) -> bool:
 
 def _silence(view: LogView, effects: Effects, pair_id: bytes) -> None:
     pair = view.identity(pair_id)
-    delegation = pair.delegation if pair is not None else None
-    if delegation is not None and delegation.ended is None and pair_id not in effects.silenced:
+    if pair is None or pair_id in effects.silenced:
+        return
+    if delegation_in_force(view.state, pair, view.clock_ms) is not None:
         effects.silenced.append(pair_id)
 
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 from ledger.api.access import OPERATOR, Access, now_ms
 from ledger.errors import LineageError, NotFound, RefusedInput
 from ledger.fold.objects import Delegation, Endorsement, Identity
-from ledger.identity.life import KeyEvent
 from ledger.log.view import LogView
 from ledger.signer import signing
 from ledger.signer.changes import changes_of
@@ -202,7 +201,7 @@ def life_of(view: LogView, identity: Identity) -> dict[str, Any]:
     keyset = in_force.keyset
     events = view.key_events(identity)
     # A retirement ends no contest (SPEC §7.5): what was in force before it tells.
-    spoke = [event for event in events if event.type != "retire" and _is_due(event, view.clock_ms)][-1]
+    spoke = view.state.spoke_last(identity, view.clock_ms)
     return {
         "key_event": in_force.id.hex(),
         "key_event_type": in_force.type,
@@ -217,15 +216,10 @@ def life_of(view: LogView, identity: Identity) -> dict[str, Any]:
         "compromised": [
             {"key": key.hex(), "from": start, "log_index": event.log_index}
             for event in events
-            if _is_due(event, view.clock_ms)
+            if event.was_in_force(view.clock_ms)
             for key, start in event.cuts
         ],
     }
-
-
-def _is_due(event: KeyEvent, clock_ms: int) -> bool:
-    """Whether a key event ever came into force, by now."""
-    return not event.vetoed and (event.type != "recover" or event.due_ms <= clock_ms)
 
 
 def delegation_end(view: LogView, pair: Identity, delegation: Delegation | None) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
+from ledger.errors import StoreFault
+from ledger.fold.segments import closing_state
 from ledger.log.view import LogView
 
 
@@ -18,11 +20,17 @@ class Clock:
     def at(self, log_index: int) -> int:
         """The clock (ms) at a log index below the checkpoint's size."""
         if log_index not in self._segment:
-            last = log_index
-            while (statement := self._view.statement(last)).type != "state":
-                last += 1
-            self._segment = range(log_index, last + 1)
-            self._time_ms = statement.body["time"]
+            view = self._view
+            closing = closing_state(view.entry, view.log_id, log_index, view.checkpoint.size)
+            if closing is None:
+                raise StoreFault(
+                    "ledger-damaged",
+                    f"entry {log_index}",
+                    "no state closes its commit",
+                    "Run `lineage audit`.",
+                )
+            self._segment = range(log_index, closing.log_index + 1)
+            self._time_ms = closing.time_ms
         return self._time_ms
 
 

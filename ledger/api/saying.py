@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from ledger.api.access import OPERATOR, Access
 from ledger.api.identities import find_id
 from ledger.errors import LineageError, NotFound, ProofInvalid, RefusedInput
-from ledger.fold.subjects import Subject as Named
 from ledger.fold.subjects import judge_subject
 from ledger.fold.topics import Topic, topic_key
 from ledger.log.view import LogView
@@ -22,7 +19,6 @@ from ledger.spec import ENTRY_BYTES_MAX, HASH_BYTES, LANE_BYTES, RECEIPT_BYTES_M
 from ledger.statements import codec
 from ledger.statements.bodies import BODIES
 from ledger.statements.entry import Entry, decode_entry
-from ledger.statements.record import decode_record
 from ledger.statements.statement import make_statement
 from ledger.store.files import read_regular
 
@@ -175,14 +171,13 @@ def _say_all(access: Access, by: str, type_: str, bodies: Sequence[dict[str, Any
 
 def _foresee(view: LogView, signer: bytes, type_: str, bodies: Sequence[dict[str, Any]]) -> None:
     """Whether each subject of several statements may be named, by the fold's rules. Raises RefusedInput as the log would."""
-    find = partial(_standing, view)
     for body in bodies:
         hold = view.state.hold(body["cancels"]) if "cancels" in body else None
         drafted = make_statement(
             type_, view.log_id, body, by=signer, key=bytes(HASH_BYTES), lane=bytes(LANE_BYTES), seq=0
         )  # its place in a lane is no matter of its subjects
         for subject in body["subjects"]:
-            judge_subject(view.state, drafted, subject, find)
+            judge_subject(view.state, drafted, subject, view.find_subject)
             if "cancels" in body and (hold is None or tuple(subject) not in hold.subjects):
                 raise RefusedInput(
                     "notice-illegal",
@@ -190,22 +185,6 @@ def _foresee(view: LogView, signer: bytes, type_: str, bodies: Sequence[dict[str
                     "the hold that is named is not on it",
                     "Name a hold of your own, and subjects of it.",
                 )
-
-
-def _standing(view: LogView, artifact_id: bytes) -> Named | None:
-    """An artifact that stands in the log, as the fold asks for a subject; None: it does not stand."""
-    numbers = [
-        number
-        for number in view.find_artifact(artifact_id)
-        if not view.state.is_faulty(view.locate(number)[0])
-    ]
-    for number in numbers:
-        data = view.record(number)
-        with suppress(RefusedInput):  # the log holds it, and it is none
-            if data is not None:
-                record = decode_record(data)
-                return Named(record.maker, record.row_count)
-    return Named(view.statement(view.locate(numbers[0])[0]).by, None) if numbers else None
 
 
 def rules_of(access: Access) -> dict[str, Any]:

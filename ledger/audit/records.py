@@ -96,7 +96,7 @@ class RecordAudit:
 
     def finder(self, statement: Statement) -> FindSubject:
         """What finds the subjects of a statement. Where records are missing, one that is not found is taken to stand, and for the signer's own."""
-        is_of_the_maker = statement.body.get("act") in ("retract", "erase")
+        is_of_the_maker = statement.body.get("act") in words.ACTS_OF_THE_MAKER
 
         def find(artifact_id: bytes) -> Subject | None:
             packed = self._standing.get(artifact_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger.errors import PolicyDenied, RefusedInput
-from ledger.fold.objects import Delegation, Identity
+from ledger.fold.objects import Delegation, Endorsement, Identity
 from ledger.fold.state import FoldState
 from ledger.identity.life import retired
 from ledger.statements.statement import Statement
@@ -23,7 +23,7 @@ def check_mode(state: FoldState, signer: Identity, clock_ms: int) -> None:
         return
     subject = signer.anchor or signer.id
     for registrar in state.header.rules.get("registrars", ()):
-        if endorses(state, registrar, subject, clock_ms):
+        if counting_endorsement(state, registrar, subject, clock_ms):
             return
     raise PolicyDenied(
         "not-endorsed",
@@ -33,12 +33,14 @@ def check_mode(state: FoldState, signer: Identity, clock_ms: int) -> None:
     )
 
 
-def endorses(state: FoldState, issuer: bytes, subject: bytes, clock_ms: int) -> bool:
-    """Whether an endorsement of the subject by the issuer counts where the log's clock is `clock_ms` (SPEC §7.6)."""
+def counting_endorsement(
+    state: FoldState, issuer: bytes, subject: bytes, clock_ms: int
+) -> Endorsement | None:
+    """The issuer's endorsement of the subject that counts where the log's clock is `clock_ms` (SPEC §7.6), or None."""
     for found in state.endorsements(subject, issuer):
         if not state.is_disowned(issuer, found.log_index, found.signed_by, clock_ms):
-            return found.until is None or clock_ms < found.until
-    return False
+            return found if found.until is None or clock_ms < found.until else None
+    return None
 
 
 def check_pair(state: FoldState, pair: Identity, clock_ms: int, *, named: bytes | None = None) -> Delegation:
@@ -67,24 +69,17 @@ def why_silent(state: FoldState, pair: Identity, clock_ms: int) -> str:
         return "its anchor has not delegated it"
     if delegation.ended is not None:
         return f"its anchor ended the delegation at log index {delegation.ended}"
-    if is_anchor_gone(state, pair):
+    anchor = state.identity(pair.anchor) if pair.anchor else None
+    if anchor is None or anchor.retired:
         return "its anchor is retired"
-    if is_delegation_disowned(state, pair, delegation, clock_ms):
+    if state.is_disowned(anchor.id, delegation.log_index, delegation.signed_by, clock_ms):
         return "its anchor disowned the delegation: the key that signed it was stolen"
     return ""
 
 
-def is_anchor_gone(state: FoldState, pair: Identity) -> bool:
-    """Whether the anchor of a pair is retired."""
-    anchor = state.identity(pair.anchor) if pair.anchor else None
-    return anchor is None or anchor.retired
-
-
-def is_delegation_disowned(state: FoldState, pair: Identity, delegation: Delegation, clock_ms: int) -> bool:
-    """Whether the anchor has disowned a delegation by now, so that the pair is suspect under it (SPEC §7.4)."""
-    return pair.anchor is not None and state.is_disowned(
-        pair.anchor, delegation.log_index, delegation.signed_by, clock_ms
-    )
+def delegation_in_force(state: FoldState, pair: Identity, clock_ms: int) -> Delegation | None:
+    """The delegation by which a pair speaks, whatever its scope says; None also for who is no pair."""
+    return None if why_silent(state, pair, clock_ms) else pair.delegation
 
 
 def pair_of(state: FoldState, statement: Statement, signer: Identity) -> Identity:

@@ -75,7 +75,7 @@ class StateBefore(FoldState):
         if place not in self._lanes:
             prev = statement.prev
             self._lanes[place] = None if prev is None else Lane(statement.seq, prev)
-        delegation = statement.body.get("delegation") if statement.type == "artifacts" else None
+        delegation = statement.body.get("delegation")
         if delegation is not None:
             self._spent[delegation] = self._spent.get(delegation, 0) + statement.body["count"]
 

@@ -164,9 +164,7 @@ def hold_from(value: dict[str, Any]) -> Hold:
 
 
 def earlier_delegation(delegation: Delegation | None, log_index: int) -> Delegation | None:
-    """A delegation as it stood before `log_index`, or None. What was used of it then is not known."""
-    if delegation is None or delegation.log_index >= log_index:
-        return None
-    if delegation.ended is not None and delegation.ended >= log_index:
+    """A delegation given before `log_index` as it stood then, or None. What was used of it then is not known."""
+    if delegation is not None and delegation.ended is not None and delegation.ended >= log_index:
         return replace(delegation, ended=None)
     return delegation

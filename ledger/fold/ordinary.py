@@ -14,6 +14,7 @@ from ledger.fold.objects import Endorsement, Hold, Identity
 from ledger.fold.state import FoldState
 from ledger.identity.keyset import check_revealed, check_signatures
 from ledger.identity.life import KeyEvent, asked_of, retired
+from ledger.statements import words
 from ledger.statements.entry import CURRENT, Entry, Signature
 from ledger.statements.statement import Statement, decode_statement
 
@@ -89,7 +90,7 @@ def _judge_attest(_state: FoldState, _statement: Statement, signer: Identity, _c
 
 def _judge_notice(state: FoldState, statement: Statement, signer: Identity, _clock_ms: int) -> None:
     body = statement.body
-    if body["act"] in ("hold", "dispute") and not is_listed(state, signer.id):
+    if body["act"] in words.ACTS_OF_THE_LISTED and not is_listed(state, signer.id):
         raise _not_authorised(
             f"identity {signer.id.hex()[:16]}",
             f"the rules in force do not list it, and only who is listed may {body['act']}",

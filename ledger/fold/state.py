@@ -81,6 +81,13 @@ class FoldState:
         """All key events up to the last of `identity`, ascending."""
         return [self.key_event(identity, number) for number in range(identity.kseq + 1)]
 
+    def spoke_last(self, identity: Identity, clock_ms: int) -> KeyEvent:
+        """The key event in force; of a retired identity, the one that was before it retired."""
+        if not identity.retired:
+            return identity.in_force(clock_ms)
+        event = self.key_event(identity, identity.kseq - 1)
+        return self.key_event(identity, identity.kseq - 2) if event.vetoed else event
+
     def delegations(self, identity: Identity) -> list[Delegation]:
         """All delegations of a pair, ascending."""
         return [self._delegation(identity, number) for number in range(delegation_count(identity))]
@@ -202,9 +209,8 @@ class FoldState:
         self.put_identity(replace(pair, delegation=delegation, former=delegation_count(pair)))
 
     def put_contested(self, key_event_id: bytes, log_index: int) -> None:
-        """Stores that a key event is contested from `log_index` on, if it is not yet."""
-        if self.contested(key_event_id) is None:
-            self._put(b"c" + key_event_id, log_index)
+        """Stores that a key event is contested from `log_index` on; a second evidence is not in order (SPEC §7.5)."""
+        self._put(b"c" + key_event_id, log_index)
 
     def put_endorsement(self, subject: bytes, issuer: bytes, endorsement: Endorsement) -> None:
         """Stores an issuer's latest endorsement of a subject, and the one that it replaces apart."""

@@ -19,6 +19,14 @@ from ledger.statements.schema import Check, array, code, digest, exact, integer,
 _Made = TypeVar("_Made")
 
 NUMBER: Final = integer(0, spec.INTEGER_MAX)
+_MISSHAPEN: Final = (  # what reading and checking any bytes may raise
+    ValueError,
+    TypeError,
+    LookupError,
+    RecursionError,
+    msgpack.UnpackException,
+    RefusedInput,
+)
 
 
 def damaged(key: bytes) -> StoreFault:
@@ -37,14 +45,7 @@ def decoded(key: bytes, stored: bytes, check: Check, make: Callable[[Any], _Made
         value = msgpack.unpackb(stored, raw=False)
         check(value, "value")
         return make(value)
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        RecursionError,
-        msgpack.UnpackException,
-        RefusedInput,
-    ) as error:
+    except _MISSHAPEN as error:
         raise damaged(key) from error
 
 
@@ -53,14 +54,7 @@ def log_index_in(key: bytes, kept: bytes | None) -> int:
     try:
         log_index = msgpack.unpackb(kept or b"", raw=False)["log_index"]
         NUMBER(log_index, "log_index")
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        RecursionError,
-        msgpack.UnpackException,
-        RefusedInput,
-    ) as error:
+    except _MISSHAPEN as error:
         raise damaged(key) from error
     return int(log_index)
 

@@ -12,6 +12,7 @@ from ledger.errors import RefusedInput
 from ledger.fold.authority import is_listed
 from ledger.fold.faults import Fault, fault_of
 from ledger.fold.state import FoldState
+from ledger.statements import words
 from ledger.statements.statement import Statement
 
 
@@ -26,8 +27,6 @@ class Subject(NamedTuple):
 
 
 FindSubject = Callable[[bytes], Subject | None]  # None: no such artifact stands before
-
-_OF_THE_MAKER = frozenset({"retract", "erase"})
 
 
 def answerable_for(state: FoldState, maker: bytes) -> bytes:
@@ -51,7 +50,7 @@ def judge_subject(state: FoldState, statement: Statement, subject: list[Any], fi
             f"it has {found.row_count} rows, none at {subject[1]}",
             "Name the whole artifact, or a row that it has.",
         )
-    if statement.body.get("act") not in _OF_THE_MAKER:
+    if statement.body.get("act") not in words.ACTS_OF_THE_MAKER:
         return
     if statement.by != answerable_for(state, found.maker) and not is_listed(state, statement.by):
         raise RefusedInput(

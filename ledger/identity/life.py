@@ -49,6 +49,10 @@ class KeyEvent:
         """From when on a `recover` is in force, by the log's clock, if nothing ends it before."""
         return self.clock_ms + _WAIT_MS
 
+    def was_in_force(self, clock_ms: int) -> bool:
+        """Whether it ever came into force, where the log's clock is `clock_ms`; a `retire` counts too."""
+        return not self.vetoed and (self.type != "recover" or self.due_ms <= clock_ms)
+
     @property
     def cuts(self) -> tuple[tuple[bytes, int], ...]:
         """What it disowns, once it is in force: nothing of its own keyset, which speaks from here on."""

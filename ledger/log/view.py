@@ -18,11 +18,12 @@ from ledger.fold.before import StateBefore
 from ledger.fold.disowning import disowning, signers_of
 from ledger.fold.objects import Delegation, Endorsement, Identity
 from ledger.fold.state import FoldState
+from ledger.fold.subjects import Subject
 from ledger.fold.topics import Topic, topic_key
 from ledger.fold.transition import open_entry
 from ledger.identity.life import KeyEvent
 from ledger.identity.vkey import Vkey
-from ledger.log.standing import leaf_hash_of
+from ledger.log.standing import find_subject, leaf_hash_of
 from ledger.merkle import prefix
 from ledger.merkle.proofs import PathReader
 from ledger.merkle.tree import levels_of, path_in_levels
@@ -130,6 +131,10 @@ class LogView:
     def find_artifact(self, artifact_id: bytes) -> list[int]:
         """ProofSource."""
         return self._find_records(artifact_id, lambda number: self.record_leaf(number) == artifact_id)
+
+    def find_subject(self, artifact_id: bytes) -> Subject | None:
+        """An artifact that stands, as the fold asks for a subject of an attestation or a notice; None: it does not."""
+        return find_subject(self._reader, self.state, artifact_id, self.record_count)
 
     def find_prefix(self, start: bytes) -> list[int]:
         """The numbers of all records whose artifact id begins with `start`, 8 bytes or more, ascending."""

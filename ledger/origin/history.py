@@ -227,11 +227,7 @@ def _begin_ms(event: KeyEvent, clock_at: Callable[[int], int]) -> int:
 
 
 def _key_spans(life: Life, clock_at: Callable[[int], int]) -> list[Span]:
-    ever = [
-        event
-        for event in life.events
-        if not event.vetoed and (event.type != "recover" or event.due_ms <= life.clock_ms)
-    ]
+    ever = [event for event in life.events if event.was_in_force(life.clock_ms)]
     begins = [_begin_ms(event, clock_at) for event in ever]
     spans = []
     for place, (event, begin) in enumerate(zip(ever, begins, strict=True)):

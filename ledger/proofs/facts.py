@@ -13,6 +13,7 @@ from typing import Final
 
 from ledger.fold.faults import Fault
 from ledger.proofs.checkpoint import Checkpoint
+from ledger.statements import words
 from ledger.statements.record import Parent, Record
 
 DESCENT: Final = frozenset({"derived-from", "generated-by", "trained-on", "distilled-from", "quotes"})
@@ -212,7 +213,7 @@ def own_status(
     """
     whole = {notice.act for notice in notices if notice.row is None}
     sound = [place for place in places if place.fault is None]
-    if whole & {"retract", "erase"}:
+    if whole & words.ACTS_OF_THE_MAKER:
         return Status.RETRACTED
     if sound and not any(place.stands or place.is_rescued for place in sound):
         return Status.DISOWNED

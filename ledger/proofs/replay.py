@@ -107,10 +107,7 @@ class PartialReplay:
         signer = self.state.identity(spoken.statement.by)
         if signer is None:
             return None
-        last = signer.in_force(self._log.clock_ms)
-        if signer.retired:
-            events = self.state.key_events(signer)[:-1]
-            last = [event for event in events if not event.vetoed][-1]
+        last = self.state.spoke_last(signer, self._log.clock_ms)
         return self.state.contested(last.id) if last.id == spoken.statement.key else None
 
     def taken_effect(self, event: KeyEvent) -> int:

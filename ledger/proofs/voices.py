@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ledger.fold.authority import is_listed
+from ledger.fold.authority import counting_endorsement, is_listed
 from ledger.fold.subjects import answerable_for
 from ledger.fold.topics import Topic
 from ledger.proofs.facts import Attestation, Grade, Notice
@@ -18,9 +18,9 @@ from ledger.proofs.gather import Gathering, Said
 from ledger.proofs.replay import PartialReplay, Spoken
 from ledger.proofs.verified import VerifiedLog
 from ledger.spec import ERASE_WAIT_S
+from ledger.statements import words
 
 _WAIT_MS: Final = ERASE_WAIT_S * 1_000
-_OF_THE_LISTED: Final = frozenset({"hold", "dispute"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +122,16 @@ class Voices:
     def _is_entitled(self, spoken: Spoken, about: About) -> bool:
         """Whether the issuer may say it still: some may only while they are listed."""
         statement = spoken.statement
-        is_own = statement.body["act"] not in _OF_THE_LISTED and statement.by == about.answerable
+        is_own = statement.body["act"] not in words.ACTS_OF_THE_LISTED and statement.by == about.answerable
         return is_own or is_listed(self._replay.state, statement.by)
 
     def _grade(self, subject: bytes, issuer: bytes) -> Grade | None:
-        state, clock_ms = self._replay.state, self._log.clock_ms
-        for found in state.endorsements(subject, issuer):
-            if state.is_disowned(issuer, found.log_index, found.signed_by, clock_ms):
-                continue
-            if found.until is not None and found.until <= clock_ms:
-                return None
-            listed = issuer in state.header.rules.get("registrars", ())
-            return Grade(subject, issuer, found.grade, found.method, found.until, found.log_index, listed)
-        return None
+        state = self._replay.state
+        found = counting_endorsement(state, issuer, subject, self._log.clock_ms)
+        if found is None:
+            return None
+        listed = issuer in state.header.rules.get("registrars", ())
+        return Grade(subject, issuer, found.grade, found.method, found.until, found.log_index, listed)
 
     def _was_disowned(self, spoken: Spoken, due_ms: int, reached_ms: int) -> bool:
         """Whether an `erase` was disowned by where the clock reached `due_ms`; it jumped to `reached_ms` there."""

@@ -40,6 +40,8 @@ METHODS_ENDORSE: Final = frozenset({"in-person", "document", "web", "employment"
 CLAIMS: Final = frozenset({"authorship", "content", "evidence", "origin", "reproduced"})
 RESULTS: Final = frozenset({"confirmed", "refuted", "unclear"})
 ACTS: Final = frozenset({"hold", "release", "retract", "erase", "dispute"})
+ACTS_OF_THE_LISTED: Final = frozenset({"hold", "dispute"})  # only who is listed says them (SPEC §5.3)
+ACTS_OF_THE_MAKER: Final = frozenset({"retract", "erase"})  # and who answers for the artifact
 REASONS: Final = frozenset(
     {"error", "rights", "privacy", "harm", "duplicate", "machine-origin", "compromise", "other"}
 )

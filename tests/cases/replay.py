@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ledger.errors import LineageError
-from ledger.fold.authority import endorses, is_anchor_gone, is_delegation_disowned
+from ledger.fold.authority import counting_endorsement, delegation_in_force
 from ledger.fold.disowning import disowning
 from ledger.fold.faults import Fault as LedgerFault
 from ledger.fold.objects import Identity
@@ -182,7 +182,11 @@ def _meaning(
         {name: identity.role for name, identity in known.items()},
         {name: None if one.retired else one.in_force(clock).id for name, one in known.items()},
         {name: _delegation(state, one, clock) for name, one in known.items() if one.role == "pair"},
-        sorted(name for name, one in known.items() if state.contested(_spoke(state, one, clock)) is not None),
+        sorted(
+            name
+            for name, one in known.items()
+            if state.contested(state.spoke_last(one, clock).id) is not None
+        ),
         disowned,
         {
             name: {who: grade for who, grade in by.items() if grade}
@@ -200,30 +204,13 @@ def _known(state: FoldState, name: bytes) -> Identity:
 
 
 def _grade(state: FoldState, subject: bytes, issuer: bytes, clock: int) -> str:
-    if not endorses(state, issuer, subject, clock):
-        return ""
-    return next(
-        found.grade
-        for found in state.endorsements(subject, issuer)
-        if not state.is_disowned(issuer, found.log_index, found.signed_by, clock)
-    )
+    found = counting_endorsement(state, issuer, subject, clock)
+    return "" if found is None else found.grade
 
 
 def _delegation(state: FoldState, pair: Identity, clock: int) -> bytes | None:
-    found = pair.delegation
-    if found is None or found.ended is not None or is_anchor_gone(state, pair):
-        return None
-    return None if is_delegation_disowned(state, pair, found, clock) else found.id
-
-
-def _spoke(state: FoldState, identity: Identity, clock: int) -> bytes:
-    """The key event in force, a `retire` apart."""
-    if not identity.retired:
-        return identity.in_force(clock).id
-    *_, former, last, _end = [None, *state.key_events(identity)]
-    if last is None:
-        raise LookupError("a retirement follows another event")
-    return former.id if former is not None and last.vetoed else last.id
+    found = delegation_in_force(state, pair, clock)
+    return None if found is None else found.id
 
 
 def by_naive(log: bytes, entries: Sequence[bytes], records: Records) -> Outcome:

@@ -333,6 +333,13 @@ def test_who_is_retired_says_nothing_more_and_silences_his_pairs(stolen: Cli) ->
     assert stolen.json("audit")["ok"] is True
 
 
+def test_a_pair_that_cannot_speak_already_does_not_fall_silent(stolen: Cli) -> None:
+    """Its delegation is disowned, so that the retirement of its anchor takes nothing from it."""
+    stolen.json(*ROTATE, "--compromised", "0")
+    plan = stolen.json("identity", "retire", "ada", "--reason", "ended", "--dry-run")
+    assert plan["effects"]["silenced_pairs"] == []
+
+
 def test_a_delegation_is_ended_by_the_anchor_at_once(stolen: Cli) -> None:
     stolen.refused("delegation-illegal", "identity", "undelegate", "ada")
     stolen.refused("identity-unknown", "identity", "undelegate", "nobody")

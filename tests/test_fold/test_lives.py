@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from ledger.fold.authority import endorses, why_silent
+from ledger.fold.authority import counting_endorsement, delegation_in_force
 from ledger.fold.state import FoldState
 from ledger.fold.transition import fold
 from ledger.identity import ed25519
@@ -266,12 +266,12 @@ class Lives(RuleBasedStateMachine):
             graded = {
                 other.id
                 for other in self.made.values()
-                if endorses(self.state, other.id, actor.id, self.clock)
+                if counting_endorsement(self.state, other.id, actor.id, self.clock)
             }
             assert graded == self.naive.grades(actor.id).keys()
         pair = self.state.identity(self.made["ada+m"].id)
         assert pair is not None
-        delegation = None if why_silent(self.state, pair, self.clock) else pair.delegation
+        delegation = delegation_in_force(self.state, pair, self.clock)
         assert (delegation.id if delegation else None) == self.naive.delegation_of(pair.id)
 
     def teardown(self) -> None:
