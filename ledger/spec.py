@@ -34,6 +34,10 @@ PREFIX_STATUS_EMPTY: Final = b"\x04"
 
 PAYLOAD_TYPE: Final = "application/vnd.lineage.statement+msgpack"  # DSSE payload type (SPEC §6)
 
+# Names of files that travel beside what they are about (SPEC §11.4).
+RECEIPT_SUFFIX: Final = ".tlog-proof"
+ROW_RECEIPTS_SUFFIX: Final = ".receipts.parquet"
+
 HASH_BYTES: Final = 32
 KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
@@ -88,5 +92,6 @@ CLOCK_AHEAD_MAX_S: Final = 300  # how far ahead of its own clock a log signs a t
 
 COMMIT_ENTRIES_MAX: Final = 4_096  # statements in one commit
 COMMIT_BYTES_MAX: Final = 134_217_728  # records and entries in one commit, together
+PARCEL_BYTES_MAX: Final = 2 * COMMIT_BYTES_MAX  # of a parcel: no more than a commit takes, with its lengths
 COMMIT_SAID_BYTES_MAX: Final = 2_097_152  # entries in one commit that sign no records, together
 WRITER_WAIT_S: Final = 30  # how long a second writer waits by default

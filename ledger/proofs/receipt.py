@@ -4,12 +4,16 @@ A receipt is a C2SP tlog-proof of the entry, so that any tool of that family che
 makes the entry speak: the entry, the record with its path under the statement's root, and the *support*, the entries
 that made the signer who he was (`ledger.proofs.support`).
 
+Many records of one statement share all of that but record and path. So their receipts are one proof of the statement, a
+receipt without its record, and the list of all ids under its root (SPEC §11.4): whoever checked the two checks each
+record by its hash alone.
+
 It proves *logged and signed*, not what was said later: its standing is unknown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,7 +22,7 @@ from typing import Any, Final, NamedTuple
 from ledger import spec
 from ledger.errors import NotFound, PolicyDenied, ProofInvalid, RefusedInput
 from ledger.fold.objects import Identity
-from ledger.fold.records import UNREAD, judge_record
+from ledger.fold.records import UNREAD, check_root, judge_record
 from ledger.fold.transition import open_entry
 from ledger.identity.vkey import Vkey
 from ledger.merkle.tree import hash_leaf, verify_inclusion
@@ -27,6 +31,7 @@ from ledger.proofs.source import ProofSource
 from ledger.proofs.support import ITEMS_MAX, Support, receipt_invalid, support_of
 from ledger.proofs.tlog_proof import PATH_HASHES_MAX, TlogProof
 from ledger.statements import codec, schema
+from ledger.statements.alike import RecordDecoder
 from ledger.statements.entry import decode_entry
 from ledger.statements.record import Record, decode_record, sealed_size
 from ledger.statements.statement import Statement, log_id
@@ -69,6 +74,54 @@ class ReceiptFacts:
     standing: str = STANDING
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedStatement:
+    """A statement over records that a receipt proved, checks 1 to 5 of SPEC §11.1; `signer` as the support tells of him."""
+
+    statement: Statement
+    log_index: int
+    checkpoint: Checkpoint
+    signer: Identity
+
+    def check(
+        self, data: bytes, record_index: int, path: Sequence[bytes], content: Content | None = None
+    ) -> ReceiptFacts:
+        """Check 6, of one record by its path. Raises ProofInvalid as `check_receipt`."""
+        with _check(6):
+            body = self.statement.body
+            if record_index >= body["count"]:
+                raise receipt_invalid(f"the statement has {body['count']} records, none at {record_index}")
+            record = decode_record(data)
+            verify_inclusion(record.id, record_index, body["count"], path, body["root"])
+            return _judged(self, record, record_index, content)
+
+    def listing(self, ids: bytes) -> Listing:
+        """The statement's records by the list of all their ids, 32 bytes each. Raises ProofInvalid as `check_receipt`."""
+        with _check(6):
+            listed = [ids[start : start + spec.HASH_BYTES] for start in range(0, len(ids), spec.HASH_BYTES)]
+            check_root(self.statement, listed)
+        return Listing(self, listed)
+
+
+class Listing:
+    """The records of a checked statement, each known by its hash in the checked list of all ids. Not for two threads at once."""
+
+    def __init__(self, statement: CheckedStatement, ids: list[bytes]) -> None:
+        """Made by `CheckedStatement.listing`."""
+        self._statement = statement
+        self._ids = ids
+        self._decoder = RecordDecoder()
+
+    def check(self, data: bytes, record_index: int, content: Content | None = None) -> ReceiptFacts:
+        """Check 6, of one record by its id in the list. Raises ProofInvalid as `check_receipt`."""
+        with _check(6):
+            artifact_id = hash_leaf(data)
+            if not 0 <= record_index < len(self._ids) or self._ids[record_index] != artifact_id:
+                raise receipt_invalid(f"the record is not the statement's at {record_index}")
+            record = self._decoder.decode(data, artifact_id)
+            return _judged(self._statement, record, record_index, content)
+
+
 def make_receipt(source: ProofSource, record_number: int) -> str:
     """The receipt of a record, as the text of a `.tlog-proof` file.
 
@@ -76,23 +129,21 @@ def make_receipt(source: ProofSource, record_number: int) -> str:
     `record-missing` for an erased record; what `ledger.proofs.support` raises; and what `source` raises.
     """
     log_index, record_index = source.locate(record_number)
-    proof, entry_bytes = _entry_proof(source, log_index)
-    statement = decode_entry(entry_bytes).statement
     record = source.record(record_number)
     if record is None:
         raise NotFound("record-missing", f"record {record_number}", "it was erased; its hash alone is left")
     path = source.record_path(record_number)
-    verify_inclusion(hash_leaf(record), record_index, statement.body["count"], path, statement.body["root"])
-    extra = {
-        "v": VERSION,
-        "entry": entry_bytes,
-        "record": record,
-        "record_index": record_index,
-        "support": support_of(source, statement),
-    }
+    extra: dict[str, Any] = {"record": record, "record_index": record_index}
     if path:
         extra["record_path"] = path
-    return TlogProof(proof.index, proof.path, proof.checkpoint_note, codec.encode(extra)).format()
+    text, statement = _statement_receipt(source, log_index, extra)
+    verify_inclusion(hash_leaf(record), record_index, statement.body["count"], path, statement.body["root"])
+    return text
+
+
+def make_statement_receipt(source: ProofSource, log_index: int) -> str:
+    """The receipt of a statement over records without any of them (SPEC §11.4). Raises as `make_receipt`."""
+    return _statement_receipt(source, log_index, {})[0]
 
 
 def make_entry_proof(source: ProofSource, log_index: int) -> str:
@@ -116,11 +167,24 @@ def check_receipt(text: bytes | str, vkey: Vkey, content: Content | None = None)
 
     Raises ProofInvalid, whose item names the check of SPEC §11.1 that failed and whose code is that of SPEC §14.
     """
+    statement, extra = _open_receipt(text, vkey, _EXTRA)
+    return statement.check(extra["record"], extra["record_index"], extra.get("record_path", []), content)
+
+
+def check_statement(text: bytes | str, vkey: Vkey) -> CheckedStatement:
+    """Checks the receipt of a statement as `make_statement_receipt` makes it (SPEC §11.4). Raises as `check_receipt`."""
+    return _open_receipt(text, vkey, _STATEMENT_EXTRA)[0]
+
+
+def _open_receipt(
+    text: bytes | str, vkey: Vkey, schema_of_extra: schema.Check
+) -> tuple[CheckedStatement, dict[str, Any]]:
+    """Checks 1 to 5 of SPEC §11.1; `extra` with its record still to be checked."""
     with _check(1):
         proof = TlogProof.parse(text)
         checkpoint = open_checkpoint(proof.checkpoint_note, [vkey])
         log = log_id(str(vkey))
-        extra = _open_extra(proof.extra)
+        extra = _open_extra(proof.extra, schema_of_extra)
         entry = open_entry(extra["entry"], log)
         support = [(item[0], open_entry(item[1], log), item[2]) for item in extra["support"]]
     with _check(2):
@@ -140,34 +204,31 @@ def check_receipt(text: bytes | str, vkey: Vkey, content: Content | None = None)
         replay.judge(proof.index, entry)
     with _check(5):
         signer = replay.signer(statement)
-    with _check(6):
-        record = _check_record(extra, statement, signer)
-        if content is not None:
-            _check_content(record, content)
+    return CheckedStatement(statement, proof.index, checkpoint, signer), extra
+
+
+def _judged(
+    statement: CheckedStatement, record: Record, record_index: int, content: Content | None
+) -> ReceiptFacts:
+    """What check 6 asks of a record that is known to be the statement's."""
+    signer = statement.signer
+    # A parent of unknown kind passes: that parents stand before, and of what kind, needs the log.
+    judge_record(record, signer, statement.statement.log, lambda _artifact_id: UNREAD)
+    if content is not None:
+        _check_content(record, content)
     return ReceiptFacts(
         artifact_id=record.id,
         record=record,
-        statement_id=statement.id,
-        log_index=proof.index,
-        record_index=extra["record_index"],
+        statement_id=statement.statement.id,
+        log_index=statement.log_index,
+        record_index=record_index,
         maker=signer.id,
         role=signer.role,
         anchor=signer.anchor,
-        delegation=statement.body.get("delegation"),
-        checkpoint=checkpoint,
+        delegation=statement.statement.body.get("delegation"),
+        checkpoint=statement.checkpoint,
         content_checked=content is not None,
     )
-
-
-def _check_record(extra: dict[str, Any], statement: Statement, signer: Identity) -> Record:
-    body, record_index = statement.body, extra["record_index"]
-    if record_index >= body["count"]:
-        raise receipt_invalid(f"the statement has {body['count']} records, none at {record_index}")
-    record = decode_record(extra["record"])
-    verify_inclusion(record.id, record_index, body["count"], extra.get("record_path", []), body["root"])
-    # A parent of unknown kind passes: that parents stand before, and of what kind, needs the log.
-    judge_record(record, signer, statement.log, lambda _artifact_id: UNREAD)
-    return record
 
 
 def _check_content(record: Record, content: Content) -> None:
@@ -182,6 +243,16 @@ def _check_content(record: Record, content: Content) -> None:
         )
 
 
+def _statement_receipt(
+    source: ProofSource, log_index: int, record_fields: dict[str, Any]
+) -> tuple[str, Statement]:
+    proof, entry_bytes = _entry_proof(source, log_index)
+    statement = decode_entry(entry_bytes).statement
+    extra = {"v": VERSION, "entry": entry_bytes, "support": support_of(source, statement)} | record_fields
+    text = TlogProof(proof.index, proof.path, proof.checkpoint_note, codec.encode(extra)).format()
+    return text, statement
+
+
 def _entry_proof(source: ProofSource, log_index: int) -> tuple[TlogProof, bytes]:
     entry = source.entry(log_index)
     path = source.entry_path(log_index)
@@ -190,11 +261,11 @@ def _entry_proof(source: ProofSource, log_index: int) -> tuple[TlogProof, bytes]
     return TlogProof(log_index, tuple(path), source.note.decode()), entry
 
 
-def _open_extra(extra: bytes | None) -> dict[str, Any]:
+def _open_extra(extra: bytes | None, check: schema.Check) -> dict[str, Any]:
     if extra is None:
         raise receipt_invalid("it has no extra data: it proves that an entry stands, and tells of no record")
     fields: dict[str, Any] = codec.decode(extra, spec.RECEIPT_BYTES_MAX)
-    _EXTRA(fields, "receipt")
+    check(fields, "receipt")
     return fields
 
 
@@ -206,15 +277,18 @@ def _support(value: Any, where: str) -> None:
     schema.array(schema.digest, PATH_HASHES_MAX)(value[2], f"{where}[2]")
 
 
+_OF_STATEMENT: Final = {
+    "v": schema.integer(1, VERSION),
+    "entry": schema.binary_up_to(spec.ENTRY_BYTES_MAX),
+    "support": schema.array(_support, ITEMS_MAX),
+}
+_OF_RECORD: Final = {
+    "record": schema.binary_up_to(spec.RECORD_BYTES_MAX),
+    "record_index": schema.integer(0, spec.STATEMENT_RECORDS_MAX - 1),
+}
+_STATEMENT_EXTRA: Final = schema.exact(_OF_STATEMENT)
 _EXTRA: Final = schema.exact(
-    {
-        "v": schema.integer(1, VERSION),
-        "entry": schema.binary_up_to(spec.ENTRY_BYTES_MAX),
-        "record": schema.binary_up_to(spec.RECORD_BYTES_MAX),
-        "record_index": schema.integer(0, spec.STATEMENT_RECORDS_MAX - 1),
-        "support": schema.array(_support, ITEMS_MAX),
-    },
-    {"record_path": schema.array(schema.digest, _RECORD_PATH_MAX)},
+    _OF_STATEMENT | _OF_RECORD, {"record_path": schema.array(schema.digest, _RECORD_PATH_MAX)}
 )
 
 
