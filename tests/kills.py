@@ -34,7 +34,8 @@ from ledger.log.writer import Appended
 from ledger.merkle.proofs import PathReader
 from ledger.merkle.tree import Frontier, hash_leaf, root_of, verify_consistency, verify_inclusion
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
-from ledger.signer.lanes import Lane, Parcel, hold_lane, pending_parcels
+from ledger.signer.lanes import Lane, hold_lane, pending_parcels
+from ledger.signer.parcel import Parcel
 from ledger.statements.entry import Entry, decode_entry
 from ledger.statements.record import Parent
 from ledger.statements.statement import Statement, make_statement

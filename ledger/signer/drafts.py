@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from ledger import spec
 from ledger.merkle.tree import hash_leaf, root_of
 from ledger.signer.keystore import Unlocked
-from ledger.signer.lanes import Lane, Parcel
+from ledger.signer.parcel import Parcel
 from ledger.statements.statement import make_statement
+
+
+class OpenLane(Protocol):
+    """A lane as who signs in it knows it."""
+
+    @property
+    def id(self) -> bytes:
+        """Its 16 bytes."""
+        ...
+
+    @property
+    def next_seq(self) -> int:
+        """The seq of the next statement."""
+        ...
+
+    @property
+    def last(self) -> bytes | None:
+        """The id of the statement before; None at seq 0."""
+        ...
 
 
 def chunks(
@@ -32,7 +51,7 @@ def chunks(
 
 def sign_records(
     signer: Unlocked,
-    lane: Lane,
+    lane: OpenLane,
     log: bytes,
     key_event: bytes,
     records: Sequence[bytes],
@@ -47,7 +66,7 @@ def sign_records(
 
 def sign_ordinary(
     signer: Unlocked,
-    lane: Lane,
+    lane: OpenLane,
     log: bytes,
     key_event: bytes,
     type_: str,

@@ -23,12 +23,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import msgpack
 from filelock import FileLock, Timeout
 
 from ledger import spec
 from ledger.errors import InvariantBroken, RefusedInput, StoreFault
 from ledger.signer.keyfile import disk_told, make_private_folder
+from ledger.signer.parcel import Parcel, Place, pack, unpack
 from ledger.statements.entry import decode_entry
 from ledger.statements.statement import Statement
 from ledger.store.files import PRIVATE, open_to_write, read_regular, sync_folder
@@ -38,16 +38,6 @@ _LOCK_FILE: Final = "lane.lock"
 _STATE_FILE: Final = "state.json"
 _OUT: Final = "out"
 _STATE_BYTES_MAX: Final = 4_096
-_PARCEL_BYTES_MAX: Final = (
-    2 * spec.COMMIT_BYTES_MAX
-)  # what is kept is no more than a commit takes, with its lengths
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """Signed statements with their records, in lane order: (entry, records)."""
-
-    statements: tuple[tuple[bytes, tuple[bytes, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +97,7 @@ class Lane:
                     self._folder, "it is abandoned, or what was signed there waits to be sent again"
                 )
             self._check_places(parcel)
-            data = msgpack.packb(
-                [[entry, list(records)] for entry, records in parcel.statements], use_bin_type=True
-            )
-            _write(self._folder / _OUT / str(self.next_seq), data)
+            _write(self._folder / _OUT / str(self.next_seq), pack(parcel))
 
     def acknowledged(self, parcel: Parcel) -> None:
         """The log holds the parcel: the lane goes on behind it. Raises InvariantBroken `lane-misused`."""
@@ -310,18 +297,14 @@ def _write(path: Path, data: bytes) -> None:
 
 def _parcel(path: Path) -> Parcel:
     try:
-        data = read_regular(path, _PARCEL_BYTES_MAX)
+        data = read_regular(path, spec.PARCEL_BYTES_MAX)
     except StoreFault as error:
         raise StoreFault(FAULT, str(path), error.reason, error.fix) from error
     try:
-        statements = msgpack.unpackb(data, raw=False, max_array_len=spec.STATEMENT_RECORDS_MAX)
-        parcel = Parcel(tuple((entry, tuple(records)) for entry, records in statements))
-        first = decode_entry(parcel.statements[0][0]).statement.fields
-        kinds = {type(item) for entry, records in parcel.statements for item in (entry, *records)}
-        right = (first["lane"].hex(), first["seq"], kinds) == (path.parents[1].name, int(path.name), {bytes})
-    except (ValueError, TypeError, LookupError, msgpack.UnpackException, RefusedInput) as error:
+        parcel, place = unpack(data)
+    except RefusedInput as error:
         raise _damaged(path) from error
-    if not right:
+    if place != Place(bytes.fromhex(path.parents[1].name), int(path.name)):
         raise _damaged(path)
     return parcel
 

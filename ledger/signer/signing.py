@@ -16,8 +16,9 @@ from ledger.merkle.tree import hash_leaf
 from ledger.signer.changes import settle
 from ledger.signer.drafts import chunks, sign_ordinary, sign_records
 from ledger.signer.keystore import LocalIdentity, Unlocked
-from ledger.signer.lanes import Lane, Parcel, hold_lane, hold_left_behind, pending_parcels
+from ledger.signer.lanes import Lane, hold_lane, hold_left_behind, pending_parcels
 from ledger.signer.logdoor import LogDoor, Placed, Standing
+from ledger.signer.parcel import Parcel
 
 
 @dataclass(slots=True)

@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 
 from ledger.errors import InvariantBroken, StoreFault
 from ledger.signer import lanes as lanes_module
-from ledger.signer.lanes import Lane, Parcel, hold_lane, hold_left_behind, pending_parcels, refused_parcels
+from ledger.signer.lanes import Lane, hold_lane, hold_left_behind, pending_parcels, refused_parcels
+from ledger.signer.parcel import Parcel
 from ledger.statements.entry import decode_entry
 from ledger.statements.statement import make_statement
 from tests.test_signer.steps import crash_at_each

@@ -10,7 +10,8 @@ import msgpack
 import pytest
 
 from ledger.errors import InvariantBroken, RefusedInput
-from ledger.signer.lanes import Parcel, hold_lane, pending_parcels
+from ledger.signer.lanes import hold_lane, pending_parcels
+from ledger.signer.parcel import Parcel
 from tests.test_signer.test_lanes import KEY, held_id, misplaced, parcel_in, send
 
 
