@@ -37,6 +37,7 @@ PAYLOAD_TYPE: Final = "application/vnd.lineage.statement+msgpack"  # DSSE payloa
 # Names of files that travel beside what they are about (SPEC §11.4).
 RECEIPT_SUFFIX: Final = ".tlog-proof"
 ROW_RECEIPTS_SUFFIX: Final = ".receipts.parquet"
+SALT_SUFFIX: Final = ".salt"
 
 HASH_BYTES: Final = 32
 KEY_BYTES: Final = 32

@@ -6,6 +6,8 @@ once more after its last byte: one that grew, shrank or was written to meanwhile
 
 Inside a folder a symbolic link may not lead out of it: whoever signs a folder means what is in it. A link that is named
 directly is followed, for the caller named it.
+
+What travels beside a file (a receipt, a salt) is no content of the folder that both lie in, and is passed over there.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from ledger import spec
 from ledger.errors import NotFound, RefusedInput
 
 _CHUNK_BYTES: Final = 1_048_576
+_COMPANION_SUFFIXES: Final = (spec.RECEIPT_SUFFIX, spec.ROW_RECEIPTS_SUFFIX, spec.SALT_SUFFIX)
 # O_NONBLOCK: should a pipe take the file's name after it was looked at, opening it returns at once.
 _OPEN_FLAGS: Final = (
     os.O_RDONLY
@@ -45,10 +48,14 @@ class FileContent:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The regular files that some paths mean, each once, and how many hidden names inside folders were passed over."""
+    """The regular files that some paths mean, each once; how many names inside folders were passed over.
+
+    `hidden_count` begin with a dot; `companion_count` are receipts or salts of a file beside them.
+    """
 
     files: list[Path]
     hidden_count: int
+    companion_count: int = 0
 
 
 class RegularFile:
@@ -141,8 +148,8 @@ def load_file(
 def walk(paths: Iterable[str | os.PathLike[str]]) -> Walk:
     """The files that the paths mean, in the order of the paths; a folder's own in the byte order of their paths.
 
-    Folders are walked to the bottom, and links to folders left to the folder they lead to; names inside them that begin with a dot are passed over and counted. A file reached
-    twice is listed once, where it is first reached. Every path is looked at before anything is returned.
+    Folders are walked to the bottom, and links to folders left to the folder they lead to; names inside them that begin with a dot are passed over and counted, and so are receipts
+    and salts of a file beside them (SPEC §11.4). A file reached twice is listed once, where it is first reached. Every path is looked at before anything is returned.
 
     Raises RefusedInput: no-paths, folder-empty, link-leaves-folder, and those of `RegularFile`.
     """
@@ -150,13 +157,14 @@ def walk(paths: Iterable[str | os.PathLike[str]]) -> Walk:
     if not named:
         raise RefusedInput("no-paths", "paths", "no file or folder is named", "Name at least one")
     files: dict[str, Path] = {}  # by real path
-    hidden_count = 0
+    hidden_count = companion_count = 0
     for path in named:
         found = [path]
         status = _stat(path)
         if stat.S_ISDIR(status.st_mode):
-            found, hidden = _walk_folder(path)
+            found, hidden, companions = _walk_folder(path)
             hidden_count += hidden
+            companion_count += companions
         else:
             _check_regular(status, path)
         for file in found:
@@ -165,7 +173,7 @@ def walk(paths: Iterable[str | os.PathLike[str]]) -> Walk:
         # Opened once, so that one without permission is named before the first is read.
         with RegularFile(file):
             pass
-    return Walk(list(files.values()), hidden_count)
+    return Walk(list(files.values()), hidden_count, companion_count)
 
 
 def printable(path: str | os.PathLike[str]) -> str:
@@ -177,10 +185,11 @@ def printable(path: str | os.PathLike[str]) -> str:
     )
 
 
-def _walk_folder(folder: Path) -> tuple[list[Path], int]:
+def _walk_folder(folder: Path) -> tuple[list[Path], int, int]:
+    """Its files, and how many hidden names and companions were passed over."""
     real_folder = os.path.realpath(folder)
     found: list[Path] = []
-    hidden_count = 0
+    hidden_count = companion_count = 0
     waiting = [folder]
     while waiting:
         current = waiting.pop()
@@ -188,9 +197,15 @@ def _walk_folder(folder: Path) -> tuple[list[Path], int]:
             paths = list(current.iterdir())
         except OSError as error:
             raise _refusal(error, current) from error
+        names = {path.name for path in paths}
         for path in paths:
             if path.name.startswith("."):
                 hidden_count += 1
+                continue
+            if any(
+                path.name.endswith(end) and path.name[: -len(end)] in names for end in _COMPANION_SUFFIXES
+            ):
+                companion_count += 1
                 continue
             status = _stat(path)
             is_folder = stat.S_ISDIR(status.st_mode)
@@ -211,7 +226,7 @@ def _walk_folder(folder: Path) -> tuple[list[Path], int]:
             f"the folder holds no file{beside}",
             "Name a folder with files, or a hidden file itself",
         )
-    return sorted(found, key=os.fsencode), hidden_count
+    return sorted(found, key=os.fsencode), hidden_count, companion_count
 
 
 def _check_link_stays(path: Path, folder: Path, real_folder: str) -> None:

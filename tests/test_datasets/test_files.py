@@ -246,6 +246,20 @@ def test_walk_finds_every_file_once_in_byte_order(
     assert walk([folder, *made_files, folder]).files == sorted(made_files, key=os.fsencode)
 
 
+def test_what_travels_beside_a_file_is_passed_over_inside_a_folder(tmp_path: Path) -> None:
+    beside = ("a.md.tlog-proof", "a.md.salt", "b/rows.jsonl.receipts.parquet")
+    kept = ("a.md", "alone.md.tlog-proof", "b/.salt.md", "b/a.md.salt", "b/rows.jsonl", "salt")
+    for name in (*beside, *kept):
+        made(tmp_path / "d" / name)
+    found = walk([tmp_path / "d"])
+    assert [file.relative_to(tmp_path / "d").as_posix() for file in found.files] == [
+        name for name in kept if name != "b/.salt.md"
+    ]
+    assert (found.companion_count, found.hidden_count) == (3, 1)
+    named = tmp_path / "d" / beside[0]
+    assert walk([named]) == files.Walk([named], 0, 0)
+
+
 def test_an_empty_folder_is_refused_and_a_hidden_file_does_not_fill_it(tmp_path: Path) -> None:
     (tmp_path / "empty" / "deeper").mkdir(parents=True)
     with refused("folder-empty", "empty"):
