@@ -128,6 +128,11 @@ class LogView:
         """ProofSource."""
         return self._reader.record_start(log_index)
 
+    def statement_records(self, log_index: int) -> Iterator[tuple[bytes, bytes | None]]:
+        """(artifact id, record) of all records of an entry, in order; None where only its leaf hash is left."""
+        for item in self._reader.records(self.record_start(log_index), self.record_start(log_index + 1)):
+            yield leaf_hash_of(item), None if isinstance(item, Erased) else item
+
     def find_artifact(self, artifact_id: bytes) -> list[int]:
         """ProofSource."""
         return self._find_records(artifact_id, lambda number: self.record_leaf(number) == artifact_id)

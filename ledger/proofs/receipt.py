@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -25,7 +25,7 @@ from ledger.fold.objects import Identity
 from ledger.fold.records import UNREAD, check_root, judge_record
 from ledger.fold.transition import open_entry
 from ledger.identity.vkey import Vkey
-from ledger.merkle.tree import hash_leaf, verify_inclusion
+from ledger.merkle.tree import hash_leaf, root_of, verify_inclusion
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
 from ledger.proofs.source import ProofSource
 from ledger.proofs.support import ITEMS_MAX, Support, receipt_invalid, support_of
@@ -73,6 +73,12 @@ class ReceiptFacts:
     content_checked: bool
     standing: str = STANDING
 
+    def about(self, content: Content) -> ReceiptFacts:
+        """The same of a record that is about this content. Raises ProofInvalid as `check_receipt`."""
+        with _check(6):
+            _check_content(self.record, content)
+        return replace(self, content_checked=True)
+
 
 @dataclass(frozen=True, slots=True)
 class CheckedStatement:
@@ -83,17 +89,15 @@ class CheckedStatement:
     checkpoint: Checkpoint
     signer: Identity
 
-    def check(
-        self, data: bytes, record_index: int, path: Sequence[bytes], content: Content | None = None
-    ) -> ReceiptFacts:
-        """Check 6, of one record by its path. Raises ProofInvalid as `check_receipt`."""
+    def check(self, data: bytes, record_index: int, path: Sequence[bytes]) -> ReceiptFacts:
+        """Check 6 but for its content, of one record by its path. Raises ProofInvalid as `check_receipt`."""
         with _check(6):
             body = self.statement.body
             if record_index >= body["count"]:
                 raise receipt_invalid(f"the statement has {body['count']} records, none at {record_index}")
             record = decode_record(data)
             verify_inclusion(record.id, record_index, body["count"], path, body["root"])
-            return _judged(self, record, record_index, content)
+            return _judged(self, record, record_index)
 
     def listing(self, ids: bytes) -> Listing:
         """The statement's records by the list of all their ids, 32 bytes each. Raises ProofInvalid as `check_receipt`."""
@@ -112,14 +116,14 @@ class Listing:
         self._ids = ids
         self._decoder = RecordDecoder()
 
-    def check(self, data: bytes, record_index: int, content: Content | None = None) -> ReceiptFacts:
-        """Check 6, of one record by its id in the list. Raises ProofInvalid as `check_receipt`."""
+    def check(self, data: bytes, record_index: int) -> ReceiptFacts:
+        """Check 6 but for its content, of one record by its id in the list. Raises ProofInvalid as `check_receipt`."""
         with _check(6):
             artifact_id = hash_leaf(data)
             if not 0 <= record_index < len(self._ids) or self._ids[record_index] != artifact_id:
                 raise receipt_invalid(f"the record is not the statement's at {record_index}")
             record = self._decoder.decode(data, artifact_id)
-            return _judged(self._statement, record, record_index, content)
+            return _judged(self._statement, record, record_index)
 
 
 def make_receipt(source: ProofSource, record_number: int) -> str:
@@ -141,9 +145,20 @@ def make_receipt(source: ProofSource, record_number: int) -> str:
     return text
 
 
-def make_statement_receipt(source: ProofSource, log_index: int) -> str:
-    """The receipt of a statement over records without any of them (SPEC §11.4). Raises as `make_receipt`."""
-    return _statement_receipt(source, log_index, {})[0]
+def make_statement_receipt(source: ProofSource, log_index: int, ids: Sequence[bytes]) -> str:
+    """The receipt of an `artifacts` statement without its records, whose `ids` stand beside it (SPEC §11.4).
+
+    Raises as `make_receipt`.
+    """
+    text, statement = _statement_receipt(source, log_index, {})
+    if root_of(ids) != statement.body["root"]:
+        raise ProofInvalid(
+            "inclusion-invalid",
+            f"entry {log_index}",
+            "its records do not hash to the root that it signs",
+            "Audit the log.",
+        )
+    return text
 
 
 def make_entry_proof(source: ProofSource, log_index: int) -> str:
@@ -168,7 +183,8 @@ def check_receipt(text: bytes | str, vkey: Vkey, content: Content | None = None)
     Raises ProofInvalid, whose item names the check of SPEC §11.1 that failed and whose code is that of SPEC §14.
     """
     statement, extra = _open_receipt(text, vkey, _EXTRA)
-    return statement.check(extra["record"], extra["record_index"], extra.get("record_path", []), content)
+    facts = statement.check(extra["record"], extra["record_index"], extra.get("record_path", []))
+    return facts if content is None else facts.about(content)
 
 
 def check_statement(text: bytes | str, vkey: Vkey) -> CheckedStatement:
@@ -207,15 +223,11 @@ def _open_receipt(
     return CheckedStatement(statement, proof.index, checkpoint, signer), extra
 
 
-def _judged(
-    statement: CheckedStatement, record: Record, record_index: int, content: Content | None
-) -> ReceiptFacts:
+def _judged(statement: CheckedStatement, record: Record, record_index: int) -> ReceiptFacts:
     """What check 6 asks of a record that is known to be the statement's."""
     signer = statement.signer
     # A parent of unknown kind passes: that parents stand before, and of what kind, needs the log.
     judge_record(record, signer, statement.statement.log, lambda _artifact_id: UNREAD)
-    if content is not None:
-        _check_content(record, content)
     return ReceiptFacts(
         artifact_id=record.id,
         record=record,
@@ -227,7 +239,7 @@ def _judged(
         anchor=signer.anchor,
         delegation=statement.statement.body.get("delegation"),
         checkpoint=statement.checkpoint,
-        content_checked=content is not None,
+        content_checked=False,
     )
 
 

@@ -14,9 +14,10 @@ import errno
 import os
 import secrets
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from ledger.errors import StoreFault
 
@@ -185,27 +186,40 @@ def write_atomically(path: Path, data: bytes, *, replace: bool = False, private:
                 )
             return
         _make_folders(path.parent, _PRIVATE_FOLDER if private else _PUBLIC_FOLDER)
-        _write_new(path, data, PRIVATE if private else PUBLIC)
-    except OSError as error:
-        raise StoreFault(
-            "store-failed",
-            str(path),
-            f"it cannot be written ({error.strerror})",
-            "look to the folder and its disk",
-        ) from error
-
-
-def _write_new(path: Path, data: bytes, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+        with writing(path, PRIVATE if private else PUBLIC) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    sync_folder(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+@contextmanager
+def writing(path: Path, mode: int = PUBLIC) -> Iterator[BinaryIO]:
+    """A file to be written piece by piece, that takes the place of `path` when the block ends; if it fails, nothing does.
+
+    The folder is there. Raises StoreFault `store-failed`.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> StoreFault:
+    return StoreFault(
+        "store-failed",
+        str(path),
+        f"it cannot be written ({error.strerror})",
+        "look to the folder and its disk",
+    )

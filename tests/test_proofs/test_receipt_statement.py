@@ -23,6 +23,7 @@ from ledger.proofs.receipt import (
 )
 from ledger.proofs.tlog_proof import TlogProof
 from ledger.statements.record import Record
+from tests.dishonest import liar
 from tests.test_proofs.issued import opened, with_extra
 from tests.test_proofs.scene import Scene
 from tests.world import World
@@ -50,7 +51,10 @@ class Many:
 def statement_receipt(world: World, record: Record) -> str:
     with open_view(world.store, world.vkey) as view:
         (number,) = view.find_artifact(record.id)
-        return make_statement_receipt(view, view.locate(number)[0])
+        log_index = view.locate(number)[0]
+        return make_statement_receipt(
+            view, log_index, [item for item, _ in view.statement_records(log_index)]
+        )
 
 
 def code_of(error: pytest.ExceptionInfo[ProofInvalid], check: int) -> str:
@@ -73,8 +77,8 @@ def test_each_record_has_the_facts_of_its_own_receipt(many: Many) -> None:
             own = check_receipt(make_receipt(view, number), many.world.vkey, content)
             path = view.record_path(number)
             for facts in (
-                listing.check(record.encoded, position, content),
-                checked.check(record.encoded, position, path, content),
+                listing.check(record.encoded, position).about(content),
+                checked.check(record.encoded, position, path).about(content),
             ):
                 assert replace(facts, record=own.record) == own
                 assert (facts.record.encoded, facts.record.fields) == (record.encoded, record.fields)
@@ -146,15 +150,28 @@ def test_content_is_compared(many: Many) -> None:
     record = many.records[3]
     listing = many.checked().listing(many.ids)
     size = record.fields["size"]
-    assert listing.check(record.encoded, 3, Content("raw", record.content, size)).content_checked
+    facts = listing.check(record.encoded, 3)
+    assert not facts.content_checked
+    assert facts.about(Content("raw", record.content, size)).content_checked
     for wrong in (
         Content("raw", record.content, size + 1),
         Content("jcs", record.content, size),
         Content("raw", many.records[4].content, size),
     ):
         with pytest.raises(ProofInvalid) as refusal:
-            listing.check(record.encoded, 3, wrong)
+            facts.about(wrong)
         assert code_of(refusal, 6) == "receipt-invalid"
+
+
+def test_a_damaged_source_gives_no_receipt_of_a_statement(many: Many) -> None:
+    with open_view(many.world.store, many.world.vkey) as view:
+        log_index = view.locate(view.find_artifact(many.records[0].id)[0])[0]
+        ids = [item for item, _ in view.statement_records(log_index)]
+        assert b"".join(ids) == many.ids
+        for source, listed in ((view, ids[1:]), (liar(view, entry_path=lambda _honest, _index: []), ids)):
+            with pytest.raises(ProofInvalid) as refusal:
+                make_statement_receipt(source, log_index, listed)
+            assert refusal.value.code == "inclusion-invalid"
 
 
 def test_one_kind_of_receipt_is_not_the_other(many: Many) -> None:
