@@ -36,7 +36,7 @@ def places(outbox: Outbox) -> list[tuple[bytes, int]]:
 
 def test_put_parcels_are_found_in_lane_order_and_removed(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path)
-    assert outbox.waiting() == outbox.refused() == outbox.foreign() == []
+    assert [*outbox.waiting(), *outbox.refused(), *outbox.foreign()] == []
     assert not outbox.folder.exists()
     for lane, seq in ((B, 0), (A, 0), (A, 2), (A, 10), (B, 1)):
         outbox.put(lane, seq, lane + bytes([seq]))
