@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from ledger.identity.vkey import Vkey
 from ledger.log.view import LogView, open_view
 from ledger.log.writer import LogWriter
 from ledger.signer.changes import changes_of
+from ledger.signer.drain import drain
 from ledger.signer.keystore import Keystore, LocalIdentity, Unlocked
 from ledger.signer.passphrases import Passphrases
 from ledger.signer.signing import standing_of
@@ -22,13 +23,21 @@ from ledger.store.content import ContentStore
 from ledger.store.folder import MARKER_FILE, Marker, open_folder
 from ledger.store.lmdb import LmdbStore
 from ledger.store.lock import WriterLock
+from ledger.store.outbox import Outbox
 
 OPERATOR: Final = "operator"  # under which the key store keeps the operator's keys
+DRAINING_MAX_S: Final = (
+    2.0  # that a verb spends on what others left in the outbox, before and after its own work
+)
 Progress = Callable[[int, int | None], None]  # done, total where it is known
 
 
 def silent(_done: int, _total: int | None) -> None:
     """No progress is shown."""
+
+
+def unseen(_count: int) -> None:
+    """Nobody looks how many it were."""
 
 
 def now_ms() -> int:
@@ -48,6 +57,7 @@ class Access:
         self.vkey = vkey_of(self.marker, path)
         self.keys = Keystore(config, self.marker.log_id)
         self.content = ContentStore(path)
+        self.outbox = Outbox(path)
         self.passphrases = passphrases
         self._readonly = readonly
         self._wait_s = wait_s
@@ -64,14 +74,17 @@ class Access:
             yield view
 
     @contextmanager
-    def writer(self) -> Iterator[LogWriter]:
-        """The log's writer, under its lock. Opening it finishes a commit that a crash left."""
+    def writer(self, wait_s: float | None = None) -> Iterator[LogWriter]:
+        """The log's writer, under its lock; it waits for another one `wait_s` seconds, or as long as the ledger was opened for.
+
+        Opening it finishes a commit that a crash left. Raises StoreFault `writer-busy`, and as its parts.
+        """
         if self._readonly:
             raise StoreFault(
                 "store-readonly", str(self.path), "it was opened for reading only", "Open it for writing."
             )
         seed = self.passphrases.open(self.keys.log_key_file)
-        with WriterLock(self.path).acquire(self._wait_s):
+        with WriterLock(self.path).acquire(self._wait_s if wait_s is None else wait_s):
             writer = LogWriter(self.store, self.vkey, self.keys.log_signer(seed), now_ms)
             if writer.checkpoint is not None:
                 self.keys.check_head(writer.checkpoint)
@@ -79,13 +92,20 @@ class Access:
 
     @contextmanager
     def door(self) -> Iterator[Door]:
-        """The log as a signer knows it, under the writer's lock."""
+        """The log as a signer knows it, under the writer's lock; what waits in the outbox is taken along, before and after."""
         with self.writer() as writer:
             door = Door(writer, self.view)
             try:
+                self._drain_along(door)
                 yield door
+                self._drain_along(door)
             finally:
                 door.close()
+
+    def _drain_along(self, door: Door) -> None:
+        """Whatever is wrong with the outbox stops no verb: `lineage status` and `lineage append` tell of it."""
+        with suppress(StoreFault):
+            drain(door, self.outbox, most_s=DRAINING_MAX_S)
 
     def unlock(self, name: str) -> Unlocked:
         """An identity with its daily keys in memory; a change of keys that a crash left is carried through first."""
