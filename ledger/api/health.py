@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from ledger.api.access import Progress, now_ms, silent, vkey_of
 from ledger.audit import replay
 from ledger.audit.doctor import Finding, doctor
+from ledger.audit.outbox import examine_outbox
 from ledger.audit.report import AuditReport
 from ledger.errors import LineageError, RefusedInput
 from ledger.identity.vkey import Vkey
@@ -66,7 +68,7 @@ def examine(ledger: str | None = None, config: str | None = None) -> list[Findin
         folder,
         lambda: LmdbStore(folder, readonly=True),
         now_ms(),
-        _key_findings(folder, config_folder(config)),
+        chain(examine_outbox(folder), _key_findings(folder, config_folder(config))),
     )
 
 

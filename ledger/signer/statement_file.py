@@ -98,7 +98,10 @@ class StatementFile:
             count += 1
         if self._number(_U32, digest) != count:
             raise self._damaged("it does not hold as many statements as it says")
-        if self._file.read(spec.HASH_BYTES) != digest.digest():
+        found = self._file.read(spec.HASH_BYTES)
+        if len(found) < spec.HASH_BYTES:
+            raise self._damaged("it is cut short")
+        if found != digest.digest():
             raise self._damaged("its bytes do not have the digest at its end")
         if self._file.read(1):
             raise self._damaged("there is something behind its end")
