@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from ledger.api.access import Access, Progress
 from ledger.api.contents import Content, Keep, file_contents, keeping, row_contents
@@ -13,11 +14,22 @@ from ledger.log.view import LogView
 from ledger.merkle.tree import hash_leaf
 from ledger.signer import signing
 from ledger.signer.claims import Claim, Claimant
-from ledger.signer.keystore import LocalIdentity, Unlocked
+from ledger.signer.keystore import Keystore, LocalIdentity, Unlocked
+from ledger.signer.passphrases import Passphrases
 from ledger.signer.signing import Signed
 from ledger.signer.spool import Spool
 from ledger.spec import GUESSABLE_BYTES
 from ledger.statements.record import decode_record
+
+
+class KeysAtHand(Protocol):
+    """What a claimant asks of: the keys of one log on this machine, and what opens them."""
+
+    @property
+    def keys(self) -> Keystore: ...
+
+    @property
+    def passphrases(self) -> Passphrases: ...
 
 
 def sign_files(
@@ -29,7 +41,7 @@ def sign_files(
 ) -> Signed:
     """As `Ledger.sign`."""
     walked = walk(paths)
-    claimant = _claimant(access, by, claim)
+    claimant = claimant_of(access, by, claim)
     signed = _sign(
         access, by, claimant, lambda keep: file_contents(walked.files, keep), progress, len(walked.files)
     )
@@ -47,7 +59,7 @@ def sign_rows(
     author_column: str | None,
 ) -> Signed:
     """As `Ledger.sign_rows`."""
-    claimant = _claimant(access, by, claim, names_authors=author_column is not None)
+    claimant = claimant_of(access, by, claim, names_authors=author_column is not None)
     return _sign(
         access, by, claimant, lambda keep: row_contents(path, column, author_column, keep), progress, None
     )
@@ -92,13 +104,14 @@ def _own_records(
     return found
 
 
-def _claimant(access: Access, by: str, claim: Claim | None, *, names_authors: bool = False) -> Claimant:
-    identity = access.keys.find(by)
+def claimant_of(keys: KeysAtHand, by: str, claim: Claim | None, *, names_authors: bool = False) -> Claimant:
+    """Makes the records of an identity of this machine under one claim; a ledger need not be at hand."""
+    identity = keys.keys.find(by)
     return Claimant(
         identity.id,
         identity.role,
         claim or Claim(),
-        lambda: access.keys.pseudonym_secret(access.keys.find(by), access.passphrases.open),
+        lambda: keys.keys.pseudonym_secret(keys.keys.find(by), keys.passphrases.open),
         names_authors=names_authors,
     )
 
@@ -116,7 +129,7 @@ def _sign(
     with Spool() as spool:
         with keeping(access.content) as keep:
             contents = read(keep if claimant.kind == "experience" else None)
-            _draft(claimant, contents, spool, signed, lambda done: progress(done, total))
+            draft(claimant, contents, spool, signed, lambda done: progress(done, total))
         _append(access, signer, spool, signed, lambda done: progress(done, spool.count))
     return signed
 
@@ -152,7 +165,7 @@ def _has_cut(view: LogView, signer: LocalIdentity) -> bool:
     return False
 
 
-def _draft(
+def draft(
     claimant: Claimant,
     contents: Iterable[Content],
     spool: Spool,
