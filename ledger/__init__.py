@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ledger.api import Ledger
+    from ledger.api.verified import Verified
     from ledger.signer.claims import Claim
     from ledger.signer.signing import Signed
     from ledger.statements.record import Parent
 
-__all__ = ["Claim", "Ledger", "Parent", "Signed", "create", "open"]
+__all__ = ["Claim", "Ledger", "Parent", "Signed", "Verified", "create", "open", "verify_receipt"]
 
 _HOMES = {
     "Claim": "ledger.signer.claims",
     "Ledger": "ledger.api",
     "Parent": "ledger.statements.record",
     "Signed": "ledger.signer.signing",
+    "Verified": "ledger.api.verified",
 }
 
 
@@ -43,6 +45,13 @@ def create(path: str | os.PathLike[str] | None = None, **options: Any) -> Ledger
     from ledger.api import create_ledger
 
     return create_ledger(path, **options)
+
+
+def verify_receipt(path: str | os.PathLike[str], **options: Any) -> Verified:
+    """Checks the receipt of a file or of a dataset's rows, offline; see `ledger.api.verify_receipt`."""
+    from ledger.api import verify_receipt
+
+    return verify_receipt(path, **options)
 
 
 def __getattr__(name: str) -> Any:

@@ -72,7 +72,9 @@ def place(tmp_path: Path) -> Place:
 
 
 def test_the_public_names_are_these() -> None:
-    assert ledger.__all__ == ["Claim", "Ledger", "Parent", "Signed", "create", "open"]
+    assert ledger.__all__ == [
+        *("Claim", "Ledger", "Parent", "Signed", "Verified", "create", "open", "verify_receipt"),
+    ]
     assert all(getattr(ledger, name) is not None for name in ledger.__all__)
     with pytest.raises(AttributeError):
         _ = ledger.absent
@@ -92,8 +94,12 @@ def test_the_public_names_are_these() -> None:
             "set_rules",
             "contest",
             "append_entries",
+            "append_files",
+            "drain",
+            "follow",
         ),
         *("view", "resolve", "find_all", "find_text", "first_index_since", "descendants"),
+        *("foresee_receipts", "write_receipts", "write_row_receipts"),
         *("trace", "paths", "receipt", "checkpoint", "checkpoint_note", "status"),
         *("publish", "sign_checkpoint"),
     }

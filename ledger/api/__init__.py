@@ -19,6 +19,8 @@ from ledger.api.keys import Foreseen, KeyChange
 from ledger.api.ledger import Ledger, Paths
 from ledger.api.opening import create_ledger, default_origin, open_ledger
 from ledger.api.saying import Subject, read_entry
+from ledger.api.verified import Verified
+from ledger.api.verifying import receipts_of, trusted_log, verify, verify_receipt
 
 __all__ = [
     "OPERATOR",
@@ -31,6 +33,7 @@ __all__ = [
     "Progress",
     "Subject",
     "Touched",
+    "Verified",
     "audit_folder",
     "create_ledger",
     "default_origin",
@@ -39,4 +42,8 @@ __all__ = [
     "path_of",
     "read_entry",
     "rebuild",
+    "receipts_of",
+    "trusted_log",
+    "verify",
+    "verify_receipt",
 ]

@@ -6,14 +6,26 @@ The one class that people import; each verb lives in the module of its theme bes
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from ledger.api import descendants, finding, histories, identities, keys, saying, signing
-from ledger.api.access import Access, Progress, silent
+from ledger.api import (
+    appending,
+    descendants,
+    draining,
+    finding,
+    histories,
+    identities,
+    keys,
+    receipts,
+    saying,
+    signing,
+)
+from ledger.api.access import Access, Progress, silent, unseen
+from ledger.api.appending import FileAppended
 from ledger.api.descendants import Touched
 from ledger.api.keys import Foreseen, KeyChange
 from ledger.api.places import first_index_since
@@ -29,6 +41,7 @@ from ledger.proofs.receipt import make_entry_proof, make_receipt
 from ledger.proofs.trace import trace
 from ledger.signer.changes import Outcome
 from ledger.signer.claims import Claim
+from ledger.signer.drain import Drained
 from ledger.signer.keystore import LocalIdentity
 from ledger.signer.passphrases import Passphrases
 from ledger.signer.signing import Signed
@@ -219,6 +232,28 @@ class Ledger:
             found = [(os.fspath(text), finding.find(view, text)) for text in named]
         return signing.sign_again(self._access, found, by, progress)
 
+    def foresee_receipts(self, paths: Sequence[str | os.PathLike[str]], *, rows: bool = False) -> None:
+        """Whether receipts could be written beside these files (`rows`: datasets), before anything is signed.
+
+        Raises RefusedInput `receipt-exists` where something lies that is no receipt of the file in this log, and
+        `extra-missing`.
+        """
+        receipts.foresee(self._access, paths, rows=rows)
+
+    def write_receipts(self, signed: Signed) -> list[Path]:
+        """Writes beside each file that `sign` signed its receipt, FILE.tlog-proof (SPEC §11.4); where they lie.
+
+        A receipt of another artifact is not replaced: RefusedInput `receipt-exists`, when all others are written.
+        """
+        return receipts.write_receipts(self._access, signed)
+
+    def write_row_receipts(self, path: str | os.PathLike[str], column: str | None, signed: Signed) -> Path:
+        """Writes the receipts of all rows that `sign_rows` signed, DATASET.receipts.parquet (SPEC §11.4); where they lie.
+
+        What is there is replaced if it proves nothing else. Raises RefusedInput `receipt-exists`, `extra-missing`.
+        """
+        return receipts.write_row_receipts(self._access, path, column, signed)
+
     # What is said about others, and about the log
 
     def endorse(
@@ -286,6 +321,27 @@ class Ledger:
         log already is answered with its place. This is what every other verb ends in: the codes are the same.
         """
         return saying.append_entries(self._access, entries, records)
+
+    def append_files(
+        self, paths: Sequence[str | os.PathLike[str]], progress: Callable[[int], None] = unseen
+    ) -> list[FileAppended]:
+        """Appends statement files (SPEC §11.5), each statement answered on its own; once more is no harm.
+
+        Where this machine cannot open the log's key they are put into the outbox, durable, and wait. A file that is none, or
+        not whole, is told and nothing of it appended. `progress`: statements answered.
+        """
+        return appending.append_files(self._access, paths, progress)
+
+    def drain(self, progress: Callable[[int], None] = unseen) -> Drained:
+        """Appends what waits in the outbox (SPEC §10.5). `progress`: records placed.
+
+        Raises RefusedInput if the log's key cannot be opened here, StoreFault `writer-busy`; nothing of it is lost.
+        """
+        return draining.drain_here(self._access, progress)
+
+    def follow(self, pause_s: float = draining.PAUSE_S) -> Iterator[Drained]:
+        """Drains again and again, `pause_s` seconds apart, for as long as it is asked. Raises as `drain`, but waits for others."""
+        return draining.follow(self._access, pause_s)
 
     # Reading
 
@@ -389,6 +445,7 @@ class Ledger:
                 "records": view.record_count,
                 "clock_ms": view.clock_ms,
                 "mode": view.state.header.rules.get("mode"),
+                "outbox": draining.waiting_in(self._access.outbox),
                 "identities": identities.people(self._access, view),
             }
 

@@ -21,6 +21,7 @@ from ledger.cli.common import (
     tell_kept,
     tell_pending_recovery,
 )
+from ledger.cli.receipts import Receipts, write_receipts
 from ledger.errors import NotYet, RefusedInput
 from ledger.spec import GUESSABLE_BYTES
 
@@ -99,6 +100,11 @@ def add(commands: Any) -> None:
         action="store_true",
         help="PATH, or an artifact id: sign your very records of it again that a cut of stolen keys disowned",
     )
+    parser.add_argument(
+        "--receipts",
+        action="store_true",
+        help="write beside each file its receipt, FILE.tlog-proof; beside a dataset those of its rows, PATH.receipts.parquet",
+    )
     _add_facts(parser)
     add_common(parser, writes=True)
     parser.set_defaults(run=run)
@@ -129,6 +135,8 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
             signed = ledger.sign_again(args.paths, by, reporter.progress)
             tell_pending_recovery(reporter, ledger, by)
             return _tell(reporter, signed, by, "path")
+        if args.receipts:
+            ledger.foresee_receipts(args.paths, rows=args.rows is not None)
         claim = _claim(args, ledger)
         author_column = _author_column(args)
         if args.rows is None:
@@ -143,7 +151,8 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
                 "no-paths", "--rows", "it takes one dataset at a time", "Run it once for each."
             )
         tell_pending_recovery(reporter, ledger, by)
-    return _tell(reporter, signed, by, "row_index" if args.rows is not None else "path")
+        receipts = write_receipts(args, ledger, signed) if args.receipts else None
+    return _tell(reporter, signed, by, "row_index" if args.rows is not None else "path", receipts)
 
 
 def _refuse_claims(args: argparse.Namespace) -> None:
@@ -151,6 +160,7 @@ def _refuse_claims(args: argparse.Namespace) -> None:
     options = ["rows", "map", "kind", "human", "machine", "reported", "license", "train", "source"]
     options += ["confidence", "stake", "tool", "model"]
     given = [name for name in options if getattr(args, name) is not None] + ["parent"] * bool(args.parent)
+    given += ["receipts"] * args.receipts
     if given:
         raise RefusedInput(
             "usage",
@@ -160,13 +170,15 @@ def _refuse_claims(args: argparse.Namespace) -> None:
         )
 
 
-def _tell(reporter: Reporter, signed: Signed, by: str, label: str) -> int:
-    """What was signed, and what a signer should know about it."""
+def _tell(reporter: Reporter, signed: Signed, by: str, label: str, receipts: Receipts | None = None) -> int:
+    """What was signed, and what a signer should know about it; 2 if its receipts could not be written."""
     reporter.done()
     if reporter.wants_json:
-        _write_json(reporter, signed, label)
+        _write_json(reporter, signed, label, receipts)
     else:
         reporter.write(_words(signed, by) + "\n")
+        if receipts is not None and receipts.paths:
+            reporter.write(receipts.words() + "\n")
     if signed.hidden_files:
         reporter.note(f"Hidden files and folders left out: {signed.hidden_files:,}")
     if signed.guessable:
@@ -179,6 +191,9 @@ def _tell(reporter: Reporter, signed: Signed, by: str, label: str) -> int:
             f"Somebody signed with the key of '{by}' where this machine would have: an older copy of the keys was restored, "
             f"or they are stolen. What stands in the log: lineage identity history {by}"
         )
+    if receipts is not None and receipts.error is not None:
+        reporter.note(f"Receipts: {printable(str(receipts.error))}")
+        return 2
     return 0
 
 
@@ -282,7 +297,7 @@ def _parent(text: str, ledger: Ledger) -> Parent:
     return Parent(relation, ledger.resolve(found["name"]), ppm)
 
 
-def _write_json(reporter: Reporter, signed: Signed, label: str) -> None:
+def _write_json(reporter: Reporter, signed: Signed, label: str, receipts: Receipts | None) -> None:
     """One document, written piece by piece: a million rows are not held twice."""
     write = reporter.write
     write('{"artifacts": [')
@@ -291,7 +306,8 @@ def _write_json(reporter: Reporter, signed: Signed, label: str) -> None:
     ):
         item = {"id": artifact_id.hex(), label: name, "log_index": log_index}
         write((", " if position else "") + json.dumps(item))
-    write(f'], "new": {signed.new}, "again": {signed.again}, "already_logged": {signed.already_logged}}}\n')
+    counts = {"new": signed.new, "again": signed.again, "already_logged": signed.already_logged}
+    write("], " + json.dumps(counts | (receipts.fields() if receipts is not None else {}))[1:] + "\n")
 
 
 def _words(signed: Signed, by: str) -> str:

@@ -1,0 +1,147 @@
+"""Checking receipts, offline: no ledger and no key is needed, only the vkey of the log that is trusted (SPEC §11.1, §11.4).
+
+A receipt proves *logged and signed*. Whether the keys were in force and what was said later takes the log: the standing
+stays unknown, whatever else holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ledger.api.receipt_table import is_table
+from ledger.api.receipts import receipt_path, row_receipts_path
+from ledger.api.verified import Verified, signer_of
+from ledger.api.verifying_rows import verify_rows
+from ledger.datasets.files import RegularFile, load_file, printable, read_file
+from ledger.datasets.jcs import canonical_json, parse_json
+from ledger.errors import NotFound, NotYet, ProofInvalid, RefusedInput
+from ledger.identity.vkey import Vkey
+from ledger.proofs.receipt import Content, check_receipt
+from ledger.signer.places import ledger_folder
+from ledger.spec import RECEIPT_BYTES_MAX
+from ledger.store.folder import MARKER_FILE, open_folder
+
+_ANCESTRY_SUFFIX: Final = ".lineage"
+
+
+class Trusted(NamedTuple):
+    """The log by whose vkey receipts are checked; `because`: "given", "ledger" (at hand) or "keys" (the only log known)."""
+
+    vkey: Vkey
+    because: str
+
+
+def trusted_log(vkey: str | None, ledger: str | None = None) -> Trusted:
+    """The vkey given, else that of the ledger at hand, else of the only log that the key store knows.
+
+    Raises RefusedInput `key-refused`, `not-a-ledger` for a ledger that is named and is none, `vkey-missing`.
+    """
+    if vkey is not None:
+        return Trusted(Vkey.parse(vkey), "given")
+    folder = ledger_folder(ledger)
+    if ledger is not None or os.path.lexists(folder / MARKER_FILE):
+        return Trusted(Vkey.parse(open_folder(folder).vkey), "ledger")
+    raise RefusedInput(
+        "vkey-missing",
+        "--vkey",
+        "no log is known here, and none is named: whose signature counts?",
+        "Give the vkey of the log that you trust, as `lineage status` shows it there: --vkey VKEY",
+    )
+
+
+def receipts_of(path: str | os.PathLike[str]) -> list[Path]:
+    """The receipts that lie beside a file: its own, and those of its rows. Raises NotFound `receipt-missing`."""
+    name = os.fspath(path)
+    if name.endswith(_ANCESTRY_SUFFIX):
+        raise NotYet(
+            "not-yet",
+            printable(name),
+            "ancestry proofs are specified, and not built in this version",
+            "Name a file with its receipt beside it; `lineage trace` shows an ancestry from a ledger.",
+        )
+    found = [place for place in (receipt_path(name), row_receipts_path(name)) if os.path.lexists(place)]
+    if found:
+        return found
+    with RegularFile(path):  # what is not there needs no receipt
+        pass
+    raise NotFound(
+        "receipt-missing",
+        printable(name),
+        f"no receipt lies beside it ({printable(receipt_path(name).name)})",
+        "Name it: --receipt FILE; whoever has the ledger writes it: lineage log proof FILE -o FILE.tlog-proof",
+    )
+
+
+def verify_receipt(
+    path: str | os.PathLike[str],
+    receipt: str | os.PathLike[str] | None = None,
+    *,
+    vkey: str | None = None,
+    ledger: str | None = None,
+) -> Verified:
+    """Checks the receipt of a file, or of a dataset's rows: the one named, else the one beside it (SPEC §11.4).
+
+    Whose signature counts, `trusted_log` says. What does not hold is in the result; raises as `verify`, `trusted_log` and
+    `receipts_of`; RefusedInput `ambiguous` if receipts of the file and of its rows lie there.
+    """
+    trusted = trusted_log(vkey, ledger)
+    found = [Path(receipt)] if receipt is not None else receipts_of(path)
+    if len(found) > 1:
+        raise RefusedInput(
+            "ambiguous",
+            printable(path),
+            "receipts of the file and of its rows lie beside it",
+            "Name the one that is meant.",
+        )
+    return verify(path, found[0], trusted.vkey)
+
+
+def verify(path: str | os.PathLike[str], receipt: str | os.PathLike[str], vkey: Vkey) -> Verified:
+    """Checks one receipt of a file, or of a dataset's rows. What does not hold is in `faults`.
+
+    Raises RefusedInput where file or dataset cannot be read; NotYet for a record about rows or a manifest.
+    """
+    outcome = Verified(os.fspath(path), os.fspath(receipt))
+    with RegularFile(receipt) as file:
+        outcome.is_table = is_table(file.readline(RECEIPT_BYTES_MAX)[:4])
+    try:
+        if outcome.is_table:
+            verify_rows(outcome, vkey)
+        else:
+            _verify_file(outcome, vkey)
+    except ProofInvalid as error:
+        outcome.fault(error)
+    return outcome
+
+
+def _verify_file(outcome: Verified, vkey: Vkey) -> None:
+    try:
+        _, text = load_file(outcome.receipt, max_bytes=RECEIPT_BYTES_MAX)
+    except RefusedInput as error:
+        if error.code != "too-large":
+            raise
+        raise ProofInvalid("receipt-invalid", printable(outcome.receipt), error.reason) from error
+    facts = check_receipt(text, vkey)
+    facts = facts.about(_content(outcome.path, facts.record.form))
+    outcome.facts = facts
+    outcome.size = facts.checkpoint.size
+    outcome.count(signer_of(facts), facts.record.stance)
+
+
+def _content(path: str, form: str) -> Content:
+    """A file's content under the form that its record names."""
+    if form == "raw":
+        file = read_file(path)
+        return Content(form, file.digest, file.size_bytes)
+    if form == "jcs":
+        canonical = canonical_json(parse_json(load_file(path)[1]))
+        return Content(form, hashlib.sha256(canonical).digest(), len(canonical))
+    raise NotYet(
+        "not-yet",
+        printable(path),
+        f"its record is of form '{form}', whose content this version does not check by a receipt",
+        "Look it up in its ledger: lineage trace FILE",
+    )

@@ -1,0 +1,157 @@
+"""Checking the receipts of a dataset's rows, offline, in bounded memory (SPEC §11.4).
+
+First all receipts are checked, statement by statement, and of each row what its record is about is noted, in 45 bytes;
+then the rows are read and compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from struct import Struct
+from typing import Final, NamedTuple
+
+from ledger.api.receipt_table import Head, Line, open_table
+from ledger.api.verified import Signer, Verified, signer_of
+from ledger.datasets.files import printable
+from ledger.datasets.jsonl import read_jsonl
+from ledger.datasets.rows import Row
+from ledger.errors import ProofInvalid
+from ledger.identity.vkey import Vkey
+from ledger.proofs.receipt import Listing, ReceiptFacts, check_statement
+from ledger.statements import words
+
+_FORMS: Final = ("", *sorted(words.FORMS))  # by their numbers in a note; "": the receipt does not hold
+_CHUNK: Final = 64  # notes kept together: few enough that rows far apart waste little
+
+
+class _Note(NamedTuple):
+    """What the record of a row is about: the digest of its content, its size and form; and who signed it."""
+
+    digest: bytes
+    size_bytes: int
+    form: int
+    signer: int
+
+
+_NOTE: Final = Struct("<32sQBI")
+_NONE: Final = bytes(_NOTE.size)
+_FAULTY: Final = _Note(bytes(32), 1, 0, 0)
+
+
+class _Notes:
+    """Notes by row index, wherever the rows lie."""
+
+    def __init__(self) -> None:
+        self._chunks: dict[int, bytearray] = {}
+        self.count = 0
+
+    def add(self, row_index: int, note: _Note) -> bool:
+        """Keeps a note; False if the row has one."""
+        number, place = divmod(row_index, _CHUNK)
+        chunk = self._chunks.setdefault(number, bytearray(_CHUNK * _NOTE.size))
+        start = place * _NOTE.size
+        if chunk[start : start + _NOTE.size] != _NONE:
+            return False
+        _NOTE.pack_into(chunk, start, *note)
+        self.count += 1
+        return True
+
+    def get(self, row_index: int) -> _Note | None:
+        """The note of a row, if there is one."""
+        number, place = divmod(row_index, _CHUNK)
+        chunk = self._chunks.get(number)
+        if chunk is None:
+            return None
+        start = place * _NOTE.size
+        return None if chunk[start : start + _NOTE.size] == _NONE else _Note(*_NOTE.unpack_from(chunk, start))
+
+
+def verify_rows(outcome: Verified, vkey: Vkey) -> None:
+    """Checks the receipts at `outcome.receipt` and the rows at `outcome.path`, and fills in the rest.
+
+    Raises ProofInvalid `receipt-invalid` for a file whose form is broken; RefusedInput for a dataset that cannot be read.
+    """
+    notes = _Notes()
+    signers: list[tuple[Signer, str]] = []  # with their stances
+    _check_lines(outcome, vkey, notes, signers)
+    seen = 0
+    for row in read_jsonl(outcome.path, outcome.column):
+        note = notes.get(row.row_index)
+        seen += note is not None
+        if note is None or _FORMS[note.form] == "sealed":  # without its salt nobody can tell what it is about
+            outcome.unlogged += 1
+        elif note.form and _is_about(note, row):
+            outcome.count(*signers[note.signer])
+        else:
+            outcome.invalid += 1
+            if note.form:
+                outcome.fault(
+                    _fault(outcome, row.row_index, "the record is about another content than the row")
+                )
+    if seen < notes.count:
+        outcome.fault(
+            ProofInvalid(
+                "receipt-invalid",
+                printable(outcome.receipt),
+                f"{notes.count - seen:,} of its rows stand behind the end of the dataset",
+            )
+        )
+
+
+def _check_lines(outcome: Verified, vkey: Vkey, notes: _Notes, signers: list[tuple[Signer, str]]) -> None:
+    numbers: dict[tuple[Signer, str], int] = {}
+    listing: Listing | None = None
+    with open_table(Path(outcome.receipt)) as table:
+        outcome.column = table.column
+        for line in table.lines():
+            if line.head is not None:
+                listing = _listing(outcome, line.head, vkey)
+            note = _FAULTY
+            facts = None if listing is None else _facts(outcome, listing, line)
+            if facts is not None:
+                key = signer_of(facts), facts.record.stance
+                number = numbers.setdefault(key, len(numbers))
+                if number == len(signers):
+                    signers.append(key)
+                outcome.size = max(outcome.size, facts.checkpoint.size)
+                record = facts.record
+                note = _Note(record.content, record.fields["size"], _FORMS.index(record.form), number)
+            if not notes.add(line.row_index, note):
+                raise ProofInvalid(
+                    "receipt-invalid", printable(outcome.receipt), f"row {line.row_index} has two lines"
+                )
+
+
+def _listing(outcome: Verified, head: Head, vkey: Vkey) -> Listing | None:
+    """The records of a statement, if its receipt holds."""
+    try:
+        return check_statement(head.proof, vkey).listing(head.ids)
+    except ProofInvalid as error:
+        outcome.fault(error)
+        return None
+
+
+def _facts(outcome: Verified, listing: Listing, line: Line) -> ReceiptFacts | None:
+    """What a line proves, if it does."""
+    try:
+        facts = listing.check(line.record, line.record_index)
+    except ProofInvalid as error:
+        outcome.fault(_fault(outcome, line.row_index, error.reason, error.code))
+        return None
+    if facts.artifact_id != line.artifact_id:
+        outcome.fault(_fault(outcome, line.row_index, "the artifact id is not that of the record"))
+        return None
+    return facts
+
+
+def _is_about(note: _Note, row: Row) -> bool:
+    return (_FORMS[note.form], note.size_bytes, note.digest) == (
+        row.form,
+        row.size_bytes,
+        hashlib.sha256(row.content).digest(),
+    )
+
+
+def _fault(outcome: Verified, row_index: int, reason: str, code: str = "receipt-invalid") -> ProofInvalid:
+    return ProofInvalid(code, f"{printable(outcome.receipt)}, row {row_index}", reason)
