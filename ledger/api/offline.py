@@ -1,0 +1,155 @@
+"""Signing without a ledger: only the key store is asked, and a statement file is written (SPEC §11.5).
+
+Nothing is known here of what the log holds: what stands there already is signed once more, harmlessly, and parents are not
+looked up. The file is appended where the ledger is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.api.access import Progress, silent
+from ledger.api.contents import Content, file_contents, row_contents
+from ledger.api.signing import claimant_of, draft
+from ledger.datasets.files import walk
+from ledger.errors import RefusedInput
+from ledger.identity.vkey import Vkey
+from ledger.signer.claims import Claim
+from ledger.signer.keystore import Keystore, LocalIdentity
+from ledger.signer.offline import add_records, known_log_ids, local_standing
+from ledger.signer.passphrases import Passphrases
+from ledger.signer.places import config_folder
+from ledger.signer.signing import Signed
+from ledger.signer.spool import Spool
+from ledger.signer.statement_file import writing_statements
+from ledger.statements.statement import log_id
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineKeys:
+    """The keys of one log on this machine, and what opens them; its ledger is elsewhere."""
+
+    keys: Keystore
+    passphrases: Passphrases
+
+
+def open_keys(
+    log: str | None = None, config: str | None = None, passphrases: Passphrases | None = None
+) -> OfflineKeys:
+    """The keys of the log with the vkey `log`, else of the only log that this machine knows.
+
+    Raises RefusedInput `log-unknown` if none or several are known; ProofInvalid `note-invalid` for what is no vkey.
+    """
+    folder = config_folder(config)
+    if log is not None:
+        wanted = log_id(str(Vkey.parse(log)))
+    else:
+        known = known_log_ids(folder)
+        if len(known) != 1:
+            raise RefusedInput(
+                "log-unknown",
+                str(folder),
+                f"keys of {len(known)} logs lie here" if known else "this machine knows no log yet",
+                "Say which log: --log VKEY (`lineage status` shows it where the ledger is).",
+            )
+        (wanted,) = known
+    return OfflineKeys(Keystore(folder, wanted), passphrases or Passphrases.from_environment())
+
+
+def sign_files_offline(
+    keys: OfflineKeys,
+    paths: Sequence[str | os.PathLike[str]],
+    output: Path,
+    by: str,
+    claim: Claim | None = None,
+    progress: Progress = silent,
+) -> Signed:
+    """Signs files and folders into the new statement file `output`, each file an artifact of form `raw`.
+
+    All are read before any is signed. `log_indices` of the result are numbers of statements in the file. Raises as
+    `Ledger.sign`; RefusedInput `file-exists`, and as `signer.offline.local_standing`.
+    """
+    walked = walk(paths)
+    total = len(walked.files)
+    signed = _sign(
+        keys, file_contents(walked.files, None), output, by, claim, lambda done: progress(done, total)
+    )
+    signed.hidden_files = walked.hidden_count
+    return signed
+
+
+def sign_rows_offline(
+    keys: OfflineKeys,
+    path: str | os.PathLike[str],
+    column: str | None,
+    output: Path,
+    by: str,
+    claim: Claim | None = None,
+    progress: Progress = silent,
+) -> Signed:
+    """Signs every row of a dataset into the new statement file `output`. As `sign_files_offline`."""
+    contents = row_contents(path, column, None, None)
+    return _sign(keys, contents, output, by, claim, lambda done: progress(done, None))
+
+
+def _sign(
+    keys: OfflineKeys,
+    contents: Iterable[Content],
+    output: Path,
+    by: str,
+    claim: Claim | None,
+    progress: Callable[[int], None],
+) -> Signed:
+    claimant = claimant_of(keys, by, claim)
+    if claimant.kind == "experience":
+        raise RefusedInput(
+            "not-offline",
+            "kind 'experience'",
+            "an experience's content is kept beside the log, which is not here",
+            "Sign it where the ledger is.",
+        )
+    identity = keys.keys.find(by)
+    local_standing(identity)  # what cannot be signed is told before a passphrase is asked for
+    signer = keys.keys.unlock(identity, keys.passphrases.open)
+    signed = Signed()
+    with Spool() as spool:
+        draft(claimant, contents, spool, signed, progress)
+        with writing_statements(output) as file:
+            add_records(file, keys.keys.log_id, signer, spool, signed, progress)
+    return signed
+
+
+def new_identity_offline(
+    keys: OfflineKeys,
+    name: str,
+    output: Path,
+    role: str = "human",
+    *,
+    shape: tuple[int, int] = (1, 1),
+    unencrypted: bool = False,
+) -> LocalIdentity:
+    """Makes keys under `name` and their enrolment, which is written to the new statement file `output` and kept besides.
+
+    `shape`: keys of each keyset, and how many of them must sign. Of a pair the anchor has to speak where the ledger is.
+    Raises RefusedInput `name-taken`, `name-illegal`, `passphrase-missing`, `threshold-illegal`, `file-exists`,
+    `not-offline`.
+    """
+    if role == "pair":
+        raise RefusedInput(
+            "not-offline",
+            f"role '{role}'",
+            "it takes its anchor's word",
+            "Make it where the ledger is: lineage identity new",
+        )
+    keys.keys.check_free(name)
+    passphrase = None if unencrypted else keys.passphrases.for_new_keys()
+    count, threshold = shape
+    with writing_statements(output) as file:
+        made = keys.keys.create(name, role, passphrase, keys=count, threshold=threshold)
+        enrolment = made.pending_enrolment()
+        if enrolment is not None:
+            file.add(enrolment, ())
+    return made
