@@ -36,7 +36,21 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
     for item in status["identities"]:
         waits = "".join(f", {words}" for words in standing_words(item))
         lines.append(f"  {item['name']:<20} {item['role']:<10} {item['id'][:16]}{waits}")
+    lines += outbox_words(status["outbox"])
     if not status["identities"]:
         lines.append("  no identities yet. Next: lineage identity new NAME")
     reporter.result(status, "\n".join(lines))
     return 0
+
+
+def outbox_words(outbox: dict[str, Any]) -> list[str]:
+    """What waits in the outbox, and what was refused there; nothing where there is nothing."""
+    if "error" in outbox:
+        return [f"outbox      cannot be read: {printable(outbox['error'])}"]
+    words = {
+        "waiting": "signed and waiting: lineage append",
+        "refused": "refused, with the reason beside each",
+        "foreign": "files that do not belong there",
+    }
+    told = [f"{outbox[name]:,} {text}" for name, text in words.items() if outbox[name]]
+    return [f"outbox      {'; '.join(told)} ({printable(outbox['folder'])})"] if told else []
