@@ -1,0 +1,213 @@
+"""The reader of plain Parquet files, against the common library, and against whoever writes them to do harm."""
+
+from __future__ import annotations
+
+import io
+import random
+import tracemalloc
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.api.plain_parquet import (
+    BINARY,
+    FIXED,
+    INT32,
+    INT64,
+    OPTIONAL,
+    REQUIRED,
+    Column,
+    PlainFile,
+    _Compact,
+    _levels,
+)
+
+BYTES_MAX = 1 << 26
+ROW = st.tuples(
+    st.integers(-(2**63), 2**63 - 1),
+    st.integers(-(2**31), 2**31 - 1),
+    st.binary(max_size=40),
+    st.binary(min_size=5, max_size=5),
+    st.none() | st.binary(max_size=40),
+    st.none() | st.integers(0, 2**63 - 1),
+)
+SCHEMA = pa.schema(
+    [
+        pa.field("a", pa.int64(), nullable=False),
+        pa.field("b", pa.int32(), nullable=False),
+        pa.field("c", pa.binary(), nullable=False),
+        pa.field("d", pa.binary(5), nullable=False),
+        pa.field("e", pa.binary()),
+        pa.field("f", pa.int64()),
+    ]
+)
+COLUMNS = [
+    Column("a", INT64, REQUIRED),
+    Column("b", INT32, REQUIRED),
+    Column("c", BINARY, REQUIRED),
+    Column("d", FIXED, REQUIRED, 5),
+    Column("e", BINARY, OPTIONAL),
+    Column("f", INT64, OPTIONAL),
+]
+
+
+def written(
+    rows: list[tuple[Any, ...]], about: dict[str, str] | None = None, group_rows: int = 7, **options: Any
+) -> bytes:
+    table = pa.Table.from_arrays(
+        [pa.array([row[place] for row in rows], field.type) for place, field in enumerate(SCHEMA)],
+        schema=SCHEMA,
+    )
+    file = io.BytesIO()
+    plain: dict[str, Any] = {"compression": "none", "use_dictionary": False, "store_schema": False}
+    with pq.ParquetWriter(file, SCHEMA, **({"write_statistics": False} | plain | options)) as writer:
+        writer.write_table(table, row_group_size=group_rows)
+        if about is not None:
+            writer.add_key_value_metadata(about)
+    return file.getvalue()
+
+
+def read(data: bytes) -> list[tuple[Any, ...]]:
+    file = PlainFile(io.BytesIO(data), BYTES_MAX)
+    return [row for number in range(file.group_count) for row in zip(*file.group(number), strict=True)]
+
+
+@settings(deadline=None)
+@given(st.lists(ROW, max_size=40), st.booleans(), st.sampled_from([1, 30, 1 << 20]))
+def test_it_reads_what_the_common_library_wrote(
+    rows: list[tuple[Any, ...]], statistics: bool, page_bytes: int
+) -> None:
+    data = written(rows, write_statistics=statistics, data_page_size=page_bytes, write_batch_size=3)
+    assert read(data) == rows
+    library = pq.read_table(io.BytesIO(data)).to_pydict()
+    assert list(zip(*library.values(), strict=True)) == rows
+    assert PlainFile(io.BytesIO(data), BYTES_MAX).columns == COLUMNS
+
+
+def test_long_runs_of_nulls_are_read() -> None:
+    chance = random.Random(5)
+    rows: list[tuple[Any, ...]] = [
+        (number, 0, b"", b"12345", None if number % 3_000 else b"x", chance.choice([None, 7]))
+        for number in range(10_000)
+    ]
+    data = written(rows, group_rows=10_000)
+    assert read(data) == rows
+
+
+def test_metadata_is_read() -> None:
+    file = PlainFile(io.BytesIO(written([], {"lineage": "{}", "other": "é"})), BYTES_MAX)
+    assert file.metadata == {b"lineage": b"{}", b"other": "é".encode()}
+    assert file.group_count in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"compression": "gzip"}, "compressed"),
+        ({"use_dictionary": True}, "dictionary"),
+        ({"column_encoding": {"c": "DELTA_BYTE_ARRAY"}}, "coded"),
+        ({"column_encoding": {"a": "DELTA_BINARY_PACKED"}}, "coded"),
+        ({"column_encoding": {"a": "BYTE_STREAM_SPLIT"}}, "coded"),
+        ({"data_page_version": "2.0"}, "struct is missing"),
+    ],
+)
+def test_other_forms_are_refused(options: dict[str, Any], reason: str) -> None:
+    rows = [(number, 1, b"same", b"12345", b"same", None) for number in range(20)]
+    with pytest.raises(ValueError, match=reason):
+        read(written(rows, **options))
+
+
+def test_nested_columns_are_refused() -> None:
+    for type_ in (pa.list_(pa.int64()), pa.struct([("x", pa.int64())])):
+        file = io.BytesIO()
+        pq.write_table(
+            pa.table({"a": pa.array([None], type_)}), file, compression="none", use_dictionary=False
+        )
+        with pytest.raises(ValueError, match=r"nested|lists"):
+            PlainFile(file, BYTES_MAX)
+
+
+def test_a_row_group_may_be_too_great() -> None:
+    data = written([(1, 1, b"x" * 5_000, b"12345", None, None)])
+    assert len(PlainFile(io.BytesIO(data), 6_000).group(0)) == len(COLUMNS)
+    with pytest.raises(ValueError, match="row group"):
+        PlainFile(io.BytesIO(data), 5_000).group(0)
+
+
+def test_damage_is_a_value_error_and_takes_no_room() -> None:
+    """Each byte of a file in one of its bits, and many lengths: nothing but ValueError, and memory within bounds."""
+    rows = [(number, 1, b"abc", b"12345", b"x" if number % 3 else None, number) for number in range(5)]
+    data = written(rows, {"lineage": "{}"})
+    mutants = [data[:length] for length in range(0, len(data), 5)]
+    mutants += [
+        data[:place] + bytes([data[place] ^ 1 << (place + shift) % 8]) + data[place + 1 :]
+        for place in range(len(data))
+        for shift in (0, 3)
+    ]
+    refused = 0
+    tracemalloc.start()
+    _, held_bytes = tracemalloc.get_traced_memory()
+    for mutant in mutants:
+        try:
+            read(mutant)
+        except ValueError:
+            refused += 1
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert refused > len(data) // 2
+    assert peak_bytes - held_bytes < 1_000_000
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read(data)
+    footer = data + len(data).to_bytes(4, "little") + b"PAR1"
+    with pytest.raises(ValueError, match=r"."):
+        read(b"PAR1" + footer)
+
+
+@pytest.mark.parametrize(
+    ("data", "count"),
+    [
+        (b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f\x01", 8),  # a run of 2^62
+        (b"\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x01", 8),  # as many packed groups
+        (b"\x10", 8),  # a run without its value
+        (b"", 8),
+        (b"\x10\x01\x00", 8),  # a byte too many
+        (b"\x03\xff\x01", 8),  # a second group, of a null that is there
+        (b"\x80" * 11, 8),  # a number without end
+        (b"\x00\x01" * 4, 8),  # empty runs alone
+    ],
+)
+def test_bad_runs_of_nulls_are_refused(data: bytes, count: int) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        _levels(data, count)
+
+
+def test_runs_of_nulls() -> None:
+    assert _levels(b"\x10\x01", 8) == [1] * 8
+    assert _levels(b"\x03\x05", 3) == [1, 0, 1]
+    assert _levels(b"\x06\x00\x03\x81", 11) == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1]
+    assert _levels(b"", 0) == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x1c" * 20,  # structs in structs without end
+        b"\x19\xfc\xff\xff\xff\xff\x0f",  # a list that says it has 2^32 items
+        b"\x18\xff\xff\xff\xff\x0f",  # a text that says it has as many bytes
+        b"\x15\x02\x05\x02\x02\x00",  # field 1 twice
+        b"\x1d\x00",  # no such type
+        b"\x15",
+    ],
+)
+def test_bad_structs_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        _Compact(data).struct()
