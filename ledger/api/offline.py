@@ -41,7 +41,7 @@ def open_keys(
 ) -> OfflineKeys:
     """The keys of the log with the vkey `log`, else of the only log that this machine knows.
 
-    Raises RefusedInput `log-unknown` if none or several are known; ProofInvalid `note-invalid` for what is no vkey.
+    Raises RefusedInput `log-unknown` if none or several are known; `key-refused` for what is no vkey.
     """
     folder = config_folder(config)
     if log is not None:

@@ -21,6 +21,7 @@ from ledger.spec import HASH_BYTES, PPM, WRITER_WAIT_S
 
 if TYPE_CHECKING:
     from ledger.api import Ledger
+    from ledger.api.offline import OfflineKeys
     from ledger.signer.passphrases import Passphrases
 
 NAME_AT_VERSION: Final = re.compile(r"(?P<name>.+)@(?P<version>[^@]+)", re.DOTALL)
@@ -192,7 +193,14 @@ def open_for(args: argparse.Namespace, *, readonly: bool = True) -> Ledger:
 
 
 def passphrases(args: argparse.Namespace) -> Passphrases:
-    """From --passphrase-file, else LINEAGE_PASSPHRASE, else asked on a terminal."""
+    """From --passphrase-file, else LINEAGE_PASSPHRASE, else asked on a terminal; one command asks for each but once."""
+    held: Passphrases | None = getattr(args, "passphrases", None)
+    if held is None:
+        held = args.passphrases = _passphrases(args)
+    return held
+
+
+def _passphrases(args: argparse.Namespace) -> Passphrases:
     from ledger.signer.passphrases import Passphrases
 
     named = getattr(args, "passphrase_file", None)
@@ -276,7 +284,7 @@ def tell_pending_recovery(reporter: Reporter, ledger: Ledger, by: str) -> None:
         )
 
 
-def only_identity(ledger: Ledger, by: str | None) -> str:
+def only_identity(ledger: Ledger | OfflineKeys, by: str | None) -> str:
     """Who signs: the one named, else the only identity here but for the operator. Raises RefusedInput `name-unknown`."""
     if by is not None:
         return by

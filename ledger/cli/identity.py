@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ledger.cli import endorse, history, keychange
+from ledger.cli import endorse, history, keychange, offline
 from ledger.cli.common import (
     Reporter,
     add_common,
@@ -91,6 +91,7 @@ def _add_new(verbs: Any) -> None:
         lineage identity new bench --role machine
         lineage identity new ada+model --role pair --of ada --substrate model@1.0
         lineage identity new lab --role curator --keys 3 --threshold 2
+        lineage identity new ada --offline --log VKEY -o ada.statement
         """,
     )
     new.add_argument("name", metavar="NAME", help="for this machine only; the log never sees it")
@@ -117,6 +118,7 @@ def _add_new(verbs: Any) -> None:
         help="how many of them must sign together (default: 1)",
     )
     _add_delegation(new, required=False)
+    offline.add_options(new)
     add_common(new, writes=True)
     new.set_defaults(run=run_new)
 
@@ -172,6 +174,8 @@ def run_new(args: argparse.Namespace, reporter: Reporter) -> int:
             "a scope and weights are a delegation's, and no substrate is named",
             "Add --substrate NAME@VERSION.",
         )
+    if offline.is_asked(args):
+        return offline.run_new(args, reporter)
     substrate = _substrate(args) if delegates else None
     with open_for(args, readonly=False) as ledger:
         identity = ledger.new_identity(
