@@ -45,7 +45,7 @@ def sign_files(
     signed = _sign(
         access, by, claimant, lambda keep: file_contents(walked.files, keep), progress, len(walked.files)
     )
-    signed.hidden_files = walked.hidden_count
+    signed.hidden_files, signed.companions = walked.hidden_count, walked.companion_count
     return signed
 
 

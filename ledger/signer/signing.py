@@ -27,6 +27,7 @@ class Signed:
 
     `labels` are paths or 0-based row indices. `new` artifacts were appended, `already_logged` ones stood there before.
     `again` of the new ones had been there and were disowned (SPEC §7.4).
+    `hidden_files` and `companions` (receipts and salts beside their files) were left out.
     `guessable` contents are so short that their digest gives them away (`spec.GUESSABLE_BYTES`).
     `broken_lanes` were refused as `lane-broken`: an older copy of them was brought back, or somebody else signs in them by
     the same keys. What was refused is kept (`lanes.refused_parcels`).
@@ -39,6 +40,7 @@ class Signed:
     already_logged: int = 0
     again: int = 0
     hidden_files: int = 0
+    companions: int = 0
     guessable: int = 0
     broken_lanes: int = 0
 
