@@ -24,7 +24,6 @@ from ledger.errors import RefusedInput
 from ledger.spec import GUESSABLE_BYTES
 
 if TYPE_CHECKING:
-    from ledger.api import Ledger
     from ledger.signer.signing import Signed
 
 WHOLE_ROW = "."  # --rows .: the row as a whole
@@ -74,7 +73,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace, reporter: Reporter) -> int:
     """Signs, and says where everything stands."""
     if offline.is_asked(args):
-        return offline.run_sign(args, reporter, _claim)
+        return offline.run_sign(args, reporter, claim_of)
     with open_for(args, readonly=False) as ledger:
         by = only_identity(ledger, args.by)
         tell_kept(reporter, ledger, by)
