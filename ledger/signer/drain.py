@@ -118,8 +118,7 @@ class _Drain:
         """Passes, until there is nothing to do."""
         self._outbox.sweep()
         stuck: set[bytes] = set()  # lanes that waited in a pass that placed nothing
-        while True:
-            self._pass()
+        while self._pass(until_s):
             late = {lane for lane, held in self._held.items() if self._is_late(held)}
             if not self._moved and late and late <= stuck:
                 self._give_up(late)
@@ -128,16 +127,17 @@ class _Drain:
             if not self._moved and not late:
                 break
             stuck = set() if self._moved else late
-            if until_s is not None and time.monotonic() > until_s:
-                break
         return self._drained
 
-    def _pass(self) -> None:
-        """Everything that waits, once."""
+    def _pass(self, until_s: float | None) -> bool:
+        """Everything that waits, once; False if the time is over."""
         self._held, self._unread, self._moved = {}, set(), False
         self._drained.left.clear()
         for batch in self._batches(self._outbox.waiting()):
             self._send(batch)
+            if until_s is not None and time.monotonic() >= until_s:
+                return False
+        return True
 
     def _is_late(self, held: _Held) -> bool:
         """Whether what it waits for has had its time to come."""

@@ -15,14 +15,14 @@ class Crash(OSError):
     """The planned failure of one step."""
 
 
-def crash_at_each(use: Callable[[], object]) -> Iterator[int]:
-    """Runs `use` with its n-th sync, rename or removal failing, for n from 1; ends when nothing is left to fail.
+def crash_at_each(use: Callable[[], object], first: int = 1) -> Iterator[int]:
+    """Runs `use` with its n-th sync, rename or removal failing, for n from `first`; ends when nothing is left to fail.
 
     Yields n after each failure, so that the caller looks at what it left. A step fails before it has an effect, and
     all that would follow it in the same process fails too, as a dead process does nothing more. A file that fails to
     sync loses its second half, as one may whose pages never came to the disk.
     """
-    number = 1
+    number = first
     while True:
         steps = _Steps(number)
         with pytest.MonkeyPatch.context() as patch:

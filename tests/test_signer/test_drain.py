@@ -22,6 +22,7 @@ from ledger.statements.record import Parent, Record
 from ledger.store.outbox import Outbox, name_of
 from tests.hostile import PLANTS, within
 from tests.test_signer.scene import WorldDoor
+from tests.test_signer.steps import crash_at_each
 from tests.world import Actor, World, enrol
 
 LANES = [bytes([letter]) * 16 for letter in b"abcd"]
@@ -326,6 +327,49 @@ def test_draining_ends_when_its_time_is_over(scene: Scene) -> None:
         drained = drain(scene.door, scene.outbox, most_s=0)
     assert len(drained.placed) == 1
     assert len(scene.outbox.waiting()) == 1
+
+
+def test_time_that_is_over_ends_it_within_a_pass(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.signer.drain._BATCH_BYTES_MAX", 1)
+    for number in range(3):
+        scene.sign(f"{number}")
+    assert len(drain(scene.door, scene.outbox, most_s=0).placed) == 1
+    assert scene.rest() == 2
+
+
+def test_drainer_that_dies_at_any_step_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """Removing and putting aside fail in turn, and whatever would follow in the same process."""
+    whole = Scene(tmp_path / "whole")
+    fill(whole)
+    expected = whole.drain()
+    steps = 0
+    for number in range(1, 99):
+        scene = Scene(tmp_path / f"{number}")
+        fill(scene)
+        if not dies_at(scene, number):
+            break
+        steps += 1
+        scene.drain()
+        assert set(scene.door.artifacts) == set(whole.door.artifacts)
+        assert set(scene.door.sent) >= set(whole.door.sent)
+        assert sorted(scene.refusals()) == sorted(whole.refusals())
+        assert scene.rest() == 0
+    assert steps > len(expected.placed) + len(expected.refused)
+
+
+def fill(scene: Scene) -> None:
+    bob = scene.world.enrol("bob")
+    for lane in LANES[:2]:
+        for number in range(2):
+            scene.sign(f"{lane!r} {number}", lane)
+    scene.put(scene.statement(scene.ada, LANES[0], bob.record("of another")))
+    scene.sign("behind it", LANES[0])
+
+
+def dies_at(scene: Scene, number: int) -> bool:
+    """Drains until its `number`-th step on the disk fails; False if it has fewer."""
+    taken = iter(crash_at_each(scene.drain, number))
+    return next(taken, None) is not None
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
