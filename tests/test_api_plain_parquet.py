@@ -211,3 +211,53 @@ def test_runs_of_nulls() -> None:
 def test_bad_structs_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         _Compact(data).struct()
+
+
+def varint(value: int) -> bytes:
+    rest = value >> 7
+    return bytes([value & 0x7F | 0x80]) + varint(rest) if rest else bytes([value])
+
+
+def thrift(value: dict[int, Any] | list[Any] | int | bytes) -> bytes:
+    """A value in the compact protocol, naively: numbers as i64, lists of structs."""
+    if isinstance(value, int):
+        return varint(value << 1 ^ value >> 63)
+    if isinstance(value, bytes):
+        return varint(len(value)) + value
+    if isinstance(value, list):
+        return b"\xfc" + varint(len(value)) + b"".join(map(thrift, value))
+    kinds = {int: b"\x06", bytes: b"\x08", list: b"\x09", dict: b"\x0c"}
+    return (
+        b"".join(kinds[type(item)] + varint(number << 1) + thrift(item) for number, item in value.items())
+        + b"\x00"
+    )
+
+
+def handmade(
+    levels: bytes, values: bytes, count: int, row_count: int, page_bytes: int | None = None
+) -> bytes:
+    """A file of one nullable column of one page."""
+    body = len(levels).to_bytes(4, "little") + levels + values
+    size = len(body) if page_bytes is None else page_bytes
+    page = thrift({1: 0, 2: size, 3: size, 5: {1: count, 2: 0, 3: 3, 4: 3}}) + body
+    schema = [{4: b"schema", 5: 1}, {1: BINARY, 3: OPTIONAL, 4: b"a"}]
+    chunk = {1: BINARY, 4: 0, 5: count, 6: len(page), 7: len(page), 9: 4}
+    footer = thrift({1: 1, 2: schema, 3: row_count, 4: [{1: [{3: chunk}], 2: len(page), 3: row_count}]})
+    return b"PAR1" + page + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+def test_numbers_of_values_are_held_against_the_bytes() -> None:
+    """A page that claims a million million nulls in three bytes must not be believed."""
+    value = b"\x01\x00\x00\x00x"
+    assert read(handmade(b"\x02\x01", value, 1, 1)) == [(b"x",)]
+    assert read(handmade(b"\x02\x01\x04\x00", value, 3, 3)) == [(b"x",), (None,), (None,)]
+    many = 10**12
+    for count, row_count in ((many, many), (many, 1), (1, many), (2, 1), (1, 2), (0, 1)):
+        with pytest.raises(ValueError, match=r"row group|goes beyond|values in|nulls"):
+            read(handmade(varint(count << 1) + b"\x00", b"", count, row_count))
+    for size in (0, 6, 12, 10**12):
+        with pytest.raises(ValueError, match=r"."):
+            read(handmade(b"\x02\x01", value, 1, 1, size))
+    for mutant in (value[:-1], value + b"\x00", b"\xff\xff\xff\xff", b""):
+        with pytest.raises(ValueError, match="other values"):
+            read(handmade(b"\x02\x01", mutant, 1, 1))
