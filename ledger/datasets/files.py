@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from ledger import spec
 from ledger.errors import NotFound, RefusedInput
@@ -92,6 +92,11 @@ class RegularFile:
     def size_bytes(self) -> int:
         """The file's length when it was opened."""
         return self._before.st_size
+
+    @property
+    def handle(self) -> BinaryIO:
+        """The open file itself, for a library that reads it."""
+        return self._file
 
     def readline(self, max_bytes: int) -> bytes:
         """The next line with its end, or the first max_bytes of it; empty at the end of the file."""

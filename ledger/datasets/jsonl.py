@@ -13,16 +13,26 @@ from typing import Any, Final
 
 from ledger import spec
 from ledger.datasets.files import RegularFile, printable
-from ledger.datasets.jcs import canonical_json, lone_surrogate, parse_json
-from ledger.datasets.rows import Form, Row
+from ledger.datasets.jcs import parse_json
+from ledger.datasets.rows import (
+    Form,
+    Row,
+    cells_of,
+    column_of,
+    content_of,
+    dataset_empty,
+    row_item,
+    too_big,
+    whole_row,
+)
 from ledger.errors import RefusedInput
 
 _WHITE_SPACE: Final = b" \t\r\n"  # RFC 8259 §2
-_COLUMNS_SHOWN: Final = 8  # names of columns in an error
-_NAME_SHOWN_CHARS: Final = 40
 
 
-def read_jsonl(path: str | os.PathLike[str], column: str | None) -> Iterator[Row]:
+def read_jsonl(
+    path: str | os.PathLike[str], column: str | None, cells: tuple[str, ...] = ()
+) -> Iterator[Row]:
     """The rows of a JSON Lines file, in order; `column` names the member that is the content, None takes the whole row.
 
     A string's content is its UTF-8 (form raw), any other value's its RFC 8785 bytes (form jcs). The file is opened at the
@@ -35,22 +45,26 @@ def read_jsonl(path: str | os.PathLike[str], column: str | None) -> Iterator[Row
         row_index = 0
         while line := file.readline(spec.ROW_BYTES_MAX + 2):  # room for CR and LF
             try:
-                content, form = _content(line, column)
+                content, form, members = parse_line(line, column)
             except RefusedInput as error:
-                where = f"{printable(path)}, row {row_index} (line {row_index + 1})"
+                where = row_item(printable(path), row_index)
                 raise RefusedInput(error.code, where, error.reason, error.fix) from error
-            yield Row(row_index, content, form)
+            yield (
+                Row(row_index, content, form, cells_of(members, cells))
+                if cells
+                else Row(row_index, content, form)
+            )
             row_index += 1
         file.check_unchanged()
     if row_index == 0:
-        raise RefusedInput("dataset-empty", printable(path), "the file holds no row", "Name a file with rows")
+        raise dataset_empty(printable(path))
 
 
-def _content(line: bytes, column: str | None) -> tuple[bytes, Form]:
-    """Content and form of one line; what it raises names no file, for it knows none."""
+def parse_line(line: bytes, column: str | None) -> tuple[bytes, Form, dict[str, Any]]:
+    """Content and form of one line, and its members. Raises RefusedInput that names no file, for it knows none."""
     text = line.rstrip(b"\r\n")
     if len(text) > spec.ROW_BYTES_MAX:
-        raise _too_big()
+        raise too_big()
     if not text.strip(_WHITE_SPACE):
         raise RefusedInput("row-blank", "row", "the line is blank", "Delete it: each line is one JSON object")
     row = parse_json(text)
@@ -61,35 +75,8 @@ def _content(line: bytes, column: str | None) -> tuple[bytes, Form]:
             f"the line is a JSON {_kind(row)}, not an object",
             'Write each row as an object such as {"text": "..."}',
         )
-    value = row if column is None else _column(row, column)
-    if isinstance(value, str):
-        try:
-            return value.encode("utf-8"), "raw"
-        except UnicodeEncodeError as error:
-            raise lone_surrogate() from error
-    content = canonical_json(value)
-    if len(content) > spec.ROW_BYTES_MAX:  # 1e15 takes 16 bytes in its canonical form
-        raise _too_big()
-    return content, "jcs"
-
-
-def _column(row: dict[str, Any], column: str) -> Any:
-    if column not in row:
-        names = [ascii(name[:_NAME_SHOWN_CHARS]) for name in list(row)[:_COLUMNS_SHOWN]]
-        there = ", ".join(names) + (", ..." if len(row) > _COLUMNS_SHOWN else "")
-        raise RefusedInput(
-            "column-missing",
-            "row",
-            f"it has no column {column!a}; it has {there or 'none at all'}",
-            "Name a column that every row has",
-        )
-    value = row[column]
-    if value is None or value == "":
-        what = "null" if value is None else "the empty string"
-        raise RefusedInput(
-            "column-empty", "row", f"its column {column!a} is {what}", "Fill it, or leave the row out"
-        )
-    return value
+    content, form = content_of(whole_row(row) if column is None else column_of(row, column))
+    return content, form, row
 
 
 def _kind(value: Any) -> str:
@@ -100,12 +87,3 @@ def _kind(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "literal"
     return "number"
-
-
-def _too_big() -> RefusedInput:
-    return RefusedInput(
-        "too-large",
-        "row",
-        f"it is longer than {spec.ROW_BYTES_MAX:,} bytes",
-        "Split the row, or sign it as a file of its own",
-    )
