@@ -27,6 +27,7 @@ from ledger.fold.transition import open_entry
 from ledger.identity.vkey import Vkey
 from ledger.merkle.tree import hash_leaf, root_of, verify_inclusion
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
+from ledger.proofs.note import parse_note
 from ledger.proofs.source import ProofSource
 from ledger.proofs.support import ITEMS_MAX, Support, receipt_invalid, support_of
 from ledger.proofs.tlog_proof import PATH_HASHES_MAX, TlogProof
@@ -198,7 +199,7 @@ def _open_receipt(
     """Checks 1 to 5 of SPEC §11.1; `extra` with its record still to be checked."""
     with _check(1):
         proof = TlogProof.parse(text)
-        checkpoint = open_checkpoint(proof.checkpoint_note, [vkey])
+        checkpoint = _open_checkpoint(proof, vkey)
         log = log_id(str(vkey))
         extra = _open_extra(proof.extra, schema_of_extra)
         entry = open_entry(extra["entry"], log)
@@ -221,6 +222,19 @@ def _open_receipt(
     with _check(5):
         signer = replay.signer(statement)
     return CheckedStatement(statement, proof.index, checkpoint, signer), extra
+
+
+def _open_checkpoint(proof: TlogProof, vkey: Vkey) -> Checkpoint:
+    try:
+        return open_checkpoint(proof.checkpoint_note, [vkey])
+    except ProofInvalid as error:
+        claimed = Checkpoint.parse(parse_note(proof.checkpoint_note).text).origin
+        if claimed == vkey.name:
+            raise
+        reason = (
+            f"{error.reason}: it says that it is of log {claimed!a}, and that of {vkey.name!a} is trusted"
+        )
+        raise ProofInvalid(error.code, error.item, reason) from error
 
 
 def _judged(statement: CheckedStatement, record: Record, record_index: int) -> ReceiptFacts:

@@ -194,6 +194,7 @@ def test_a_receipt_of_another_log_is_no_proof(
     away.begin("eve")
     document = away.json("verify", "notes.md", code=1)
     assert [fault["code"] for fault in document["faults"]] == ["note-invalid"]
+    assert "it says that it is of log 'localhost/lineage/" in document["faults"][0]["reason"]
     assert document["trusted"]["because"] == "ledger"
 
 
