@@ -16,6 +16,7 @@ import ledger
 from ledger.api import audit_folder, offline
 from ledger.api.offline import OfflineKeys
 from ledger.errors import LineageError
+from ledger.signer.offline import STANDING_FILE
 from ledger.signer.passphrases import Passphrases
 from ledger.signer.statement_file import open_statements
 from ledger.statements.entry import decode_entry
@@ -171,6 +172,55 @@ def test_keys_brought_from_home_sign_as_they_stand_there(laptop: Laptop) -> None
     path, signed = laptop.sign("from afar")
     assert signed.log_indices == [0]
     assert laptop.append(path) == [["appended"]]
+
+
+def test_pair_signs_by_the_delegation_that_this_machine_saw_last(laptop: Laptop) -> None:
+    with laptop.open() as door:
+        door.new_identity("ada", unencrypted=True)
+        substrate = {"name": "model", "version": "1"}
+        door.new_identity("ada+model", "pair", of="ada", substrate=substrate, unencrypted=True)
+        with door._access.door() as log:
+            standing = log.standing(door.keys.find("ada+model").id)
+    assert standing is not None
+    assert standing.delegation is not None
+    shutil.copytree(laptop.home, laptop.config)
+    seen = laptop.keys.keys.find("ada+model").folder / STANDING_FILE
+    seen.unlink(missing_ok=True)
+    assert code_of(lambda: laptop.sign("by a pair", by="ada+model")) == "not-delegated"
+    remembered = {"key_event": standing.key_event.hex(), "delegation": standing.delegation.hex()}
+    seen.write_text(json.dumps(remembered))
+    path, _ = laptop.sign("by a pair", by="ada+model")
+    assert laptop.append(path) == [["appended"]]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"key_event": 7}', '{"key_event": "zz"}', "[" * 9_999, "null"]
+)
+def test_standing_that_cannot_be_read_is_none(laptop: Laptop, text: str) -> None:
+    laptop.enrol()
+    identity = laptop.keys.keys.find("ada")
+    (identity.folder / STANDING_FILE).write_text(text)
+    about = identity.folder / "identity.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"kseq": 1}))
+    assert code_of(lambda: laptop.sign("x")) == "standing-unknown"
+
+
+def test_only_log_that_is_remembered_is_meant(laptop: Laptop) -> None:
+    laptop.enrol()
+    folder = laptop.keys.keys.folder
+    remembered = folder / "log.json"
+    remembered.unlink(missing_ok=True)
+    config = str(laptop.config)
+    assert code_of(lambda: offline.open_keys(None, config)) == "log-unknown"
+    fields = {"origin": "o", "vkey": laptop.vkey, "log_id": laptop.keys.keys.log_id.hex()}
+    remembered.write_text(json.dumps(fields))
+    assert offline.open_keys(None, config).keys.log_id == laptop.keys.keys.log_id
+    another = folder.parent / ("ab" * 8)
+    another.mkdir()
+    (another / "log.json").write_text("not json")
+    assert offline.open_keys(None, config).keys.log_id == laptop.keys.keys.log_id
+    (another / "log.json").write_text(json.dumps(fields | {"log_id": "ab" * 32}))
+    assert code_of(lambda: offline.open_keys(None, config)) == "log-unknown"
 
 
 def test_file_older_than_a_rotation_is_refused_and_signed_again(laptop: Laptop) -> None:
