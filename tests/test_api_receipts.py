@@ -315,6 +315,20 @@ def test_whole_rows_have_receipts(place: Place) -> None:
     assert (outcome.ok, outcome.verified, outcome.column, set(outcome.humans)) == (True, 2, None, {place.ben})
 
 
+def test_the_same_rows_in_another_format_have_the_same_receipts(place: Place, tmp_path: Path) -> None:
+    texts = ["first line", "second line"]
+    receipts = row_receipts_path(place.signed_rows("formats.jsonl", texts))
+    as_parquet = tmp_path / "data.parquet"
+    pq.write_table(pa.table({"n": [1, 2], "text": texts, "lineage_id": ["00", None]}), as_parquet)
+    assert place.verify(as_parquet, receipts).verified == len(texts)
+    as_lines = place.file("data.txt", "\n".join(texts))
+    write_table(tmp_path / "r", None, lines_of(receipts))
+    assert place.verify(as_lines, tmp_path / "r").verified == len(texts)
+    with pytest.raises(RefusedInput) as refusal:
+        place.verify(as_lines, receipts)
+    assert refusal.value.code == "column-missing"
+
+
 def test_any_reader_of_parquet_reads_it(dataset: Path) -> None:
     table = pq.read_table(row_receipts_path(dataset), columns=["row_index", "artifact_id", "statement"])
     assert table.num_rows == COUNT

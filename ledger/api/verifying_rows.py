@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from ledger.api.receipt_table import Head, Line, open_table
 from ledger.api.verified import Signer, Verified, signer_of
 from ledger.datasets.files import printable
-from ledger.datasets.jsonl import read_jsonl
+from ledger.datasets.opened import read_rows
 from ledger.datasets.rows import Row
 from ledger.errors import ProofInvalid
 from ledger.identity.vkey import Vkey
@@ -76,7 +76,7 @@ def verify_rows(outcome: Verified, vkey: Vkey) -> None:
     signers: list[tuple[Signer, str]] = []  # with their stances
     _check_lines(outcome, vkey, notes, signers)
     seen = 0
-    for row in read_jsonl(outcome.path, outcome.column):
+    for row in read_rows(outcome.path, outcome.column):
         note = notes.get(row.row_index)
         seen += note is not None
         if note is None or _FORMS[note.form] == "sealed":  # without its salt nobody can tell what it is about
