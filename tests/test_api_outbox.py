@@ -285,6 +285,13 @@ def test_every_verb_that_writes_takes_along_what_waits_before_it_and_after(place
     assert audit_folder(place.path).ok
 
 
+def test_what_comes_while_a_verb_is_at_work_is_taken_too(place: Place) -> None:
+    place.enrol(place.ada)
+    with place.open() as door, door._access.door():
+        place.put(signed(place.ada, "meanwhile"))
+    assert place.outbox.waiting() == []
+
+
 def test_parent_that_waits_is_there_for_who_signs(place: Place) -> None:
     place.enrol(place.ada)
     parent = record(place.ada, "parent")

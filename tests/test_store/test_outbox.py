@@ -116,37 +116,39 @@ def test_full_disk_is_told_and_leaves_nothing(
     assert [path.name for path in outbox.folder.iterdir()] == [name_of(B, 0)]
 
 
-@given(
-    first=st.sets(st.tuples(st.sampled_from([A, B]), st.integers(0, 6))),
-    between=st.sets(st.tuples(st.sampled_from([A, B]), st.integers(0, 6))),
-    missed=st.sets(st.tuples(st.sampled_from([A, B]), st.integers(0, 6))),
-)
+PLACES = st.sets(st.tuples(st.sampled_from([A, B]), st.integers(0, 9)))
+
+
+@given(lengths=st.tuples(*[st.integers(0, 3)] * 6), missed_first=PLACES, missed_then=PLACES)
 def test_listing_beside_writers_never_has_a_gap(
     tmp_path_factory: pytest.TempPathFactory,
-    first: set[tuple[bytes, int]],
-    between: set[tuple[bytes, int]],
-    missed: set[tuple[bytes, int]],
+    lengths: tuple[int, ...],
+    missed_first: set[tuple[bytes, int]],
+    missed_then: set[tuple[bytes, int]],
 ) -> None:
-    """Lanes are put in order; a reading shows all that was there before it, and of what is made meanwhile anything."""
-    lengths = {lane: sum(one == lane for one, _seq in first) for lane in (A, B)}
-    there = {(lane, seq) for lane in (A, B) for seq in range(lengths[lane])}
-    later = {
-        (lane, lengths[lane] + seq)
-        for lane in (A, B)
-        for seq in range(sum(one == lane for one, _ in between))
-    }
-    shown = [there | (later - missed), there | later]
+    """Lanes are put in order. A reading shows all that was there before it, and of what is made meanwhile anything."""
+    before, during_first, during_then = (
+        {
+            (lane, seq)
+            for lane, counts in ((A, lengths[:3]), (B, lengths[3:]))
+            for seq in range(sum(counts[:part]), sum(counts[: part + 1]))
+        }
+        for part in range(3)
+    )
+    shown = [
+        before | (during_first - missed_first),
+        before | during_first | (during_then - missed_then),
+    ]
     outbox = Outbox(tmp_path_factory.mktemp("ledger"))
-    for lane, seq in there | later:
+    for lane, seq in before | during_first | during_then:
         outbox.put(lane, seq, b"data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Outbox, "_names", lambda _self: list(shown.pop(0)))
         found = places(outbox)
     for lane in (A, B):
-        assert [seq for one, seq in found if one == lane] == list(
-            range(sum(one == lane for one, _seq in found))
-        )
-    assert set(found) >= there
+        seqs = [seq for one, seq in found if one == lane]
+        assert seqs == list(range(len(seqs)))
+    assert set(found) >= before
 
 
 def test_refused_parcel_lies_aside_with_its_reason(tmp_path: Path) -> None:
