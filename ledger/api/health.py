@@ -68,7 +68,7 @@ def examine(ledger: str | None = None, config: str | None = None) -> list[Findin
         folder,
         lambda: LmdbStore(folder, readonly=True),
         now_ms(),
-        chain(examine_outbox(folder), _key_findings(folder, config_folder(config))),
+        chain(examine_outbox(folder, now_ms()), _key_findings(folder, config_folder(config))),
     )
 
 

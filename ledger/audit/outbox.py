@@ -11,10 +11,11 @@ from ledger.errors import StoreFault
 from ledger.store.outbox import Outbox
 
 _NAMED_MAX: Final = 3
+_LATE_MS: Final = 60_000  # who drains has taken a parcel by then
 
 
-def examine_outbox(folder: Path) -> Iterator[Finding]:
-    """All findings about the outbox of the ledger in `folder`; none where there is nothing in it."""
+def examine_outbox(folder: Path, now_ms: int) -> Iterator[Finding]:
+    """All findings about the outbox of the ledger in `folder`; none where there is nothing in it. `now_ms`: the caller's clock."""
     outbox = Outbox(folder)
     try:
         waiting, refused, foreign = outbox.waiting(), outbox.refused(), outbox.foreign()
@@ -27,11 +28,12 @@ def examine_outbox(folder: Path) -> Iterator[Finding]:
         )
         return
     if waiting:
+        is_late = any(_is_late(parcel.path, now_ms) for parcel in waiting)
         yield Finding(
             "outbox",
-            ok=False,
+            ok=not is_late,
             what=f"{len(waiting)} signed parcels wait in {outbox.folder}",
-            fix="Where the log's key is, run: lineage append",
+            fix="Where the log's key is, run: lineage append" if is_late else "",
         )
     if refused:
         why = outbox.why(refused[-1])
@@ -51,3 +53,11 @@ def examine_outbox(folder: Path) -> Iterator[Finding]:
             what=f"{names}{more} in {outbox.folder} are no parcels: nothing is done with them",
             fix="Find out who put them there, and move them away.",
         )
+
+
+def _is_late(path: Path, now_ms: int) -> bool:
+    """Whether a parcel has waited so long that nobody seems to come for it; of one that is gone by now, False."""
+    try:
+        return now_ms - path.lstat().st_mtime * 1_000 > _LATE_MS
+    except OSError:
+        return False
