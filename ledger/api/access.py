@@ -16,6 +16,7 @@ from ledger.log.writer import LogWriter
 from ledger.signer.changes import changes_of
 from ledger.signer.drain import drain
 from ledger.signer.keystore import Keystore, LocalIdentity, Unlocked
+from ledger.signer.known_logs import remember_log
 from ledger.signer.passphrases import Passphrases
 from ledger.signer.signing import standing_of
 from ledger.statements.statement import log_id
@@ -62,6 +63,8 @@ class Access:
         self._readonly = readonly
         self._wait_s = wait_s
         self.store = LmdbStore(path, readonly=readonly)
+        if not readonly:
+            remember_log(self.keys.folder, self.vkey)
 
     def close(self) -> None:
         """Lets go of the folder."""

@@ -20,7 +20,8 @@ from ledger.datasets.jcs import canonical_json, parse_json
 from ledger.errors import NotFound, NotYet, ProofInvalid, RefusedInput
 from ledger.identity.vkey import Vkey
 from ledger.proofs.receipt import Content, check_receipt
-from ledger.signer.places import ledger_folder
+from ledger.signer.known_logs import known_logs
+from ledger.signer.places import config_folder, ledger_folder
 from ledger.spec import RECEIPT_BYTES_MAX
 from ledger.store.folder import MARKER_FILE, open_folder
 
@@ -34,7 +35,7 @@ class Trusted(NamedTuple):
     because: str
 
 
-def trusted_log(vkey: str | None, ledger: str | None = None) -> Trusted:
+def trusted_log(vkey: str | None, ledger: str | None = None, config: str | None = None) -> Trusted:
     """The vkey given, else that of the ledger at hand, else of the only log that the key store knows.
 
     Raises RefusedInput `key-refused`, `not-a-ledger` for a ledger that is named and is none, `vkey-missing`.
@@ -44,10 +45,13 @@ def trusted_log(vkey: str | None, ledger: str | None = None) -> Trusted:
     folder = ledger_folder(ledger)
     if ledger is not None or os.path.lexists(folder / MARKER_FILE):
         return Trusted(Vkey.parse(open_folder(folder).vkey), "ledger")
+    known = known_logs(config_folder(config))
+    if len(known) == 1:
+        return Trusted(known[0], "keys")
     raise RefusedInput(
         "vkey-missing",
         "--vkey",
-        "no log is known here, and none is named: whose signature counts?",
+        f"{f'keys of {len(known)} logs lie here' if known else 'no log is known here'}, and none is named: whose signature counts?",
         "Give the vkey of the log that you trust, as `lineage status` shows it there: --vkey VKEY",
     )
 
@@ -81,13 +85,14 @@ def verify_receipt(
     *,
     vkey: str | None = None,
     ledger: str | None = None,
+    config: str | None = None,
 ) -> Verified:
     """Checks the receipt of a file, or of a dataset's rows: the one named, else the one beside it (SPEC §11.4).
 
     Whose signature counts, `trusted_log` says. What does not hold is in the result; raises as `verify`, `trusted_log` and
     `receipts_of`; RefusedInput `ambiguous` if receipts of the file and of its rows lie there.
     """
-    trusted = trusted_log(vkey, ledger)
+    trusted = trusted_log(vkey, ledger, config)
     found = [Path(receipt)] if receipt is not None else receipts_of(path)
     if len(found) > 1:
         raise RefusedInput(

@@ -2,6 +2,7 @@
 
     <config>/logs/<first 16 hex digits of the log id>/log.key                 the log's own key
                                                     /log.signed               the newest log checkpoint that it signed
+                                                    /log.json                 its vkey, see `ledger.signer.known_logs`
                                                     /identities/NAME/identity.json
                                                                     /current.key  signs every day
                                                                     /next.key     signs a rotation: move it away
