@@ -201,6 +201,7 @@ def test_runs_of_nulls() -> None:
     "data",
     [
         b"\x1c" * 20,  # structs in structs without end
+        b"\x1c" * 100_000,
         b"\x19\xfc\xff\xff\xff\xff\x0f",  # a list that says it has 2^32 items
         b"\x18\xff\xff\xff\xff\x0f",  # a text that says it has as many bytes
         b"\x15\x02\x05\x02\x02\x00",  # field 1 twice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import random
@@ -24,7 +25,8 @@ from ledger.api.receipt_table import Head, Line, open_table, write_table
 from ledger.api.receipts import receipt_path, row_receipts_path
 from ledger.api.verified import FAULTS_KEPT_MAX, Signer, Verified
 from ledger.api.verifying import trusted_log, verify
-from ledger.api.verifying_rows import _Note, _Notes
+from ledger.api.verifying_rows import _FORMS, _is_about, _Note, _Notes
+from ledger.datasets.rows import Row
 from ledger.errors import NotFound, NotYet, ProofInvalid, RefusedInput, StoreFault
 from ledger.proofs.tlog_proof import TlogProof
 from ledger.spec import HASH_BYTES
@@ -329,6 +331,23 @@ def test_the_same_rows_in_another_format_have_the_same_receipts(place: Place, tm
     assert refusal.value.code == "column-missing"
 
 
+def test_a_text_is_not_the_object_that_has_its_bytes(place: Place) -> None:
+    """Both have one digest and one size; the forms differ, and with them the claim."""
+    path = place.file("forms.jsonl", '{"text": {"a": 1}}\n')
+    place.door.write_row_receipts(path, "text", place.door.sign_rows(path, "text", "ada"))
+    assert place.verify(path).ok
+    path.write_text(json.dumps({"text": '{"a":1}'}) + "\n")
+    outcome = place.verify(path)
+    assert (outcome.verified, outcome.invalid) == (0, 1)
+
+
+def test_a_size_that_is_stated_is_compared() -> None:
+    content = b"a row"
+    note = _Note(hashlib.sha256(content).digest(), len(content), _FORMS.index("raw"), 0)
+    assert _is_about(note, Row(0, content, "raw"))
+    assert not _is_about(note._replace(size_bytes=4), Row(0, content, "raw"))
+
+
 def test_any_reader_of_parquet_reads_it(dataset: Path) -> None:
     table = pq.read_table(row_receipts_path(dataset), columns=["row_index", "artifact_id", "statement"])
     assert table.num_rows == COUNT
@@ -478,6 +497,12 @@ def test_half_a_head_is_refused(dataset: Path, tmp_path: Path) -> None:
         rewrite(halved, tmp_path / "r")
         with pytest.raises(ProofInvalid, match="not in order"):
             lines_of(tmp_path / "r")
+    proofs = table.column("proof").to_pylist()
+    proofs[1] = proofs[0]
+    doubled = table.set_column(5, pa.field("proof", pa.binary()), pa.array(proofs, pa.binary()))
+    rewrite(doubled, tmp_path / "r")
+    with pytest.raises(ProofInvalid, match="not in order"):
+        lines_of(tmp_path / "r")
 
 
 def rewrite(
