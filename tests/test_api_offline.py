@@ -205,22 +205,16 @@ def test_standing_that_cannot_be_read_is_none(laptop: Laptop, text: str) -> None
     assert code_of(lambda: laptop.sign("x")) == "standing-unknown"
 
 
-def test_only_log_that_is_remembered_is_meant(laptop: Laptop) -> None:
-    laptop.enrol()
-    folder = laptop.keys.keys.folder
-    remembered = folder / "log.json"
-    remembered.unlink(missing_ok=True)
+def test_only_log_that_is_remembered_is_meant(laptop: Laptop, tmp_path: Path) -> None:
     config = str(laptop.config)
     assert code_of(lambda: offline.open_keys(None, config)) == "log-unknown"
-    fields = {"origin": "o", "vkey": laptop.vkey, "log_id": laptop.keys.keys.log_id.hex()}
-    remembered.write_text(json.dumps(fields))
+    laptop.enrol()
     assert offline.open_keys(None, config).keys.log_id == laptop.keys.keys.log_id
-    another = folder.parent / ("ab" * 8)
-    another.mkdir()
-    (another / "log.json").write_text("not json")
-    assert offline.open_keys(None, config).keys.log_id == laptop.keys.keys.log_id
-    (another / "log.json").write_text(json.dumps(fields | {"log_id": "ab" * 32}))
+    with ledger.create(tmp_path / "second", unencrypted=True, config=config) as second:
+        vkey = second.marker.vkey
+    ledger.open(tmp_path / "second", config=config).close()
     assert code_of(lambda: offline.open_keys(None, config)) == "log-unknown"
+    assert str(offline.open_keys(vkey, config).vkey) == vkey
 
 
 def test_file_older_than_a_rotation_is_refused_and_signed_again(laptop: Laptop) -> None:

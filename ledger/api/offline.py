@@ -19,7 +19,8 @@ from ledger.errors import RefusedInput
 from ledger.identity.vkey import Vkey
 from ledger.signer.claims import Claim
 from ledger.signer.keystore import Keystore, LocalIdentity
-from ledger.signer.offline import add_records, known_log_ids, local_standing
+from ledger.signer.known_logs import known_logs, remember_log
+from ledger.signer.offline import add_records, local_standing
 from ledger.signer.passphrases import Passphrases
 from ledger.signer.places import config_folder
 from ledger.signer.signing import Signed
@@ -32,6 +33,7 @@ from ledger.statements.statement import log_id
 class OfflineKeys:
     """The keys of one log on this machine, and what opens them; its ledger is elsewhere."""
 
+    vkey: Vkey
     keys: Keystore
     passphrases: Passphrases
 
@@ -44,19 +46,17 @@ def open_keys(
     Raises RefusedInput `log-unknown` if none or several are known; `key-refused` for what is no vkey.
     """
     folder = config_folder(config)
-    if log is not None:
-        wanted = log_id(str(Vkey.parse(log)))
-    else:
-        known = known_log_ids(folder)
-        if len(known) != 1:
-            raise RefusedInput(
-                "log-unknown",
-                str(folder),
-                f"keys of {len(known)} logs lie here" if known else "this machine knows no log yet",
-                "Say which log: --log VKEY (`lineage status` shows it where the ledger is).",
-            )
-        (wanted,) = known
-    return OfflineKeys(Keystore(folder, wanted), passphrases or Passphrases.from_environment())
+    known = [Vkey.parse(log)] if log is not None else known_logs(folder)
+    if len(known) != 1:
+        raise RefusedInput(
+            "log-unknown",
+            str(folder),
+            f"keys of {len(known)} logs lie here" if known else "this machine knows no log yet",
+            "Say which log: --log VKEY (`lineage status` shows it where the ledger is).",
+        )
+    (vkey,) = known
+    keys = Keystore(folder, log_id(str(vkey)))
+    return OfflineKeys(vkey, keys, passphrases or Passphrases.from_environment())
 
 
 def sign_files_offline(
@@ -133,7 +133,7 @@ def new_identity_offline(
 ) -> LocalIdentity:
     """Makes keys under `name` and their enrolment, which is written to the new statement file `output` and kept besides.
 
-    `shape`: keys of each keyset, and how many of them must sign. Of a pair the anchor has to speak where the ledger is.
+    The log is remembered from then on. `shape`: keys of each keyset, and how many of them must sign. Of a pair the anchor has to speak where the ledger is.
     Raises RefusedInput `name-taken`, `name-illegal`, `passphrase-missing`, `threshold-illegal`, `file-exists`,
     `not-offline`.
     """
@@ -152,4 +152,5 @@ def new_identity_offline(
         enrolment = made.pending_enrolment()
         if enrolment is not None:
             file.add(enrolment, ())
+    remember_log(keys.keys.folder, keys.vkey)
     return made

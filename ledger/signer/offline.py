@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ledger import spec
@@ -33,19 +32,6 @@ class LocalStanding(NamedTuple):
 
     key_event: bytes
     delegation: bytes | None
-
-
-def known_log_ids(config: Path) -> list[bytes]:
-    """The ids (32 bytes) of the logs whose keys lie under a config folder, and which it remembers."""
-    return [log for log in map(_log_id, sorted(config.glob("logs/*/log.json"))) if log is not None]
-
-
-def _log_id(remembered: Path) -> bytes | None:
-    try:
-        log = bytes.fromhex(json.loads(read_regular(remembered, STANDING_BYTES_MAX))["log_id"])
-    except (StoreFault, ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return log if len(log) == spec.HASH_BYTES else None
 
 
 def local_standing(identity: LocalIdentity) -> LocalStanding:
