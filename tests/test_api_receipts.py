@@ -218,6 +218,16 @@ def test_a_giant_is_no_receipt(place: Place, tmp_path: Path) -> None:
     assert code_of(place.verify(place.file("any.md", "Any."), receipt)) == "receipt-invalid"
 
 
+def test_files_and_rows_have_each_their_verb(place: Place) -> None:
+    path = place.rows("verbs.jsonl", ["one"])
+    before = set(place.folder.iterdir())
+    with pytest.raises(RefusedInput, match="write_row_receipts"):
+        place.door.write_receipts(place.door.sign_rows(path, "text", "ada"))
+    with pytest.raises(RefusedInput, match="write_receipts"):
+        place.door.write_row_receipts(path, "text", place.door.sign([path], "ada"))
+    assert set(place.folder.iterdir()) == before
+
+
 # What lies there already
 
 

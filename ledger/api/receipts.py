@@ -62,6 +62,7 @@ def foresee(access: Access, paths: Sequence[str | os.PathLike[str]], *, rows: bo
 
 def write_receipts(access: Access, signed: Signed) -> list[Path]:
     """As `Ledger.write_receipts`."""
+    _check_labels(signed, rows=False)
     written, kept = [], []
     with access.view() as view:
         for label, artifact_id, log_index in zip(signed.labels, signed.ids, signed.log_indices, strict=True):
@@ -86,6 +87,7 @@ def write_row_receipts(
     access: Access, path: str | os.PathLike[str], column: str | None, signed: Signed
 ) -> Path:
     """As `Ledger.write_row_receipts`."""
+    _check_labels(signed, rows=True)
     target = row_receipts_path(path)
     if _check_table(access.vkey, target):
         known = set(signed.ids)
@@ -98,6 +100,17 @@ def write_row_receipts(
     with access.view() as view:
         write_table(target, column, _lines(view, signed))
     return target
+
+
+def _check_labels(signed: Signed, *, rows: bool) -> None:
+    """Files have a receipt each, the rows of a dataset one file of them. Raises RefusedInput `usage`."""
+    if any(isinstance(label, int) != rows for label in signed.labels):
+        raise RefusedInput(
+            "usage",
+            "receipts",
+            f"what was signed are {'files' if rows else 'rows'}",
+            f"Use {'write_receipts' if rows else 'write_row_receipts'}.",
+        )
 
 
 def _lines(view: LogView, signed: Signed) -> Iterator[Line]:
