@@ -29,7 +29,9 @@ from ledger.api.verifying_rows import _FORMS, _is_about, _Note, _Notes
 from ledger.datasets.rows import Row
 from ledger.errors import NotFound, NotYet, ProofInvalid, RefusedInput, StoreFault
 from ledger.proofs.tlog_proof import TlogProof
+from ledger.signer.signing import append_records
 from ledger.spec import HASH_BYTES
+from ledger.statements.record import Record, make_record, sealed_content, sealed_size
 from tests.test_proofs.issued import opened, with_extra
 
 COUNT = 40  # rows of the dataset
@@ -354,8 +356,8 @@ def test_a_text_is_not_the_object_that_has_its_bytes(place: Place) -> None:
 def test_a_size_that_is_stated_is_compared() -> None:
     content = b"a row"
     note = _Note(hashlib.sha256(content).digest(), len(content), _FORMS.index("raw"), 0)
-    assert _is_about(note, Row(0, content, "raw"))
-    assert not _is_about(note._replace(size_bytes=4), Row(0, content, "raw"))
+    assert _is_about(note, Row(0, content, "raw"), b"")
+    assert not _is_about(note._replace(size_bytes=4), Row(0, content, "raw"), b"")
 
 
 def test_any_reader_of_parquet_reads_it(dataset: Path) -> None:
@@ -655,6 +657,78 @@ def test_notes_are_kept_by_row_wherever_they_lie() -> None:
         assert notes.get(row) == _Note(bytes([row % 251]) * 32, row, 1, row % 7)
     assert [notes.get(row) for row in (2, 62, 66, 9_999_999)] == [None] * 4
     assert notes.count == len(rows)
+
+
+# Sealed content
+
+
+def sealed(place: Place, content: bytes, salt: bytes) -> Record:
+    return make_record(
+        kind="work",
+        maker=place.ada,
+        content=sealed_content(place.ada, salt, content),
+        size_bytes=sealed_size(len(content)),
+        form="sealed",
+    )
+
+
+def logged(place: Place, records: list[Record], labels: list[str | int]) -> ledger.Signed:
+    signed = ledger.Signed(labels, [record.id for record in records])
+    access = place.door._access
+    with access.door() as door:
+        new = [record.encoded for record in records]
+        append_records(door, access.unlock("ada"), new, signed, lambda _done: None)
+    return signed
+
+
+def test_a_sealed_file_takes_its_salt(place: Place) -> None:
+    path, salt = place.file("secret.md", "Nobody shall guess this."), b"s" * 32
+    signed = logged(place, [sealed(place, path.read_bytes(), salt)], [str(path)])
+    (receipt,) = place.door.write_receipts(signed)
+    with pytest.raises(RefusedInput, match=r"secret\.md\.salt") as refusal:
+        place.verify(path)
+    assert refusal.value.code == "salt-missing"
+    assert ledger.verify_receipt(path, vkey=str(place.vkey), salt=salt).ok
+    wrong = ledger.verify_receipt(path, vkey=str(place.vkey), salt=b"t" * 32)
+    assert (code_of(wrong), "another salt" in wrong.faults[0].reason) == ("receipt-invalid", True)
+    beside = place.file("secret.md.salt", salt.hex() + "\n")
+    assert place.verify(path).ok
+    assert salt not in receipt.read_bytes()
+    for text in ("", "ab" * 31, "ab" * 33, "xy" * 32, "é" * 32, salt.hex() + "\n\n"):
+        beside.write_text(text)
+        with pytest.raises(RefusedInput) as refusal:
+            place.verify(path)
+        assert refusal.value.code == "schema"
+        assert not text or text not in str(refusal.value)
+    beside.write_text("x" * 1_000)
+    with pytest.raises(RefusedInput) as refusal:
+        place.verify(path)
+    assert refusal.value.code == "too-large"
+
+
+def test_sealed_rows_take_the_salts_of_their_column(place: Place) -> None:
+    texts, salts = ["one", "two", "three"], [bytes([number]) * 32 for number in range(3)]
+    path = place.folder / "sealed.jsonl"
+    records = [sealed(place, text.encode(), salt) for text, salt in zip(texts, salts, strict=True)]
+    signed = logged(place, records, [0, 1, 2])
+
+    def counts(*cells: str | None) -> tuple[int, int, int]:
+        rows = [{"text": text, "lineage_salt": cell} for text, cell in zip(texts, cells, strict=True)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        outcome = place.verify(path)
+        return outcome.verified, outcome.unlogged, outcome.invalid
+
+    path.touch()
+    place.door.write_row_receipts(path, "text", signed)
+    one, two, three = (salt.hex() for salt in salts)
+    assert counts(one, two, three) == (3, 0, 0)
+    assert counts(one, None, three) == (2, 1, 0)
+    assert counts(two, one, three) == (1, 0, 2)
+    assert counts(one, two, "no salt") == (2, 0, 1)
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    assert (place.verify(path).unlogged, place.verify(path).ok) == (3, False)
+    data = row_receipts_path(path).read_bytes()
+    assert not any(salt in data or salt.hex().encode() in data for salt in salts)
 
 
 # Whose signature counts

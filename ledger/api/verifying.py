@@ -13,13 +13,14 @@ from typing import Final, NamedTuple
 
 from ledger.api.receipt_table import is_table
 from ledger.api.receipts import receipt_path, row_receipts_path
+from ledger.api.salts import salt_beside, salt_path, sealed_file
 from ledger.api.verified import Verified, signer_of
 from ledger.api.verifying_rows import verify_rows
 from ledger.datasets.files import RegularFile, load_file, printable, read_file
 from ledger.datasets.jcs import canonical_json, parse_json
 from ledger.errors import NotFound, NotYet, ProofInvalid, RefusedInput
 from ledger.identity.vkey import Vkey
-from ledger.proofs.receipt import Content, check_receipt
+from ledger.proofs.receipt import Content, ReceiptFacts, check_receipt
 from ledger.signer.known_logs import known_logs
 from ledger.signer.places import config_folder, ledger_folder
 from ledger.spec import RECEIPT_BYTES_MAX
@@ -84,12 +85,13 @@ def verify_receipt(
     receipt: str | os.PathLike[str] | None = None,
     *,
     vkey: str | None = None,
+    salt: bytes | None = None,
     ledger: str | None = None,
     config: str | None = None,
 ) -> Verified:
     """Checks the receipt of a file, or of a dataset's rows: the one named, else the one beside it (SPEC §11.4).
 
-    Whose signature counts, `trusted_log` says. What does not hold is in the result; raises as `verify`, `trusted_log` and
+    `salt`: of a sealed file, where it does not lie beside it. Whose signature counts, `trusted_log` says. What does not hold is in the result; raises as `verify`, `trusted_log` and
     `receipts_of`; RefusedInput `ambiguous` if receipts of the file and of its rows lie there.
     """
     trusted = trusted_log(vkey, ledger, config)
@@ -101,13 +103,16 @@ def verify_receipt(
             "receipts of the file and of its rows lie beside it",
             "Name the one that is meant.",
         )
-    return verify(path, found[0], trusted.vkey)
+    return verify(path, found[0], trusted.vkey, salt)
 
 
-def verify(path: str | os.PathLike[str], receipt: str | os.PathLike[str], vkey: Vkey) -> Verified:
+def verify(
+    path: str | os.PathLike[str], receipt: str | os.PathLike[str], vkey: Vkey, salt: bytes | None = None
+) -> Verified:
     """Checks one receipt of a file, or of a dataset's rows. What does not hold is in `faults`.
 
-    Raises RefusedInput where file or dataset cannot be read; NotYet for a record about rows or a manifest.
+    `salt`: of a sealed file, else it is looked for beside it; those of sealed rows stand in their column `lineage_salt`.
+    Raises RefusedInput where file or dataset cannot be read, `salt-missing`; NotYet for a record about rows or a manifest.
     """
     outcome = Verified(os.fspath(path), os.fspath(receipt))
     with RegularFile(receipt) as file:
@@ -116,13 +121,13 @@ def verify(path: str | os.PathLike[str], receipt: str | os.PathLike[str], vkey: 
         if outcome.is_table:
             verify_rows(outcome, vkey)
         else:
-            _verify_file(outcome, vkey)
+            _verify_file(outcome, vkey, salt)
     except ProofInvalid as error:
         outcome.fault(error)
     return outcome
 
 
-def _verify_file(outcome: Verified, vkey: Vkey) -> None:
+def _verify_file(outcome: Verified, vkey: Vkey, salt: bytes | None) -> None:
     try:
         _, text = load_file(outcome.receipt, max_bytes=RECEIPT_BYTES_MAX)
     except RefusedInput as error:
@@ -130,14 +135,25 @@ def _verify_file(outcome: Verified, vkey: Vkey) -> None:
             raise
         raise ProofInvalid("receipt-invalid", printable(outcome.receipt), error.reason) from error
     facts = check_receipt(text, vkey)
-    facts = facts.about(_content(outcome.path, facts.record.form))
+    facts = facts.about(_content(outcome.path, facts, salt))
     outcome.facts = facts
     outcome.size = facts.checkpoint.size
     outcome.count(signer_of(facts), facts.record.stance)
 
 
-def _content(path: str, form: str) -> Content:
+def _content(path: str, facts: ReceiptFacts, salt: bytes | None) -> Content:
     """A file's content under the form that its record names."""
+    form = facts.record.form
+    if form == "sealed":
+        given = salt if salt is not None else salt_beside(path)
+        if given is None:
+            raise RefusedInput(
+                "salt-missing",
+                printable(path),
+                "its record is sealed, and without its salt nobody can tell what it is about",
+                f"Put the salt beside it ({printable(salt_path(path).name)}), or give it: --salt HEX",
+            )
+        return sealed_file(path, facts.maker, given)
     if form == "raw":
         file = read_file(path)
         return Content(form, file.digest, file.size_bytes)

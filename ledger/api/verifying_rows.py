@@ -12,14 +12,16 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from ledger.api.receipt_table import Head, Line, open_table
+from ledger.api.salts import parse_salt
 from ledger.api.verified import Signer, Verified, signer_of
 from ledger.datasets.files import printable
 from ledger.datasets.opened import read_rows
-from ledger.datasets.rows import Row
-from ledger.errors import ProofInvalid
+from ledger.datasets.rows import LINEAGE_SALT, Row
+from ledger.errors import ProofInvalid, RefusedInput
 from ledger.identity.vkey import Vkey
 from ledger.proofs.receipt import Listing, ReceiptFacts, check_statement
 from ledger.statements import words
+from ledger.statements.record import sealed_content, sealed_size
 
 _FORMS: Final = ("", *sorted(words.FORMS))  # by their numbers in a note; "": the receipt does not hold
 _CHUNK: Final = 64  # notes kept together: few enough that rows far apart waste little
@@ -76,19 +78,20 @@ def verify_rows(outcome: Verified, vkey: Vkey) -> None:
     signers: list[tuple[Signer, str]] = []  # with their stances
     _check_lines(outcome, vkey, notes, signers)
     seen = 0
-    for row in read_rows(outcome.path, outcome.column):
+    for row in read_rows(outcome.path, outcome.column, (LINEAGE_SALT,)):
         note = notes.get(row.row_index)
         seen += note is not None
-        if note is None or _FORMS[note.form] == "sealed":  # without its salt nobody can tell what it is about
-            outcome.unlogged += 1
-        elif note.form and _is_about(note, row):
+        is_sealed = note is not None and _FORMS[note.form] == "sealed"
+        if note is None or (is_sealed and row.cells.get(LINEAGE_SALT) is None):
+            outcome.unlogged += 1  # without its salt nobody can tell what a sealed record is about
+        elif note.form and _is_about(note, row, signers[note.signer][0].maker):
             outcome.count(*signers[note.signer])
         else:
             outcome.invalid += 1
             if note.form:
-                outcome.fault(
-                    _fault(outcome, row.row_index, "the record is about another content than the row")
-                )
+                other = "the record is about another content than the row"
+                reason = f"{other}, or has another salt" if is_sealed else other
+                outcome.fault(_fault(outcome, row.row_index, reason))
     if seen < notes.count:
         outcome.fault(
             ProofInvalid(
@@ -145,12 +148,16 @@ def _facts(outcome: Verified, listing: Listing, line: Line) -> ReceiptFacts | No
     return facts
 
 
-def _is_about(note: _Note, row: Row) -> bool:
-    return (_FORMS[note.form], note.size_bytes, note.digest) == (
-        row.form,
-        row.size_bytes,
-        hashlib.sha256(row.content).digest(),
-    )
+def _is_about(note: _Note, row: Row, maker: bytes) -> bool:
+    if _FORMS[note.form] != "sealed":
+        held = (row.form, row.size_bytes, hashlib.sha256(row.content).digest())
+        return held == (_FORMS[note.form], note.size_bytes, note.digest)
+    try:
+        salt = parse_salt("salt", str(row.cells[LINEAGE_SALT]))
+    except RefusedInput:
+        return False
+    held_sealed = (sealed_size(row.size_bytes), sealed_content(maker, salt, row.content))
+    return held_sealed == (note.size_bytes, note.digest)
 
 
 def _fault(outcome: Verified, row_index: int, reason: str, code: str = "receipt-invalid") -> ProofInvalid:

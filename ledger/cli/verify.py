@@ -46,6 +46,9 @@ def add(commands: Any) -> None:
         metavar="VKEY",
         help="the vkey of the log that you trust (default: that of the ledger at hand, else of the only log the keys here know)",
     )
+    parser.add_argument(
+        "--salt", metavar="HEX", help="the salt of the one FILE, if it is sealed (default: that of FILE.salt)"
+    )
     add_common(parser)
     parser.set_defaults(run=run)
 
@@ -53,11 +56,17 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace, reporter: Reporter) -> int:
     """0 if every receipt holds and every row has one; else 1."""
     from ledger.api import receipts_of, trusted_log, verify
+    from ledger.api.salts import parse_salt
 
-    if args.receipt is not None and len(args.files) > 1:
-        raise RefusedInput(
-            "usage", "--receipt", f"it is of one file, and {len(args.files)} are named", "Name one file."
-        )
+    for option in ("receipt", "salt"):
+        if getattr(args, option) is not None and len(args.files) > 1:
+            raise RefusedInput(
+                "usage",
+                f"--{option}",
+                f"it is of one file, and {len(args.files)} are named",
+                "Name one file.",
+            )
+    salt = parse_salt("--salt", args.salt) if args.salt is not None else None
     trusted = trusted_log(args.vkey, args.ledger)
     # All are found before the first is checked, so that a name that was mistyped is no verdict.
     found = [
@@ -65,7 +74,7 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
         for file in args.files
         for receipt in ([Path(args.receipt)] if args.receipt is not None else receipts_of(file))
     ]
-    outcomes = [verify(file, receipt, trusted.vkey) for file, receipt in found]
+    outcomes = [verify(file, receipt, trusted.vkey, salt) for file, receipt in found]
     lines = [line for outcome in outcomes for line in _lines(outcome)]
     if any(outcome.verified for outcome in outcomes):
         lines += ["", STANDING]

@@ -259,7 +259,8 @@ def _judged(statement: CheckedStatement, record: Record, record_index: int) -> R
 
 def _check_content(record: Record, content: Content) -> None:
     if (content.form, content.digest) != (record.form, record.content):
-        raise receipt_invalid("the record is about another content")
+        other = ", or has another salt" if content.form == "sealed" else ""
+        raise receipt_invalid(f"the record is about another content{other}")
     if content.size_bytes is None:
         return
     size = sealed_size(content.size_bytes) if content.form == "sealed" else content.size_bytes

@@ -157,6 +157,8 @@ def test_usage_ends_with_2(away: Cli) -> None:
         ("file-not-found", ["nowhere.md", *trusted]),
         ("file-not-found", ["notes.md", "--receipt", "nowhere", *trusted]),
         ("usage", ["notes.md", "data.jsonl", "--receipt", "notes.md.tlog-proof", *trusted]),
+        ("usage", ["notes.md", "data.jsonl", "--salt", "ab" * 32, *trusted]),
+        ("schema", ["notes.md", "--salt", "ab", *trusted]),
         ("not-yet", ["proof.lineage", *trusted]),
         ("not-a-ledger", ["notes.md", "--ledger", away.folder]),
     ):
