@@ -22,7 +22,7 @@ import pytest
 import ledger
 from ledger.api import receipt_table
 from ledger.api.receipt_table import Head, Line, open_table, write_table
-from ledger.api.receipts import receipt_path, row_receipts_path
+from ledger.api.receipts import _lines, receipt_path, row_receipts_path
 from ledger.api.verified import FAULTS_KEPT_MAX, Signer, Verified
 from ledger.api.verifying import trusted_log, verify
 from ledger.api.verifying_rows import _FORMS, _is_about, _Note, _Notes
@@ -32,6 +32,7 @@ from ledger.proofs.tlog_proof import TlogProof
 from ledger.signer.signing import append_records
 from ledger.spec import HASH_BYTES
 from ledger.statements.record import Record, make_record, sealed_content, sealed_size
+from tests.dishonest import liar
 from tests.test_proofs.issued import opened, with_extra
 
 COUNT = 40  # rows of the dataset
@@ -358,6 +359,27 @@ def test_a_size_that_is_stated_is_compared() -> None:
     note = _Note(hashlib.sha256(content).digest(), len(content), _FORMS.index("raw"), 0)
     assert _is_about(note, Row(0, content, "raw"), b"")
     assert not _is_about(note._replace(size_bytes=4), Row(0, content, "raw"), b"")
+    maker, salt = b"m" * 32, b"s" * 32
+    note = _Note(sealed_content(maker, salt, content), 32, _FORMS.index("sealed"), 0)
+    row = Row(0, content, "raw", {"lineage_salt": salt.hex()})
+    assert _is_about(note, row, maker)
+    assert not _is_about(note, row, b"n" * 32)
+    assert not _is_about(note._replace(size_bytes=64), row, maker)
+
+
+def test_what_was_erased_since_has_no_line(place: Place) -> None:
+    signed = place.door.sign_rows(place.rows("erased.jsonl", ["a now", "b now", "c now"]), "text", "ada")
+    with place.door.view() as view:
+        lines = list(_lines(view, signed))
+
+        def erased(honest: Any, log_index: int) -> list[tuple[bytes, bytes | None]]:
+            return [(item, None if item == signed.ids[0] else record) for item, record in honest(log_index)]
+
+        left: Any = liar(view, statement_records=erased)
+        kept = list(_lines(left, signed))
+    assert [line.row_index for line in lines] == [0, 1, 2]
+    assert [line.row_index for line in kept] == [1, 2]
+    assert kept[0].head == lines[0].head
 
 
 def test_any_reader_of_parquet_reads_it(dataset: Path) -> None:
