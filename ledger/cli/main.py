@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Final
 
-from ledger.cli import attest, audit, doctor, identity, init, log, sign, status, trace
+from ledger.cli import append, attest, audit, doctor, identity, init, log, sign, status, trace, verify
 from ledger.cli.common import Parser, Reporter
 from ledger.errors import InvariantBroken, LineageError, ProofInvalid, StoreFault
 
@@ -21,7 +21,7 @@ WELL: Final = 0
 NEGATIVE: Final = 1
 USAGE: Final = 2
 
-COMMANDS: Final = (init, identity, sign, attest, trace, log, audit, doctor, status)
+COMMANDS: Final = (init, identity, sign, append, verify, attest, trace, log, audit, doctor, status)
 
 DESCRIPTION: Final = """Trace training data to its human origin.
 
