@@ -26,8 +26,8 @@ from ledger.api.plain_parquet import (
     PlainFile,
 )
 from ledger.errors import ProofInvalid, StoreFault
+from ledger.extras import load
 from ledger.spec import HASH_BYTES
-from ledger.store.extras import load
 from ledger.store.files import open_regular, writing
 
 VERSION: Final = 1

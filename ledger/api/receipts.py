@@ -15,6 +15,7 @@ from ledger.api.access import Access
 from ledger.api.receipt_table import Head, Line, Table, open_table, write_table
 from ledger.datasets.files import load_file, printable, read_file, walk
 from ledger.errors import LineageError, NotFound, RefusedInput
+from ledger.extras import load
 from ledger.identity.vkey import Vkey
 from ledger.log.view import LogView
 from ledger.proofs.receipt import (
@@ -26,7 +27,6 @@ from ledger.proofs.receipt import (
 )
 from ledger.signer.signing import Signed
 from ledger.spec import RECEIPT_BYTES_MAX, RECEIPT_SUFFIX, ROW_RECEIPTS_SUFFIX
-from ledger.store.extras import load
 from ledger.store.files import write_atomically
 
 _NAMED_MAX: Final = 3  # files that an error names

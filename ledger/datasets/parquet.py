@@ -22,7 +22,7 @@ from ledger.datasets.rows import (
     whole_row,
 )
 from ledger.errors import RefusedInput
-from ledger.store.extras import load
+from ledger.extras import load
 
 _BATCH_ROWS: Final = 1_024
 _JSON_TYPES: Final = (str, int, float, bool, type(None))

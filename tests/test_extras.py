@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import RefusedInput
-from ledger.store.extras import load
+from ledger.extras import load
 
 
 def test_what_is_installed_is_loaded() -> None:
@@ -27,5 +27,5 @@ def test_what_is_missing_is_named_with_its_command(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_extras_are_those_of_the_package() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     assert {"parquet", "ssh", "complete"} <= set(project["optional-dependencies"])
