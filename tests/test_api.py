@@ -396,7 +396,7 @@ def test_authors_are_reported_by_pseudonyms_of_their_own(place: Place) -> None:
     path.write_text("".join(json.dumps({"text": text, "by": author}) + "\n" for text, author in rows))
     claim = ledger.Claim(reported=True)
     with place.open() as door:
-        signed = door.sign_rows(path, "text", "ada", claim, author_column="by")
+        signed = door.sign_rows(path, "text", "ada", claim, columns={"attributed": "by"})
         alone = door.sign_rows(place.rows("b"), "text", "ada", ledger.Claim(reported=True, author="Zoë"))
     assert signed.new == 3
     assert signed.ids[0] == signed.ids[3] != signed.ids[1]

@@ -46,7 +46,7 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Field:
     with ledger.create(path, unencrypted=True, config=str(folder / "keys")) as door:
         door.new_identity("collector", "registrar", unencrypted=True)
         claim = ledger.Claim(kind="work", reported=True, source={"category": "archive"})
-        signed = door.sign_rows(data, "text", "collector", claim, author_column="author")
+        signed = door.sign_rows(data, "text", "collector", claim, columns={"attributed": "author"})
         return Field(path, rows, signed, door.marker.vkey)
 
 
@@ -114,7 +114,7 @@ def test_signing_it_all_again_logs_nothing(field: Field) -> None:
         size = door.checkpoint().size
         claim = ledger.Claim(kind="work", reported=True, source={"category": "archive"})
         data = field.path.parent / "entries.jsonl"
-        again = door.sign_rows(data, "text", "collector", claim, author_column="author")
+        again = door.sign_rows(data, "text", "collector", claim, columns={"attributed": "author"})
         assert (again.new, again.already_logged) == (0, field.signed.new)
         assert (again.ids, again.log_indices) == (field.signed.ids, field.signed.log_indices)
         assert door.checkpoint().size == size

@@ -15,6 +15,7 @@ from ledger.log.view import LogView
 from ledger.spec import ROW_BYTES_MAX
 
 ID_CHARS_LEAST: Final = 16  # hex digits that name an artifact
+_ELSEWHERE: Final = "Sign it, or look into another ledger."
 HEX: Final = re.compile(r"[0-9a-f]{1,64}", re.ASCII | re.IGNORECASE)
 
 
@@ -22,7 +23,6 @@ def find(view: LogView, text: str | os.PathLike[str]) -> list[bytes]:
     """All artifact ids that an id in hex, or a file's content, may mean; in log order. Raises NotFound `unlogged`."""
     named = os.fspath(text)
     if HEX.fullmatch(named) and not Path(named).exists():
-        named = named.lower()
         if len(named) < ID_CHARS_LEAST:
             raise NotFound(
                 "file-not-found",
@@ -30,26 +30,53 @@ def find(view: LogView, text: str | os.PathLike[str]) -> list[bytes]:
                 f"there is no such file, and as an id it is too short: it takes {ID_CHARS_LEAST} digits",
                 "Check the path, or give more of the id.",
             )
-        found = [
-            view.record_leaf(number) for number in view.find_prefix(bytes.fromhex(named[: len(named) & ~1]))
-        ]
-        found = [artifact_id for artifact_id in found if artifact_id.hex().startswith(named)]
-        reason = "no artifact of this log has that id"
-    else:
-        found = find_file(view, named)
-        reason = "no artifact of this log has this content; one changed byte is enough for that"
+        return _find_id(view, named)
+    found = find_file(view, named)
     if not found:
-        raise NotFound("unlogged", printable(Path(named)), reason, "Sign it, or look into another ledger.")
+        raise NotFound(
+            "unlogged",
+            printable(Path(named)),
+            "no artifact of this log has this content; one changed byte is enough for that",
+            _ELSEWHERE,
+        )
     return list(dict.fromkeys(found))
+
+
+def _find_id(view: LogView, digits: str) -> list[bytes]:
+    """The artifacts whose ids begin with these hex digits, two at least. Raises NotFound `unlogged`."""
+    digits = digits.lower()
+    leaves = map(view.record_leaf, view.find_prefix(bytes.fromhex(digits[: len(digits) & ~1])))
+    found = [artifact_id for artifact_id in leaves if artifact_id.hex().startswith(digits)]
+    if not found:
+        raise NotFound("unlogged", digits, "no artifact of this log has that id", _ELSEWHERE)
+    return list(dict.fromkeys(found))
+
+
+def resolve_id(view: LogView, text: str) -> bytes:
+    """The one artifact whose id begins with these hex digits, and no file whatever its name.
+
+    Raises RefusedInput `schema` for what is no beginning of an id, `ambiguous`; NotFound `unlogged`.
+    """
+    if not HEX.fullmatch(text) or len(text) < ID_CHARS_LEAST:
+        raise RefusedInput(
+            "schema",
+            f"id {text!a}",
+            f"it is no artifact id: that takes {ID_CHARS_LEAST} to 64 hex digits",
+            "Give the id that `lineage sign` printed.",
+        )
+    return _only(text, _find_id(view, text))
 
 
 def resolve(view: LogView, text: str | os.PathLike[str]) -> bytes:
     """The one artifact that is meant. Raises as `find`; RefusedInput `ambiguous` if several artifacts have that content."""
-    found = find(view, text)
+    return _only(printable(Path(text)), find(view, text))
+
+
+def _only(item: str, found: list[bytes]) -> bytes:
     if len(found) > 1:
         raise RefusedInput(
             "ambiguous",
-            printable(Path(text)),
+            item,
             f"{len(found)} artifacts of this log are meant by it",
             f"Name one by its id: {', '.join(artifact_id.hex()[:16] for artifact_id in found)}",
         )

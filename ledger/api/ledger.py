@@ -212,14 +212,15 @@ class Ledger:
         claim: Claim | None = None,
         progress: Progress = silent,
         *,
-        author_column: str | None = None,
+        columns: Mapping[str, str] | None = None,
     ) -> Signed:
-        """Signs every row of a JSONL dataset: one column, or with None the whole row as JCS.
+        """Signs every row of a dataset (JSONL, Parquet, text by line): one column, or with None the row as a whole.
 
-        `author_column`: the column that names the author of each row, who is reported by a pseudonym. All rows are read
-        before any is signed.
+        `columns`: what each row says of itself, and in which column: kind, parents, made_at, license, attributed (its
+        author, who is reported by a pseudonym), human, source. A row whose `lineage_id` names an artifact about it is
+        that artifact and not signed anew (SPEC §4.6). All rows are read before any is signed.
         """
-        return signing.sign_rows(self._access, path, column, by, claim, progress, author_column)
+        return signing.sign_rows(self._access, path, column, by, claim, progress, columns or {})
 
     def sign_again(
         self, named: Sequence[str | os.PathLike[str]], by: str, progress: Progress = silent

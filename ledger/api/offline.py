@@ -7,17 +7,18 @@ looked up. The file is appended where the ledger is.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.api.access import Progress, silent
-from ledger.api.contents import Content, file_contents, row_contents
+from ledger.api.contents import ARTIFACT_ID, Content, Rows, file_contents, row_contents
+from ledger.api.row_map import RowMap
 from ledger.api.signing import claimant_of, draft
 from ledger.datasets.files import walk
 from ledger.errors import RefusedInput
 from ledger.identity.vkey import Vkey
-from ledger.signer.claims import Claim
+from ledger.signer.claims import Claim, Claimant
 from ledger.signer.keystore import Keystore, LocalIdentity
 from ledger.signer.known_logs import known_logs, remember_log
 from ledger.signer.offline import add_records, local_standing
@@ -74,8 +75,16 @@ def sign_files_offline(
     """
     walked = walk(paths)
     total = len(walked.files)
+    claimant = claimant_of(keys, by, claim)
+    if claimant.kind == "experience":
+        raise _experience_offline()
     signed = _sign(
-        keys, file_contents(walked.files, None), output, by, claim, lambda done: progress(done, total)
+        keys,
+        claimant,
+        lambda _earlier: file_contents(walked.files, None),
+        output,
+        by,
+        lambda done: progress(done, total),
     )
     signed.hidden_files = walked.hidden_count
     return signed
@@ -89,34 +98,62 @@ def sign_rows_offline(
     by: str,
     claim: Claim | None = None,
     progress: Progress = silent,
+    *,
+    columns: Mapping[str, str] | None = None,
 ) -> Signed:
-    """Signs every row of a dataset into the new statement file `output`. As `sign_files_offline`."""
-    contents = row_contents(path, column, None, None)
-    return _sign(keys, contents, output, by, claim, lambda done: progress(done, None))
+    """Signs every row of a dataset into the new statement file `output`. As `sign_files_offline`; `columns` as of `Ledger.sign_rows`."""
+    mapped = RowMap(columns or {})
+    claimant = claimant_of(keys, by, claim, mapped.says)
+    rows = Rows(path, column, mapped, artifact_id_of)
+    return _sign(
+        keys,
+        claimant,
+        lambda earlier: row_contents(rows, claimant, _keep_nothing, earlier),
+        output,
+        by,
+        lambda done: progress(done, None),
+    )
+
+
+def artifact_id_of(text: str) -> bytes:
+    """The 32 bytes of 64 hex digits: nothing else can be looked up. Raises RefusedInput `schema`."""
+    if ARTIFACT_ID.fullmatch(text) is None:
+        raise RefusedInput(
+            "schema",
+            f"id {text!a}",
+            "without the ledger an id takes all of its 64 hex digits",
+            "Give the whole id.",
+        )
+    return bytes.fromhex(text)
+
+
+def _keep_nothing(_content: bytes) -> None:
+    raise _experience_offline()
+
+
+def _experience_offline() -> RefusedInput:
+    return RefusedInput(
+        "not-offline",
+        "kind 'experience'",
+        "an experience's content is kept beside the log, which is not here",
+        "Sign it where the ledger is.",
+    )
 
 
 def _sign(
     keys: OfflineKeys,
-    contents: Iterable[Content],
+    claimant: Claimant,
+    read: Callable[[Sequence[bytes]], Iterable[Content]],
     output: Path,
     by: str,
-    claim: Claim | None,
     progress: Callable[[int], None],
 ) -> Signed:
-    claimant = claimant_of(keys, by, claim)
-    if claimant.kind == "experience":
-        raise RefusedInput(
-            "not-offline",
-            "kind 'experience'",
-            "an experience's content is kept beside the log, which is not here",
-            "Sign it where the ledger is.",
-        )
     identity = keys.keys.find(by)
     local_standing(identity)  # what cannot be signed is told before a passphrase is asked for
     signer = keys.keys.unlock(identity, keys.passphrases.open)
     signed = Signed()
     with Spool() as spool:
-        draft(claimant, contents, spool, signed, progress)
+        draft(claimant, read(signed.ids), spool, signed, progress)
         with writing_statements(output) as file:
             add_records(file, keys.keys.log_id, signer, spool, signed, progress)
     return signed

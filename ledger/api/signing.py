@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from typing import Protocol
 
 from ledger.api.access import Access, Progress
-from ledger.api.contents import Content, Keep, file_contents, keeping, row_contents
+from ledger.api.contents import Content, Contents, Keep, Rows, file_contents, keeping, row_contents
+from ledger.api.finding import resolve_id
+from ledger.api.row_map import RowMap
 from ledger.datasets.files import walk
 from ledger.errors import NotFound
 from ledger.log.view import LogView
@@ -42,9 +46,11 @@ def sign_files(
     """As `Ledger.sign`."""
     walked = walk(paths)
     claimant = claimant_of(access, by, claim)
-    signed = _sign(
-        access, by, claimant, lambda keep: file_contents(walked.files, keep), progress, len(walked.files)
-    )
+
+    def read(keep: Keep, _earlier: Sequence[bytes]) -> Contents:
+        return file_contents(walked.files, keep if claimant.kind == "experience" else None)
+
+    signed = _sign(access, by, claimant, read, progress, len(walked.files))
     signed.hidden_files, signed.companions = walked.hidden_count, walked.companion_count
     return signed
 
@@ -56,13 +62,24 @@ def sign_rows(
     by: str,
     claim: Claim | None,
     progress: Progress,
-    author_column: str | None,
+    columns: Mapping[str, str],
 ) -> Signed:
     """As `Ledger.sign_rows`."""
-    claimant = claimant_of(access, by, claim, names_authors=author_column is not None)
-    return _sign(
-        access, by, claimant, lambda keep: row_contents(path, column, author_column, keep), progress, None
-    )
+    mapped = RowMap(columns)
+    claimant = claimant_of(access, by, claim, mapped.says)
+
+    def read(keep: Keep, earlier: Sequence[bytes]) -> Contents:
+        with access.view() as view:
+            rows = Rows(path, column, mapped, partial(resolve_id, view), partial(_standing_record, view))
+            yield from row_contents(rows, claimant, keep, earlier)
+
+    return _sign(access, by, claimant, read, progress, None)
+
+
+def _standing_record(view: LogView, artifact_id: bytes) -> bytes | None:
+    """The record of an artifact that stands in the log; None if none does, or its bytes are erased."""
+    number = next(filter(view.stands, view.find_artifact(artifact_id)), None)
+    return None if number is None else view.record(number)
 
 
 def sign_again(
@@ -104,15 +121,20 @@ def _own_records(
     return found
 
 
-def claimant_of(keys: KeysAtHand, by: str, claim: Claim | None, *, names_authors: bool = False) -> Claimant:
-    """Makes the records of an identity of this machine under one claim; a ledger need not be at hand."""
+def claimant_of(
+    keys: KeysAtHand, by: str, claim: Claim | None, said: frozenset[str] = frozenset()
+) -> Claimant:
+    """Makes the records of an identity of this machine under one claim; a ledger need not be at hand.
+
+    `said`: what each content says of itself (fields of `Said`).
+    """
     identity = keys.keys.find(by)
     return Claimant(
         identity.id,
         identity.role,
         claim or Claim(),
         lambda: keys.keys.pseudonym_secret(keys.keys.find(by), keys.passphrases.open),
-        names_authors=names_authors,
+        said=said,
     )
 
 
@@ -120,15 +142,14 @@ def _sign(
     access: Access,
     by: str,
     claimant: Claimant,
-    read: Callable[[Keep | None], Iterable[Content]],
+    read: Callable[[Keep, Sequence[bytes]], Contents],
     progress: Progress,
     total: int | None,
 ) -> Signed:
     signer = access.unlock(by)  # first: a wrong passphrase shows before a long reading
     signed = Signed()
     with Spool() as spool:
-        with keeping(access.content) as keep:
-            contents = read(keep if claimant.kind == "experience" else None)
+        with keeping(access.content) as keep, closing(read(keep, signed.ids)) as contents:
             draft(claimant, contents, spool, signed, lambda done: progress(done, total))
         _append(access, signer, spool, signed, lambda done: progress(done, spool.count))
     return signed
@@ -176,8 +197,8 @@ def draft(
     seen: set[bytes] = set()
     labels: list[str | int] = []
     for done, content in enumerate(contents, 1):
-        record = claimant.record(
-            content.digest, content.size_bytes, content.form, content.media, content.author
+        record = content.held or claimant.record(
+            content.digest, content.size_bytes, content.form, content.media, content.said
         )
         artifact_id = hash_leaf(record)
         labels.append(content.label)

@@ -12,12 +12,12 @@ import sys
 import textwrap
 import time
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ledger.errors import LineageError, RefusedInput, StoreFault
-from ledger.spec import HASH_BYTES, PPM, WRITER_WAIT_S
+from ledger.spec import HASH_BYTES, WRITER_WAIT_S
 
 if TYPE_CHECKING:
     from ledger.api import Ledger
@@ -299,17 +299,6 @@ def only_identity(ledger: Ledger | OfflineKeys, by: str | None) -> str:
     return names[0]
 
 
-def parse_date_ms(text: str) -> int:
-    """Unix milliseconds of an ISO 8601 date or time; UTC where it names no zone. Raises RefusedInput `schema`."""
-    try:
-        given = datetime.fromisoformat(text)
-        return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError) as error:
-        raise RefusedInput(
-            "schema", f"date '{text}'", "it is no ISO 8601 date", "Write 2027-01-31 or 2027-01-31T12:00Z."
-        ) from error
-
-
 def parse_digest(option: str, text: str) -> bytes:
     """The 32 bytes of 64 hex digits. Raises RefusedInput `schema`."""
     try:
@@ -331,22 +320,6 @@ def parse_versioned(option: str, text: str) -> tuple[str, str]:
             "schema", f"{option} '{text}'", "it is no name with a version", "Write NAME@VERSION."
         )
     return found["name"], found["version"]
-
-
-def parse_share(text: str) -> int:
-    """Ppm of "70%", "0.7" or "12.5%". Raises RefusedInput `share-illegal`."""
-    try:
-        value = Decimal(text.removesuffix("%")) * (PPM // 100 if text.endswith("%") else PPM)
-        if 0 <= value <= PPM and value == int(value):
-            return int(value)
-    except InvalidOperation:  # no number, or NaN compared
-        pass
-    raise RefusedInput(
-        "share-illegal",
-        f"share '{text}'",
-        "it is no share from 0 % to 100 %, in whole parts per million",
-        "Write 70%, or 0.7.",
-    )
 
 
 def percent(ppm: int) -> str:

@@ -13,11 +13,11 @@ from ledger.cli.common import (
     moment,
     only_identity,
     open_for,
-    parse_date_ms,
     parse_digest,
     printable,
 )
 from ledger.errors import RefusedInput
+from ledger.signer.written import parse_date_ms
 
 if TYPE_CHECKING:
     from ledger.api import Ledger

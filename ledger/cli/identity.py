@@ -13,9 +13,7 @@ from ledger.cli.common import (
     command,
     moment,
     open_for,
-    parse_date_ms,
     parse_digest,
-    parse_share,
     parse_versioned,
     percent,
     plural,
@@ -23,6 +21,7 @@ from ledger.cli.common import (
     short,
 )
 from ledger.errors import RefusedInput
+from ledger.signer.written import parse_date_ms, parse_share
 
 if TYPE_CHECKING:
     from ledger.api import Ledger

@@ -15,11 +15,11 @@ from ledger.cli.common import (
     duration,
     moment,
     open_for,
-    parse_date_ms,
     plural,
     short,
 )
 from ledger.errors import RefusedInput
+from ledger.signer.written import parse_date_ms
 
 if TYPE_CHECKING:
     from ledger.api import Effects, Foreseen, Ledger, Loss

@@ -8,12 +8,26 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import Final
 
-from ledger.cli import append, attest, audit, doctor, identity, init, log, sign, status, trace, verify
+from ledger.cli import (
+    append,
+    attest,
+    audit,
+    completion,
+    doctor,
+    identity,
+    init,
+    log,
+    sign,
+    status,
+    trace,
+    verify,
+)
 from ledger.cli.common import Parser, Reporter
 from ledger.errors import InvariantBroken, LineageError, ProofInvalid, StoreFault
 
@@ -21,7 +35,20 @@ WELL: Final = 0
 NEGATIVE: Final = 1
 USAGE: Final = 2
 
-COMMANDS: Final = (init, identity, sign, append, verify, attest, trace, log, audit, doctor, status)
+COMMANDS: Final = (
+    init,
+    identity,
+    sign,
+    append,
+    verify,
+    attest,
+    trace,
+    log,
+    audit,
+    doctor,
+    status,
+    completion,
+)
 
 DESCRIPTION: Final = """Trace training data to its human origin.
 
@@ -88,6 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str], reporter: Reporter) -> int:
     parser = build_parser()
+    if completion.ASKED in os.environ:
+        completion.complete(parser)
     args = parser.parse_args(arguments)
     if args.version:
         from importlib.metadata import version

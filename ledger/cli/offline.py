@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from ledger.cli.common import Reporter, only_identity, parse_digest, passphrases, plural, printable, short
+from ledger.cli.common import Reporter, only_identity, passphrases, plural, printable, short
+from ledger.cli.sign_claims import claim_of, columns_of
 from ledger.errors import RefusedInput
 
 if TYPE_CHECKING:
     from ledger.api.offline import OfflineKeys
-    from ledger.signer.claims import Claim
     from ledger.signer.signing import Signed
 
 _SHOWN_MAX: Final = 8  # artifacts that a person is shown one by one
-_NOT_OFFLINE: Final = {"again": "--again", "receipts": "--receipts", "map": "--map"}  # these ask the log
+_NOT_OFFLINE: Final = {"again": "--again", "receipts": "--receipts"}  # these ask the log
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -51,12 +50,12 @@ class Parents:
 
     def resolve(self, text: str) -> bytes:
         """An artifact id of 64 hex digits; nothing else can be looked up. Raises RefusedInput `schema`."""
-        return parse_digest("--parent", text)
+        from ledger.api.offline import artifact_id_of
+
+        return artifact_id_of(text)
 
 
-def run_sign(
-    args: argparse.Namespace, reporter: Reporter, claim_of: Callable[[argparse.Namespace, Any], Claim]
-) -> int:
+def run_sign(args: argparse.Namespace, reporter: Reporter) -> int:
     """`lineage sign --offline`."""
     from ledger.api.offline import sign_files_offline, sign_rows_offline
 
@@ -69,7 +68,9 @@ def run_sign(
         signed = sign_files_offline(keys, args.paths, output, by, claim, reporter.progress)
     elif len(args.paths) == 1:
         column = None if args.rows == "." else args.rows
-        signed = sign_rows_offline(keys, args.paths[0], column, output, by, claim, reporter.progress)
+        signed = sign_rows_offline(
+            keys, args.paths[0], column, output, by, claim, reporter.progress, columns=columns_of(args)
+        )
     else:
         raise RefusedInput("no-paths", "--rows", "it takes one dataset at a time", "Run it once for each.")
     if reporter.wants_json:

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from ledger.cli import offline
+from ledger.cli import first, offline
 from ledger.cli.common import (
     Reporter,
     add_common,
@@ -19,7 +19,7 @@ from ledger.cli.common import (
     tell_pending_recovery,
 )
 from ledger.cli.receipts import Receipts, write_receipts
-from ledger.cli.sign_claims import add_claims, author_column_of, claim_of, refuse_claims
+from ledger.cli.sign_claims import add_claims, claim_of, columns_of, refuse_claims
 from ledger.errors import RefusedInput
 from ledger.spec import GUESSABLE_BYTES
 
@@ -35,14 +35,14 @@ def add(commands: Any) -> None:
     parser = command(
         commands,
         "sign",
-        "Sign files and folders, or every row of a JSONL dataset, and append them to the log.",
+        "Sign files and folders, or every row of a dataset, and append them to the log.",
         """
         lineage sign notes.md --by ada
         lineage sign incident.json --by ada --kind experience --confidence 80%
         lineage sign summary.md --by ada+model --parent derived-from=notes.md@60%
         lineage sign data.jsonl --rows text --by ada
         lineage sign old.jsonl --rows . --by ada --reported --license CC-BY-4.0
-        lineage sign old.jsonl --rows text --map author=writer --by ada --reported
+        lineage sign old.jsonl --rows text --map attributed=writer,source=url --by ada --reported
         lineage sign notes.md 4f2a9c01d3e4b5a6 --again --by ada
         lineage sign notes.md --by ada --offline -o notes.statement
         """,
@@ -52,7 +52,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--by", metavar="NAME", help="who signs (default: the only identity here)")
     parser.add_argument(
-        "--rows", metavar="COLUMN", help="PATH is JSONL: sign each row's COLUMN; '.' is the whole row"
+        "--rows",
+        metavar="COLUMN",
+        help="PATH is a dataset (.jsonl, .parquet, .txt by line): sign each row's COLUMN; '.' is the whole row",
     )
     add_claims(parser)
     parser.add_argument(
@@ -73,7 +75,8 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace, reporter: Reporter) -> int:
     """Signs, and says where everything stands."""
     if offline.is_asked(args):
-        return offline.run_sign(args, reporter, claim_of)
+        return offline.run_sign(args, reporter)
+    first.offer(args, reporter)
     with open_for(args, readonly=False) as ledger:
         by = only_identity(ledger, args.by)
         tell_kept(reporter, ledger, by)
@@ -85,14 +88,12 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
         if args.receipts:
             ledger.foresee_receipts(args.paths, rows=args.rows is not None)
         claim = claim_of(args, ledger)
-        author_column = author_column_of(args)
+        columns = columns_of(args)
         if args.rows is None:
             signed = ledger.sign(args.paths, by, claim, reporter.progress)
         elif len(args.paths) == 1:
             column = None if args.rows == WHOLE_ROW else args.rows
-            signed = ledger.sign_rows(
-                args.paths[0], column, by, claim, reporter.progress, author_column=author_column
-            )
+            signed = ledger.sign_rows(args.paths[0], column, by, claim, reporter.progress, columns=columns)
         else:
             raise RefusedInput(
                 "no-paths", "--rows", "it takes one dataset at a time", "Run it once for each."

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ledger.cli.common import parse_share, parse_versioned
-from ledger.errors import NotYet, RefusedInput
+from ledger.cli.common import parse_versioned
+from ledger.errors import RefusedInput
+from ledger.signer.written import DEFAULT_RELATION, parse_share, split_relation, split_share
 
 if TYPE_CHECKING:
-    from ledger.api import Ledger
     from ledger.signer.claims import Claim
     from ledger.statements.record import Parent
 
+MAPPED = ("kind", "parents", "made_at", "license", "attributed", "human", "source")
+ALIASES = {"author": "attributed"}
 NOBODY = ""  # --reported without an author
-SHARED = re.compile(r"(?P<name>.+)@(?P<share>[0-9.]+%?)", re.DOTALL)  # a parent with its share
-MAPPED = ("kind", "parents", "author")  # what --map may take from a column; `author` is built
+
+
+class Resolves(Protocol):
+    """What a claim asks of a ledger."""
+
+    def resolve(self, text: str) -> bytes:
+        """The id of the one artifact that is meant."""
+        ...
 
 
 def add_claims(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     parser.add_argument(
         "--map",
-        metavar="author=COLUMN",
-        help="with --rows and --reported: COLUMN names each row's author, who is logged as a pseudonym only",
+        metavar="WHAT=COLUMN,…",
+        action="append",
+        help="with --rows: what each row says of itself in a column: kind, parents, made_at, license, attributed (its author, with --reported), human, source; null says nothing",
     )
     parser.add_argument(
         "--kind",
@@ -89,23 +97,28 @@ def refuse_claims(args: argparse.Namespace) -> None:
         )
 
 
-def author_column_of(args: argparse.Namespace) -> str | None:
-    """The column that --map names for `author`. Raises RefusedInput."""
-    if args.map is None:
-        return None
-    what, _, column = args.map.partition("=")
-    if what not in MAPPED or not column or "," in column:
-        raise RefusedInput("usage", f"--map '{args.map}'", "it maps no author", "Write --map author=COLUMN.")
-    if what != "author":
-        raise NotYet(
-            "not-yet", f"--map {what}", "this version maps authors alone", "Sign each kind by itself."
-        )
-    if args.rows is None:
+def columns_of(args: argparse.Namespace) -> dict[str, str]:
+    """The columns that --map names, by what is taken from them. Raises RefusedInput `usage`."""
+    columns: dict[str, str] = {}
+    if args.map and args.rows is None:
         raise RefusedInput("usage", "--map", "only rows have columns", "Add --rows COLUMN.")
-    return str(column)
+    for item in [item for text in args.map or () for item in text.split(",")]:
+        what, _, column = item.partition("=")
+        what = ALIASES.get(what, what)
+        if what not in MAPPED or not column or what in columns:
+            raise RefusedInput(
+                "usage",
+                f"--map '{item}'",
+                "it says nothing twice, and no more than it knows"
+                if what in columns
+                else "it maps nothing that is known",
+                f"Write WHAT=COLUMN, each once: {', '.join(MAPPED)}.",
+            )
+        columns[what] = column
+    return columns
 
 
-def claim_of(args: argparse.Namespace, ledger: Ledger) -> Claim:
+def claim_of(args: argparse.Namespace, ledger: Resolves) -> Claim:
     """The claim that the options make of all that is signed. Raises RefusedInput, and as `Ledger.resolve` of parents."""
     from ledger.signer.claims import Claim
 
@@ -161,30 +174,10 @@ def _no_parameters() -> bytes:
     return hashlib.sha256(b"{}").digest()
 
 
-def _parent(text: str, ledger: Ledger) -> Parent:
-    """[RELATION=]ID[@SHARE]; ID may be a signed file."""
-    from ledger.statements.legal import RELATIONS
+def _parent(text: str, ledger: Resolves) -> Parent:
+    """[RELATION=]ID[@SHARE]; ID may be a signed file, whose name may look like anything."""
     from ledger.statements.record import Parent
 
-    relation, equals, rest = text.partition("=")
-    if not equals or relation not in RELATIONS or _exists(text):
-        if equals and not any(mark in relation for mark in "/.@") and not _exists(text):
-            raise RefusedInput(
-                "schema",
-                f"relation '{relation}'",
-                "there is no such relation",
-                f"Relations: {', '.join(RELATIONS)}.",
-            )
-        relation, rest = "derived-from", text
-    found = SHARED.fullmatch(rest)
-    if found is None or _exists(rest):
-        return Parent(relation, ledger.resolve(rest))
-    ppm = parse_share(found["share"])
-    if not ppm:
-        raise RefusedInput(
-            "share-illegal",
-            f"parent '{text}'",
-            "a stated share of a parent is more than nothing",
-            "Leave @SHARE out if it is unknown.",
-        )
-    return Parent(relation, ledger.resolve(found["name"]), ppm)
+    relation, rest = (DEFAULT_RELATION, text) if _exists(text) else split_relation(text)
+    name, ppm = (rest, None) if _exists(rest) else split_share(rest)
+    return Parent(relation, ledger.resolve(name), ppm)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ledger import spec
 from ledger.errors import RefusedInput
@@ -39,6 +39,21 @@ class Claim:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+class Said(NamedTuple):
+    """What one content says of itself, beside the claim that is made of all; None: nothing. `human` ppm, `made` ms."""
+
+    kind: str | None = None
+    parents: tuple[Parent, ...] = ()
+    human: int | None = None
+    made: int | None = None
+    license: str | None = None
+    source: str | None = None
+    author: str | None = None
+
+
+NOTHING_SAID: Final = Said()
+
+
 class Claimant:
     """Makes the records of one identity under one claim."""
 
@@ -49,11 +64,12 @@ class Claimant:
         claim: Claim,
         pseudonym_key: Callable[[], bytes],
         *,
-        names_authors: bool = False,
+        said: frozenset[str] = frozenset(),
     ) -> None:
-        """`pseudonym_key` is asked only if an author is reported; `names_authors`: each content names its own."""
+        """`pseudonym_key` is asked only if an author is reported; `said`: what each content says itself, fields of `Said`."""
         default = "work" if claim.reported else DEFAULT_KINDS.get(role, "dataset")
         self.kind = default if claim.kind is None else claim.kind
+        names_authors = "author" in said
         if self.kind not in legal.ANY:
             raise RefusedInput(
                 "schema",
@@ -65,48 +81,71 @@ class Claimant:
             raise RefusedInput(
                 "record-illegal", "author", "only a reported artifact has another author", "Say --reported."
             )
-        if claim.author is not None and names_authors:
+        for name in sorted(said & _stated(claim)):
             raise RefusedInput(
-                "record-illegal", "author", "one is named for all, and one for each", "Name either."
+                "record-illegal", name, "one is named for all, and one for each", "Name either."
             )
         self._maker = maker
         self._role = role
         self._claim = claim
-        self._shares = own_shares(claim, self.kind, role)
         self._ask_pseudonym_key = pseudonym_key
         self._template = lru_cache(TEMPLATES_MAX)(self._make_template)
 
     def record(
-        self, content: bytes, size_bytes: int, form: str, media: str | None, author: str | None = None
+        self, content: bytes, size_bytes: int, form: str, media: str | None, said: Said = NOTHING_SAID
     ) -> bytes:
-        """The record of one content digest (32 bytes); `author` stands where the claim names none.
+        """The record of one content digest (32 bytes). Raises RefusedInput with the code of what SPEC §4 forbids."""
+        return self._template(form, media, said).encode(content, size_bytes)
 
-        Raises RefusedInput with the code of what SPEC §4 forbids.
-        """
-        return self._template(form, media, author or self._claim.author).encode(content, size_bytes)
+    def kind_of(self, said: Said) -> str:
+        """The kind of a content's record."""
+        return said.kind or self.kind
 
     @cached_property
     def _pseudonym_key(self) -> bytes:
         return self._ask_pseudonym_key()
 
-    def _make_template(self, form: str, media: str | None, author: str | None) -> RecordTemplate:
-        claim = self._claim
+    def _make_template(self, form: str, media: str | None, said: Said) -> RecordTemplate:
+        claim = _with_said(self._claim, said)
+        kind = self.kind_of(said)
         template = RecordTemplate(
-            kind=self.kind,
+            kind=kind,
             maker=self._maker,
             form=form,
             media=media,
             stance="reported" if claim.reported else "made",
             parents=claim.parents,
             made=claim.made,
-            attributed=pseudonym(self._pseudonym_key, author) if author is not None else None,
+            attributed=pseudonym(self._pseudonym_key, claim.author) if claim.author is not None else None,
             rights=claim.rights or None,
             source=claim.source or None,
             facts=claim.facts or None,
-            **self._shares,
+            **own_shares(claim, kind, self._role),
         )
         legal.check_maker(template.fields, self._role)
         return template
+
+
+def _stated(claim: Claim) -> set[str]:
+    """Which fields of `Said` are stated of all; parents are added up."""
+    stated = {name for name in ("kind", "human", "made", "author") if getattr(claim, name) is not None}
+    stated |= {"license"} & claim.rights.keys()
+    return stated | ({"source"} if "uri" in claim.source else set())
+
+
+def _with_said(claim: Claim, said: Said) -> Claim:
+    """The claim that is made of one content."""
+    if said == NOTHING_SAID:
+        return claim
+    return replace(
+        claim,
+        parents=claim.parents + said.parents,
+        human=claim.human if said.human is None else said.human,
+        made=claim.made if said.made is None else said.made,
+        author=claim.author if said.author is None else said.author,
+        rights=claim.rights | ({} if said.license is None else {"license": said.license}),
+        source=claim.source | ({} if said.source is None else {"uri": said.source}),
+    )
 
 
 def own_shares(claim: Claim, kind: str, role: str) -> dict[str, int]:

@@ -333,7 +333,8 @@ def test_reported_authors(ada: Cli) -> None:
     ada.refused("author-not-text", *rows, "--map", "author=n", "--reported")
     ada.refused("usage", *rows, "--map", "author", "--reported")
     ada.refused("usage", *rows, "--map", "poet=by", "--reported")
-    ada.refused("not-yet", *rows, "--map", "kind=by", "--reported")
+    ada.refused("usage", *rows, "--map", "author=by,attributed=by", "--reported")
+    ada.refused("cell-illegal", *rows, "--map", "kind=by", "--reported")
     ada.refused("usage", "sign", one, "--map", "author=by", "--reported")
     ada.refused("no-paths", "sign", data, data, "--rows", "text")
     assert ada.json(*rows, "--map", "author=by", "--reported")["new"] == 2
