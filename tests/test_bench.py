@@ -10,7 +10,15 @@ from tools.bench.__main__ import BENCHES, main, run
 from tools.bench.measure import COLUMNS, Row, Settings, Spread, as_markdown, as_text, spread, take_turns
 from tools.bench.signer import MemoryWatch, anonymous_mb
 
-ROWS = {"ingest-single": 2, "ingest-bulk": 1, "proofs": 2, "audit": 1, "trace": 1, "key-state": 2}
+ROWS = {
+    "ingest-single": 2,
+    "ingest-bulk": 1,
+    "proofs": 2,
+    "audit": 1,
+    "trace": 1,
+    "key-state": 2,
+    "sign-file": 1,
+}
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -15,7 +15,7 @@ from tools.bench.lives import bench_key_state, bench_replay
 from tools.bench.measure import Row, Settings, as_markdown, as_text
 from tools.bench.reading import bench_audit, bench_proofs, bench_trace
 from tools.bench.rows import bench_rows
-from tools.bench.startup import bench_help
+from tools.bench.startup import bench_help, bench_sign_file
 
 BENCHES: Final[dict[str, Callable[[Settings], list[Row]]]] = {
     "ingest-single": bench_single,
@@ -23,6 +23,7 @@ BENCHES: Final[dict[str, Callable[[Settings], list[Row]]]] = {
     "proofs": bench_proofs,
     "sign-rows": bench_rows,
     "help": bench_help,
+    "sign-file": bench_sign_file,
     "changelogs": bench_changelogs,
     "audit": bench_audit,
     "trace": bench_trace,
