@@ -96,3 +96,8 @@ COMMIT_BYTES_MAX: Final = 134_217_728  # records and entries in one commit, toge
 PARCEL_BYTES_MAX: Final = 2 * COMMIT_BYTES_MAX  # of a parcel: no more than a commit takes, with its lengths
 COMMIT_SAID_BYTES_MAX: Final = 2_097_152  # entries in one commit that sign no records, together
 WRITER_WAIT_S: Final = 30  # how long a second writer waits by default
+SIGNER_WAIT_S: Final = (
+    60  # for an answer of a signer outside of this process; a person may have to confirm it there
+)
+AGENT_LOOK_WAIT_S: Final = 5  # for the same where it is only looked whether it is there
+AGENT_ANSWER_BYTES_MAX: Final = 262_144  # of an ssh-agent; OpenSSH's own limit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -15,9 +15,11 @@ from ledger.log.view import LogView, open_view
 from ledger.log.writer import LogWriter
 from ledger.signer.changes import changes_of
 from ledger.signer.drain import drain
+from ledger.signer.keyring import Keyring
 from ledger.signer.keystore import Keystore, LocalIdentity, Unlocked
 from ledger.signer.known_logs import remember_log
 from ledger.signer.passphrases import Passphrases
+from ledger.signer.signers import Signer
 from ledger.signer.signing import standing_of
 from ledger.statements.statement import log_id
 from ledger.store.content import ContentStore
@@ -50,16 +52,23 @@ class Access:
     """One ledger's folder and keys, opened. Close it when done."""
 
     def __init__(
-        self, path: Path, config: Path, passphrases: Passphrases, *, readonly: bool, wait_s: float
+        self,
+        path: Path,
+        config: Path,
+        passphrases: Passphrases,
+        signers: Iterable[Signer] = (),
+        *,
+        readonly: bool,
+        wait_s: float,
     ) -> None:
-        """Raises RefusedInput `not-a-ledger`, `ledger-newer`; StoreFault `ledger-damaged`."""
+        """Raises RefusedInput `not-a-ledger`, `ledger-newer`; StoreFault `ledger-damaged`; or as `Keyring.take`."""
+        self.keyring = Keyring(passphrases, signers)
         self.path = path
         self.marker: Marker = open_folder(path)
         self.vkey = vkey_of(self.marker, path)
         self.keys = Keystore(config, self.marker.log_id)
         self.content = ContentStore(path)
         self.outbox = Outbox(path)
-        self.passphrases = passphrases
         self._readonly = readonly
         self._wait_s = wait_s
         self.store = LmdbStore(path, readonly=readonly)
@@ -67,8 +76,14 @@ class Access:
             remember_log(self.keys.folder, self.vkey)
 
     def close(self) -> None:
-        """Lets go of the folder."""
+        """Lets go of the folder, and of what was secret."""
+        self.keyring.forget()
         self.store.close()
+
+    @property
+    def passphrases(self) -> Passphrases:
+        """What opens encrypted key files."""
+        return self.keyring.passphrases
 
     @contextmanager
     def view(self) -> Iterator[LogView]:
@@ -86,7 +101,7 @@ class Access:
             raise StoreFault(
                 "store-readonly", str(self.path), "it was opened for reading only", "Open it for writing."
             )
-        seed = self.passphrases.open(self.keys.log_key_file)
+        seed = self.keyring.secret(self.keys.log_key_file)
         with WriterLock(self.path).acquire(self._wait_s if wait_s is None else wait_s):
             writer = LogWriter(self.store, self.vkey, self.keys.log_signer(seed), now_ms)
             if writer.checkpoint is not None:
@@ -111,8 +126,8 @@ class Access:
             drain(door, self.outbox, most_s=DRAINING_MAX_S)
 
     def unlock(self, name: str) -> Unlocked:
-        """An identity with its daily keys in memory; a change of keys that a crash left is carried through first."""
-        return self.keys.unlock(self.settled(name), self.passphrases.open)
+        """An identity with who signs for its daily keys; a change of keys that a crash left is carried through first."""
+        return self.keys.unlock(self.settled(name), self.keyring)
 
     def settled(self, name: str) -> LocalIdentity:
         """An identity of this machine whose key files are those that the log has in force, if they are here."""

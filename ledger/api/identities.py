@@ -15,6 +15,8 @@ from ledger.signer.changes import changes_of
 from ledger.signer.keygroup import check_shape
 from ledger.signer.keystore import LocalIdentity
 from ledger.signer.lanes import pending_parcels
+from ledger.signer.newkeys import GivenKeys
+from ledger.signer.whereabouts import whereabouts
 from ledger.spec import HASH_BYTES
 from ledger.statements.bodies import BODIES
 
@@ -29,6 +31,7 @@ def new_identity(
     substrate: dict[str, Any] | None,
     scope: dict[str, Any] | None,
     shape: tuple[int, int],
+    given: GivenKeys,
     *,
     unencrypted: bool,
 ) -> LocalIdentity:
@@ -59,8 +62,16 @@ def new_identity(
     with access.door() as door:
         if anchor is not None:
             signing.standing_of(door, anchor)
+        for external in given.all():
+            access.keyring.take(external)
         identity = access.keys.create(
-            name, role, passphrase, of=anchor.id if anchor else None, keys=keys, threshold=threshold
+            name,
+            role,
+            passphrase,
+            of=anchor.id if anchor else None,
+            keys=keys,
+            threshold=threshold,
+            given=given,
         )
         signing.enrol_pending(door, identity)
         if signer is not None and substrate is not None:
@@ -141,7 +152,21 @@ def show(access: Access, name: str) -> dict[str, Any]:
                 _endorsement_facts(view, issuer, item) for issuer, item in view.endorsements(identity.id)
             ],
             "keys_wait": _waiting(local),
+            "daily_keys": daily_keys(local) if local else [],
         }
+
+
+def daily_keys(local: LocalIdentity) -> list[dict[str, Any]]:
+    """Where each daily key of an identity of this machine lies, for programs."""
+    return [
+        {
+            "public": None if key.public is None else key.public.hex(),
+            "lies": key.lies,
+            "encrypted": key.encrypted,
+            "comment": key.comment,
+        }
+        for key in whereabouts(local)
+    ]
 
 
 def listed(access: Access) -> list[dict[str, Any]]:
@@ -160,6 +185,7 @@ def _listed(view: LogView, item: LocalIdentity) -> dict[str, Any]:
         "enrolled": identity is not None,
         "pending": len(pending_parcels(item.lanes)),
         "keys_wait": _waiting(item),
+        "daily_keys": daily_keys(item),
     }
     if identity is None:
         return facts

@@ -22,6 +22,7 @@ from ledger.signer.keychange import Plan, change_keys, plan_change
 from ledger.signer.keygroup import check_shape
 from ledger.signer.keystore import LocalIdentity
 from ledger.signer.logdoor import Standing
+from ledger.signer.newkeys import NONE_GIVEN, GivenKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class KeyChange:
 
     `since`: the first log index at which the daily keys are in doubt, None if none is; `keys`: which of them, if not all
     (hex of a public key, or its number). `key_files`: where the next or recovery keys lie, if not at home. `reason` is a
-    retirement's. `shape`: (keys, threshold) of the keysets drawn anew, by default as before.
+    retirement's. `shape`: (keys, threshold) of the keysets drawn anew, by default as before; `given`: their first keys, if
+    not drawn.
     """
 
     type: str
@@ -39,6 +41,7 @@ class KeyChange:
     key_files: Sequence[str | os.PathLike[str]] = ()
     reason: str = "ended"
     shape: tuple[int | None, int | None] = field(default=(None, None))
+    given: GivenKeys = NONE_GIVEN
 
 
 class Foreseen(NamedTuple):
@@ -216,13 +219,32 @@ def carry_out(access: Access, name: str, change: KeyChange, *, unencrypted: bool
             raise _not_enrolled(name)
         with access.view() as view:
             plan = _plan(view, identity, standing, change)
+            former = _revealed(view, identity) | {
+                access.vkey.key
+            }  # the log's own is forbidden to its operator
+        for external in change.given.all():
+            access.keyring.take(external)
         keys, threshold = change.shape
         try:
             return change_keys(
-                door, plan, access.passphrases.open, passphrase, keys=keys, threshold=threshold
+                door,
+                plan,
+                access.keyring,
+                passphrase,
+                keys=keys,
+                threshold=threshold,
+                given=change.given,
+                former=former,
             )
         except StoreFault as error:
             raise _telling_kept(error, identity, plan) from error
+
+
+def _revealed(view: LogView, identity: LocalIdentity) -> set[bytes]:
+    """Every public key that an identity revealed in the log."""
+    known = view.identity(identity.id)
+    events = view.key_events(known) if known is not None else []
+    return {bytes(key) for event in events for _algorithm, key in event.keyset["keys"]}
 
 
 def _telling_kept(error: StoreFault, identity: LocalIdentity, plan: Plan) -> StoreFault:

@@ -43,7 +43,9 @@ from ledger.signer.changes import Outcome
 from ledger.signer.claims import Claim
 from ledger.signer.drain import Drained
 from ledger.signer.keystore import LocalIdentity
+from ledger.signer.newkeys import NONE_GIVEN, GivenKeys
 from ledger.signer.passphrases import Passphrases
+from ledger.signer.signers import Signer
 from ledger.signer.signing import Signed
 
 
@@ -64,10 +66,17 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path, config: Path, passphrases: Passphrases, *, readonly: bool, wait_s: float
+        self,
+        path: Path,
+        config: Path,
+        passphrases: Passphrases,
+        signers: Iterable[Signer] = (),
+        *,
+        readonly: bool,
+        wait_s: float,
     ) -> None:
-        """Raises RefusedInput `not-a-ledger`, `ledger-newer`; StoreFault `ledger-damaged`."""
-        self._access = Access(path, config, passphrases, readonly=readonly, wait_s=wait_s)
+        """Raises RefusedInput `not-a-ledger`, `ledger-newer`, `key-refused`; StoreFault `ledger-damaged`, `signer-failed`."""
+        self._access = Access(path, config, passphrases, signers, readonly=readonly, wait_s=wait_s)
         self.path = path
         self.marker = self._access.marker
         self.vkey = self._access.vkey
@@ -75,7 +84,7 @@ class Ledger:
         self.content = self._access.content
 
     def close(self) -> None:
-        """Lets go of the folder."""
+        """Lets go of the folder, and of the keys that were opened."""
         self._access.close()
 
     def __enter__(self) -> Self:
@@ -98,17 +107,19 @@ class Ledger:
         scope: dict[str, Any] | None = None,
         keys: int = 1,
         threshold: int = 1,
+        given: GivenKeys = NONE_GIVEN,
         unencrypted: bool = False,
     ) -> LocalIdentity:
         """Makes keys under `name` and enrols them. `of` names a pair's anchor; with `substrate` it delegates the pair at once.
 
-        Each keyset has `keys` keys, of which `threshold` must sign. Whatever can be refused is refused before a key is
+        Each keyset has `keys` keys, of which `threshold` must sign; the first of them are those `given` (`agent_key`, `import_key`,
+        or any `Signer`), which are kept where they lie or, if they were imported, as files. Whatever can be refused is refused before a key is
         made. Raises RefusedInput `name-taken`, `name-illegal`, `name-unknown`, `passphrase-missing`, `passphrase-wrong`,
-        `role-illegal`, `threshold-illegal`, `delegation-illegal` or `schema`.
+        `role-illegal`, `threshold-illegal`, `keyset-illegal`, `delegation-illegal` or `schema`, or as a signer that was given.
         """
         shape = (keys, threshold)
         return identities.new_identity(
-            self._access, name, role, of, substrate, scope, shape, unencrypted=unencrypted
+            self._access, name, role, of, substrate, scope, shape, given, unencrypted=unencrypted
         )
 
     def delegate(

@@ -19,11 +19,14 @@ from ledger.datasets.files import walk
 from ledger.errors import RefusedInput
 from ledger.identity.vkey import Vkey
 from ledger.signer.claims import Claim, Claimant
+from ledger.signer.keyring import Keyring
 from ledger.signer.keystore import Keystore, LocalIdentity
 from ledger.signer.known_logs import known_logs, remember_log
+from ledger.signer.newkeys import NONE_GIVEN, GivenKeys
 from ledger.signer.offline import add_records, local_standing
 from ledger.signer.passphrases import Passphrases
 from ledger.signer.places import config_folder
+from ledger.signer.signers import Signer
 from ledger.signer.signing import Signed
 from ledger.signer.spool import Spool
 from ledger.signer.statement_file import writing_statements
@@ -36,15 +39,18 @@ class OfflineKeys:
 
     vkey: Vkey
     keys: Keystore
-    passphrases: Passphrases
+    keyring: Keyring
 
 
 def open_keys(
-    log: str | None = None, config: str | None = None, passphrases: Passphrases | None = None
+    log: str | None = None,
+    config: str | None = None,
+    passphrases: Passphrases | None = None,
+    signers: Iterable[Signer] = (),
 ) -> OfflineKeys:
-    """The keys of the log with the vkey `log`, else of the only log that this machine knows.
+    """The keys of the log with the vkey `log`, else of the only log that this machine knows; `signers` as of `open_ledger`.
 
-    Raises RefusedInput `log-unknown` if none or several are known; `key-refused` for what is no vkey.
+    Raises RefusedInput `log-unknown` if none or several are known; `key-refused` for what is no vkey, or as `Keyring.take`.
     """
     folder = config_folder(config)
     known = [Vkey.parse(log)] if log is not None else known_logs(folder)
@@ -57,7 +63,7 @@ def open_keys(
         )
     (vkey,) = known
     keys = Keystore(folder, log_id(str(vkey)))
-    return OfflineKeys(vkey, keys, passphrases or Passphrases.from_environment())
+    return OfflineKeys(vkey, keys, Keyring(passphrases or Passphrases.from_environment(), signers))
 
 
 def sign_files_offline(
@@ -150,7 +156,7 @@ def _sign(
 ) -> Signed:
     identity = keys.keys.find(by)
     local_standing(identity)  # what cannot be signed is told before a passphrase is asked for
-    signer = keys.keys.unlock(identity, keys.passphrases.open)
+    signer = keys.keys.unlock(identity, keys.keyring)
     signed = Signed()
     with Spool() as spool:
         draft(claimant, read(signed.ids), spool, signed, progress)
@@ -166,13 +172,14 @@ def new_identity_offline(
     role: str = "human",
     *,
     shape: tuple[int, int] = (1, 1),
+    given: GivenKeys = NONE_GIVEN,
     unencrypted: bool = False,
 ) -> LocalIdentity:
     """Makes keys under `name` and their enrolment, which is written to the new statement file `output` and kept besides.
 
-    The log is remembered from then on. `shape`: keys of each keyset, and how many of them must sign. Of a pair the anchor has to speak where the ledger is.
+    The log is remembered from then on. `shape`: keys of each keyset, and how many of them must sign; `given` as of `Ledger.new_identity`. Of a pair the anchor has to speak where the ledger is.
     Raises RefusedInput `name-taken`, `name-illegal`, `passphrase-missing`, `threshold-illegal`, `file-exists`,
-    `not-offline`.
+    `not-offline`, or as `Keystore.create`.
     """
     if role == "pair":
         raise RefusedInput(
@@ -182,10 +189,12 @@ def new_identity_offline(
             "Make it where the ledger is: lineage identity new",
         )
     keys.keys.check_free(name)
-    passphrase = None if unencrypted else keys.passphrases.for_new_keys()
+    passphrase = None if unencrypted else keys.keyring.passphrases.for_new_keys()
     count, threshold = shape
     with writing_statements(output) as file:
-        made = keys.keys.create(name, role, passphrase, keys=count, threshold=threshold)
+        for external in given.all():
+            keys.keyring.take(external)
+        made = keys.keys.create(name, role, passphrase, keys=count, threshold=threshold, given=given)
         enrolment = made.pending_enrolment()
         if enrolment is not None:
             file.add(enrolment, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Final
 
 from ledger.api.access import OPERATOR, now_ms
@@ -12,9 +13,12 @@ from ledger.identity.vkey import Vkey
 from ledger.log.genesis import make_genesis
 from ledger.log.writer import LogWriter
 from ledger.signer import keyfile
+from ledger.signer.keygroup import KEY_NAMES
 from ledger.signer.keystore import Keystore
+from ledger.signer.newkeys import NewKeys
 from ledger.signer.passphrases import Passphrases
 from ledger.signer.places import config_folder, ledger_folder
+from ledger.signer.signers import SeedSigner, Signer
 from ledger.spec import WRITER_WAIT_S
 from ledger.statements import words
 from ledger.statements.schema import text
@@ -32,16 +36,17 @@ def open_ledger(
     passphrases: Passphrases | None = None,
     config: str | None = None,
     wait_s: float = WRITER_WAIT_S,
+    signers: Iterable[Signer] = (),
 ) -> Ledger:
     """Opens the ledger in `path` (default: LINEAGE_LEDGER, else the platform's data folder).
 
     Without `passphrases` the environment's LINEAGE_PASSPHRASE is used where a key is needed. A second writer waits
-    `wait_s` seconds for the first. Raises RefusedInput `not-a-ledger`, `ledger-newer`, `network-filesystem`;
-    StoreFault `ledger-damaged`.
+    `wait_s` seconds for the first. `signers`: who signs for keys that neither a file nor an ssh-agent holds (SPEC §10.6). Raises
+    RefusedInput `not-a-ledger`, `ledger-newer`, `network-filesystem`, `key-refused`; StoreFault `ledger-damaged`, `signer-failed`.
     """
     given = passphrases or Passphrases.from_environment()
     folder = ledger_folder(os.fspath(path) if path is not None else None)
-    return Ledger(folder, config_folder(config), given, readonly=readonly, wait_s=wait_s)
+    return Ledger(folder, config_folder(config), given, signers, readonly=readonly, wait_s=wait_s)
 
 
 def create_ledger(
@@ -52,9 +57,11 @@ def create_ledger(
     passphrases: Passphrases | None = None,
     config: str | None = None,
     wait_s: float = WRITER_WAIT_S,
+    signers: Iterable[Signer] = (),
 ) -> Ledger:
-    """Makes a ledger, its log's key and its operator's keys, all or nothing, and opens it.
+    """Makes a ledger, its log's key and its operator's keys, all or nothing, and opens it with these `signers`.
 
+    The log's and the operator's keys are made here, in files: a commit must not wait for somebody outside.
     Raises RefusedInput `ledger-exists`, `folder-not-empty`, `schema` (an origin outside SPEC §3.1),
     `passphrase-missing`; StoreFault.
     """
@@ -71,13 +78,17 @@ def create_ledger(
         passphrase = None if unencrypted else given.for_new_keys()
         with keys.creating():
             keyfile.write_key(keys.log_key_file, seeds[0], passphrase)
-            keys.keep(OPERATOR, "operator", seeds[1:], genesis.statement.id, passphrase)
+            new = [
+                NewKeys(which, [SeedSigner(seed)], 1, 1)
+                for which, seed in zip(KEY_NAMES, seeds[1:], strict=True)
+            ]
+            keys.keep(OPERATOR, "operator", new, genesis.statement.id, passphrase)
             store = LmdbStore.create(folder)
             try:
                 LogWriter(store, vkey, keys.log_signer(seeds[0]), now_ms).begin(genesis)
             finally:
                 store.close()
-    return Ledger(folder, config_folder(config), given, readonly=False, wait_s=wait_s)
+    return Ledger(folder, config_folder(config), given, signers, readonly=False, wait_s=wait_s)
 
 
 def default_origin() -> str:

@@ -18,8 +18,8 @@ from ledger.log.view import LogView
 from ledger.merkle.tree import hash_leaf
 from ledger.signer import signing
 from ledger.signer.claims import Claim, Claimant
+from ledger.signer.keyring import Keyring
 from ledger.signer.keystore import Keystore, LocalIdentity, Unlocked
-from ledger.signer.passphrases import Passphrases
 from ledger.signer.signing import Signed
 from ledger.signer.spool import Spool
 from ledger.spec import GUESSABLE_BYTES
@@ -33,7 +33,7 @@ class KeysAtHand(Protocol):
     def keys(self) -> Keystore: ...
 
     @property
-    def passphrases(self) -> Passphrases: ...
+    def keyring(self) -> Keyring: ...
 
 
 def sign_files(
@@ -133,7 +133,7 @@ def claimant_of(
         identity.id,
         identity.role,
         claim or Claim(),
-        lambda: keys.keys.pseudonym_secret(keys.keys.find(by), keys.passphrases.open),
+        lambda: keys.keys.pseudonym_secret(keys.keys.find(by), keys.keyring),
         said=said,
     )
 

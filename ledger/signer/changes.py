@@ -34,6 +34,7 @@ from ledger.signer import keyfile
 from ledger.signer.keygroup import KEY_FILE, file_name
 from ledger.signer.keystore import ABOUT_FILE, FAULT, FORMER, PSEUDONYM_FILE, LocalIdentity, load_identity
 from ledger.signer.logdoor import LogDoor
+from ledger.signer.signers import KnownSigner
 from ledger.statements.entry import decode_entry
 from ledger.statements.statement import Statement
 from ledger.store.files import PRIVATE, read_regular, sync_folder
@@ -114,11 +115,11 @@ def begin(
     identity: LocalIdentity,
     kseq: int,
     files: Mapping[str, bytes],
-    seeds: Mapping[str, bytes],
+    signers: Mapping[str, KnownSigner],
     entry: bytes,
     passphrase: bytes | None,
 ) -> None:
-    """Makes a change durable, whole or not at all: `files` as they are, key files of `seeds`, and the signed `entry`.
+    """Makes a change durable, whole or not at all: `files` as they are, key files of `signers`, and the signed `entry`.
 
     Raises RefusedInput `change-pending` if another one of that `kseq` is not through; StoreFault.
     """
@@ -136,8 +137,8 @@ def begin(
             )
         made = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=parent))
         try:
-            for name, seed in seeds.items():
-                keyfile.write_key(made / name, seed, passphrase)
+            for name, signer in signers.items():
+                signer.write(made / name, passphrase)
             for name, data in files.items():
                 keyfile.write_private(made / name, data)
             keyfile.write_private(made / _EVENT_FILE, entry)

@@ -7,8 +7,7 @@ be lost, or stolen.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,21 +15,21 @@ from typing import Any, Final
 
 from ledger import spec
 from ledger.errors import InvariantBroken, LineageError, RefusedInput, StoreFault
-from ledger.identity import ed25519
 from ledger.identity.keyset import Keyset
 from ledger.signer import changes, keyfile
 from ledger.signer.keygroup import (
     KeyGroup,
-    Open,
     check_shape,
     file_name,
     find_files,
-    make_group,
     open_keys,
     sign_to_threshold,
 )
+from ledger.signer.keyring import Keyring
 from ledger.signer.keystore import ABOUT_FILE, PSEUDONYM_FILE, LocalIdentity, derived_pseudonym_secret
 from ledger.signer.logdoor import LogDoor, Standing
+from ledger.signer.newkeys import NONE_GIVEN, GivenKeys, NewKeys, check_once
+from ledger.signer.signers import KnownSigner, SeedSigner, Signer
 from ledger.signer.signing import resend_pending
 from ledger.spec import HASH_BYTES
 from ledger.statements.bodies import BODIES
@@ -106,47 +105,50 @@ def plan_change(
 def change_keys(
     door: LogDoor,
     plan: Plan,
-    open_: Open,
+    keyring: Keyring,
     passphrase: bytes | None,
     *,
     keys: int | None = None,
     threshold: int | None = None,
+    given: GivenKeys = NONE_GIVEN,
+    former: Collection[bytes] = (),
 ) -> changes.Outcome:
     """Makes the event of a plan, keeps it with its new keys, sends it and carries it as far as it goes.
 
     The new next and recovery keysets have `keys` keys of which `threshold` must sign; by default as many as the revealed
-    one. `passphrase` protects the new files. After a failure `changes.settle` goes on where it was. Raises RefusedInput
-    `threshold-illegal`, `change-pending`, as `open_`, or as the log refuses it; StoreFault.
+    one. The first of them are those `given`, none of which may be among the `former` public keys of the identity.
+    `passphrase` protects the new files. After a failure `changes.settle` goes on where it was. Raises RefusedInput
+    `threshold-illegal`, `keyset-illegal`, `change-pending`, as `Keyring.signer` and who it gives, or as the log refuses it; StoreFault.
     """
     identity = plan.identity
     keys = len(plan.group.keys) if keys is None else keys
     threshold = plan.group.threshold if threshold is None else threshold
     check_shape(keys, threshold)
-    revealed = open_keys(plan.group, plan.files, open_)
-    after = replace(identity, retired=plan.type == "retire")
-    seeds: dict[str, bytes] = {}
-    files: dict[str, bytes] = {}
-    drawn: list[KeyGroup] = []
+    drawn: list[NewKeys] = []
     if plan.type != "retire":
-        for which in ("next", "recovery"):
-            new = [os.urandom(ed25519.SEED_BYTES) for _ in range(keys)]
-            drawn.append(make_group(which, new, threshold))
-            seeds |= zip(drawn[-1].file_names, new, strict=True)
+        drawn = [NewKeys(which, getattr(given, which), keys, threshold) for which in ("next", "recovery")]
+        kept = (key for group in identity.groups for key in group.keys)
+        check_once(drawn, {*former, *kept, *plan.group.keys})
+    revealed = open_keys(plan.group, plan.files, keyring.signer)
+    after = replace(identity, retired=plan.type == "retire")
+    signers: dict[str, KnownSigner] = {file: signer for new in drawn for file, signer in new.files()}
+    files: dict[str, bytes] = {}
+    if drawn:
         files |= _copies(plan)
-        if identity.derives_pseudonyms and (secret := _pseudonym_secret(identity, open_)):
-            seeds[PSEUDONYM_FILE] = secret
+        if identity.derives_pseudonyms and (secret := _pseudonym_secret(identity, keyring)):
+            signers[PSEUDONYM_FILE] = SeedSigner(secret)
         after = replace(
             after,
             kseq=plan.kseq,
-            groups=(plan.group._replace(which="current"), *drawn),
-            derives_pseudonyms=identity.derives_pseudonyms and PSEUDONYM_FILE not in seeds,
+            groups=(plan.group._replace(which="current"), *(new.group for new in drawn)),
+            derives_pseudonyms=identity.derives_pseudonyms and PSEUDONYM_FILE not in signers,
         )
     files[ABOUT_FILE] = after.about()
-    entry = _entry_of(door, plan, [keyset_digest(group.keyset) for group in drawn], revealed)
+    entry = _entry_of(door, plan, [keyset_digest(new.group.keyset) for new in drawn], revealed)
     if plan.type != "recover" and "compromised" not in plan.body:
         with suppress(LineageError):  # unsent work never holds up a change of keys
             resend_pending(door, identity, plan.key_event)
-    changes.begin(identity, plan.kseq, files, seeds, entry, passphrase)
+    changes.begin(identity, plan.kseq, files, signers, entry, passphrase)
     for outcome in changes.settle(door, identity):
         if outcome.kseq == plan.kseq:
             return outcome
@@ -200,17 +202,17 @@ def _copies(plan: Plan) -> dict[str, bytes]:
     }
 
 
-def _pseudonym_secret(identity: LocalIdentity, open_: Open) -> bytes | None:
+def _pseudonym_secret(identity: LocalIdentity, keyring: Keyring) -> bytes | None:
     """The secret derived from the first daily key, while that is at hand; None: it is looked for when it is needed."""
     if identity.kseq or not identity.key_file("current").exists():
         return None
     try:
-        return derived_pseudonym_secret(open_(identity.key_file("current")))
+        return derived_pseudonym_secret(keyring.secret(identity.key_file("current")))
     except (RefusedInput, StoreFault):
         return None
 
 
-def _entry_of(door: LogDoor, plan: Plan, commitments: Sequence[bytes], revealed: Iterable[bytes]) -> bytes:
+def _entry_of(door: LogDoor, plan: Plan, commitments: Sequence[bytes], revealed: Iterable[Signer]) -> bytes:
     """The signed entry of a plan."""
     body = _with_commitments(plan.type, plan.body, *commitments)
     statement = make_statement(

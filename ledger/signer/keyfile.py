@@ -4,6 +4,10 @@ A key file is JSON, so that its owner can see what it is: the public key in clea
 the sealed seed. Files are made with mode 0600 and never overwritten. Without a passphrase the seed stands in clear,
 which the caller must have asked for by name.
 
+A key that lies elsewhere has a file too, of version 2 and without a secret: its protection says who holds it, the user's
+`ssh-agent`, or an `external` signer that is given to the process (SPEC §10.6). Each protection has its own exact
+fields, so that no edit of one word turns one kind of file into another.
+
 A file is read strictly before a passphrase is asked for, and its argon2id parameters are bounded before they are
 used: who can put a file in place of another must not be able to stop the machine with it.
 """
@@ -14,7 +18,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,42 +31,63 @@ from ledger.spec import KEY_BYTES
 from ledger.store.files import read_regular, sync_folder
 
 FORMAT: Final = "lineage-key"
-VERSION: Final = 1
+VERSION: Final = 1  # of files that hold their secret
+VERSION_ELSEWHERE: Final = 2  # of files whose secret lies elsewhere
 ARGON2_MEMORY_BYTES: Final = 67_108_864  # 64 MiB
 ARGON2_PASSES: Final = 3
 ARGON2_MEMORY_BYTES_MAX: Final = 1_073_741_824  # a file that asks for more is refused before it is tried
 ARGON2_PASSES_MAX: Final = 64
 KEY_FILE_BYTES_MAX: Final = 4_096
+COMMENT_CHARS_MAX: Final = 128  # what is remembered of what its holder calls a key
 
-_IN_CLEAR: Final = "none"
-_ENCRYPTED: Final = "argon2id+secretbox"
+IN_CLEAR: Final = "none"
+ENCRYPTED: Final = "argon2id+secretbox"
+SSH_AGENT: Final = "ssh-agent"
+EXTERNAL: Final = "external"
 _SEALED_BYTES: Final = secret.SecretBox.NONCE_SIZE + ed25519.SEED_BYTES + secret.SecretBox.MACBYTES
-_COMMON_FIELDS: Final = {"format", "version", "algorithm", "public", "protection", "secret"}
-_ENCRYPTED_FIELDS: Final = _COMMON_FIELDS | {"salt", "passes", "memory_bytes"}
+_COMMON_FIELDS: Final = {"format", "version", "algorithm", "public", "protection"}
+_FIELDS: Final = {
+    IN_CLEAR: _COMMON_FIELDS | {"secret"},
+    ENCRYPTED: _COMMON_FIELDS | {"secret", "salt", "passes", "memory_bytes"},
+    SSH_AGENT: _COMMON_FIELDS | {"comment"},
+    EXTERNAL: _COMMON_FIELDS | {"comment"},
+}
 
 Passphrase = Callable[[str], bytes]  # asked with what it is for
 
 
 def write_key(path: Path, seed: bytes, passphrase: bytes | None) -> None:
     """Writes a new key file, encrypted unless `passphrase` is None. Raises StoreFault if it exists or cannot be written."""
-    fields: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
-        "algorithm": "ed25519",
-        "public": ed25519.public_key(seed).hex(),
-    }
+    fields = _common(VERSION, ed25519.public_key(seed))
     if passphrase is None:
-        fields |= {"protection": _IN_CLEAR, "secret": seed.hex()}
+        fields |= {"protection": IN_CLEAR, "secret": seed.hex()}
     else:
         salt = utils.random(pwhash.argon2id.SALTBYTES)
         box = secret.SecretBox(_stretch(passphrase, salt, ARGON2_PASSES, ARGON2_MEMORY_BYTES))
         fields |= {
-            "protection": _ENCRYPTED,
+            "protection": ENCRYPTED,
             "salt": salt.hex(),
             "passes": ARGON2_PASSES,
             "memory_bytes": ARGON2_MEMORY_BYTES,
             "secret": bytes(box.encrypt(seed)).hex(),
         }
+    _write_fields(path, fields)
+
+
+def write_elsewhere(path: Path, public: bytes, protection: str, comment: str) -> None:
+    """Writes the key file of a public key (32 bytes) whose secret lies elsewhere; raises as `write_key`.
+
+    `protection` is SSH_AGENT or EXTERNAL; of the `comment`, as its holder calls the key, the beginning is kept.
+    """
+    fields = _common(VERSION_ELSEWHERE, public)
+    _write_fields(path, fields | {"protection": protection, "comment": comment[:COMMENT_CHARS_MAX]})
+
+
+def _common(version: int, public: bytes) -> dict[str, Any]:
+    return {"format": FORMAT, "version": version, "algorithm": "ed25519", "public": public.hex()}
+
+
+def _write_fields(path: Path, fields: dict[str, Any]) -> None:
     write_private(path, (json.dumps(fields, indent=1) + "\n").encode())
 
 
@@ -122,24 +147,20 @@ def make_private_folder(folder: Path) -> None:
 
 def read_public(path: Path) -> bytes:
     """The public key (32 bytes) of a key file, without its secret. Raises as `read_key`, but for the passphrase."""
-    return _read(path).public
+    return load_key_file(path).public
 
 
 def read_key(path: Path, passphrase: Passphrase) -> bytes:
     """The seed (32 bytes) of a key file; `passphrase` is asked only if it is encrypted, with the file's name.
 
-    Raises RefusedInput `passphrase-wrong`, `key-file-missing`, `key-file-newer` or `key-file-damaged`; StoreFault
-    `key-file-unreadable` or `memory-short`.
+    Raises RefusedInput `passphrase-wrong`, `key-elsewhere`, `key-file-missing`, `key-file-newer` or `key-file-damaged`;
+    StoreFault `key-file-unreadable` or `memory-short`.
     """
-    file = _read(path)
-    seed = file.sealed if file.stretch is None else _open(path, file, file.stretch, passphrase)
-    if ed25519.public_key(seed) != file.public:
-        raise _damaged(path, "its secret does not belong to its public key")
-    return seed
+    return open_key_file(load_key_file(path), passphrase)
 
 
 @dataclass(frozen=True, slots=True)
-class _Stretch:
+class Stretch:
     """How a passphrase becomes a key."""
 
     salt: bytes
@@ -148,37 +169,29 @@ class _Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class _KeyFile:
-    """What a key file holds; `sealed` is the seed itself where `stretch` is None."""
+class KeyFile:
+    """What the key file at `path` held when it was read: `data` is all of it.
 
+    `sealed` is the seed itself where `stretch` is None, and empty where the secret lies elsewhere; `comment` is how its holder calls it
+    there.
+    """
+
+    path: Path
+    data: bytes = field(repr=False)
     public: bytes
-    sealed: bytes
-    stretch: _Stretch | None
+    protection: str
+    sealed: bytes = field(default=b"", repr=False)
+    stretch: Stretch | None = None
+    comment: str = ""
+
+    @property
+    def lies_elsewhere(self) -> bool:
+        """Whether it holds no secret."""
+        return self.protection in (SSH_AGENT, EXTERNAL)
 
 
-def _open(path: Path, file: _KeyFile, stretch: _Stretch, passphrase: Passphrase) -> bytes:
-    answer = passphrase(path.name)
-    try:
-        key = _stretch(answer, stretch.salt, stretch.passes, stretch.memory_bytes)
-    except (CryptoError, MemoryError) as error:  # libsodium tells nothing else of a failed allocation
-        raise StoreFault(
-            "memory-short",
-            str(path),
-            f"argon2id did not get its {stretch.memory_bytes} bytes of memory",
-            "Free some memory and try again.",
-        ) from error
-    try:
-        return bytes(secret.SecretBox(key).decrypt(file.sealed))
-    except CryptoError as error:
-        raise RefusedInput(
-            "passphrase-wrong",
-            str(path),
-            "the passphrase does not open it (or the file was changed)",
-            "Set LINEAGE_PASSPHRASE, use --passphrase-file, or type it again.",
-        ) from error
-
-
-def _read(path: Path) -> _KeyFile:
+def load_key_file(path: Path) -> KeyFile:
+    """A key file, read strictly and not opened. Raises as `read_public`."""
     data = read_key_file(path)
     try:
         fields = json.loads(data)
@@ -187,13 +200,50 @@ def _read(path: Path) -> _KeyFile:
     if type(fields) is not dict or fields.get("format") != FORMAT:
         raise _damaged(path, "it is no key file of this program")
     version = fields.get("version")
-    if type(version) is int and version > VERSION:
+    if type(version) is int and version > VERSION_ELSEWHERE:
         raise RefusedInput(
             "key-file-newer", str(path), "it was written by a newer version", "Upgrade lineage-ledger."
         )
-    if type(version) is not int or version != VERSION:
+    if type(version) is not int or version not in (VERSION, VERSION_ELSEWHERE):
         raise _damaged(path, "its version is none that there was")
-    return _parse(path, fields)
+    return _parse(path, data, fields)
+
+
+def open_key_file(file: KeyFile, passphrase: Passphrase) -> bytes:
+    """The seed of a key file that was read. Raises as `read_key`."""
+    if file.lies_elsewhere:
+        raise RefusedInput(
+            "key-elsewhere",
+            str(file.path),
+            f"its secret lies elsewhere ({file.protection}), and here the secret itself is needed",
+            "Name a key file that holds its secret.",
+        )
+    seed = file.sealed if file.stretch is None else _open(file, file.stretch, passphrase)
+    if ed25519.public_key(seed) != file.public:
+        raise _damaged(file.path, "its secret does not belong to its public key")
+    return seed
+
+
+def _open(file: KeyFile, stretch: Stretch, passphrase: Passphrase) -> bytes:
+    answer = passphrase(file.path.name)
+    try:
+        key = _stretch(answer, stretch.salt, stretch.passes, stretch.memory_bytes)
+    except (CryptoError, MemoryError) as error:  # libsodium tells nothing else of a failed allocation
+        raise StoreFault(
+            "memory-short",
+            str(file.path),
+            f"argon2id did not get its {stretch.memory_bytes} bytes of memory",
+            "Free some memory and try again.",
+        ) from error
+    try:
+        return bytes(secret.SecretBox(key).decrypt(file.sealed))
+    except CryptoError as error:
+        raise RefusedInput(
+            "passphrase-wrong",
+            str(file.path),
+            "the passphrase does not open it (or the file was changed)",
+            "Set LINEAGE_PASSPHRASE, use --passphrase-file, or type it again.",
+        ) from error
 
 
 def read_key_file(path: Path) -> bytes:
@@ -213,15 +263,29 @@ def read_key_file(path: Path) -> bytes:
         raise StoreFault("key-file-unreadable", str(path), error.reason, error.fix) from error
 
 
-def _parse(path: Path, fields: dict[str, Any]) -> _KeyFile:
-    encrypted = fields.get("protection") == _ENCRYPTED
-    if fields.keys() != (_ENCRYPTED_FIELDS if encrypted else _COMMON_FIELDS):
-        raise _damaged(path, "a field is missing, or one too many")
-    if fields["algorithm"] != "ed25519" or not (encrypted or fields["protection"] == _IN_CLEAR):
+def _parse(path: Path, data: bytes, fields: dict[str, Any]) -> KeyFile:
+    protection = fields.get("protection")
+    if type(protection) is not str or protection not in _FIELDS or fields.get("algorithm") != "ed25519":
         raise _damaged(path, "it names an algorithm or a protection that does not exist")
+    if fields.keys() != _FIELDS[protection]:
+        raise _damaged(path, "a field is missing, or one too many")
+    lies_elsewhere = "secret" not in fields
+    if fields["version"] != (VERSION_ELSEWHERE if lies_elsewhere else VERSION):
+        raise _damaged(path, "its version has no such protection")
     public = _hex(path, fields, "public", KEY_BYTES)
-    if not encrypted:
-        return _KeyFile(public, _hex(path, fields, "secret", ed25519.SEED_BYTES), None)
+    if lies_elsewhere:
+        comment = fields["comment"]
+        if type(comment) is not str or len(comment) > COMMENT_CHARS_MAX:
+            raise _damaged(path, "'comment' is no short text")
+        return KeyFile(path, data, public, protection, comment=comment)
+    if protection == IN_CLEAR:
+        return KeyFile(path, data, public, protection, _hex(path, fields, "secret", ed25519.SEED_BYTES))
+    sealed = _hex(path, fields, "secret", _SEALED_BYTES)
+    return KeyFile(path, data, public, protection, sealed, _stretch_of(path, fields))
+
+
+def _stretch_of(path: Path, fields: dict[str, Any]) -> Stretch:
+    """The argon2id parameters of an encrypted file, none of them beyond what this machine is asked for."""
     passes, memory_bytes = fields["passes"], fields["memory_bytes"]
     if (
         type(passes) is not int
@@ -230,8 +294,7 @@ def _parse(path: Path, fields: dict[str, Any]) -> _KeyFile:
         or not pwhash.argon2id.MEMLIMIT_MIN <= memory_bytes <= ARGON2_MEMORY_BYTES_MAX
     ):
         raise _damaged(path, "its argon2id parameters are out of range")
-    salt = _hex(path, fields, "salt", pwhash.argon2id.SALTBYTES)
-    return _KeyFile(public, _hex(path, fields, "secret", _SEALED_BYTES), _Stretch(salt, passes, memory_bytes))
+    return Stretch(_hex(path, fields, "salt", pwhash.argon2id.SALTBYTES), passes, memory_bytes)
 
 
 def _hex(path: Path, fields: dict[str, Any], name: str, size: int) -> bytes:

@@ -3,7 +3,8 @@
     current.key, current.2.key, current.3.key      a group of three; of one key, which is the rule, current.key alone
 
 Not all of a group's files need lie on one machine: that is what a threshold is for. Which keys belong to a group is
-known from their public halves, so that a file counts for what it holds and not for what it is called.
+known from their public halves, so that a file counts for what it holds and not for what it is called; a key that lies with an agent or an external
+signer counts by a file too (`ledger.signer.keyfile`), so that one group may mix all kinds.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from typing import Final, NamedTuple
 
 from ledger import spec
 from ledger.errors import LineageError, RefusedInput, StoreFault
-from ledger.identity import ed25519
-from ledger.identity.keyset import Keyset, make_keyset, position_of, sign_entry_payload
+from ledger.identity.keyset import Keyset, make_keyset, position_of
 from ledger.signer.keyfile import read_public
+from ledger.signer.signers import KnownSigner, Signer
 from ledger.statements.entry import Signature
+from ledger.statements.statement import pre_authentication_encoding
 
 KEY_NAMES: Final = ("current", "next", "recovery")
 KEY_FILE: Final = re.compile(r"(current|next|recovery)(?:\.[2-8])?\.key\Z", re.ASCII)
 
-Open = Callable[[Path], bytes]  # the seed of a key file, its passphrase asked for if need be
+Open = Callable[[Path], KnownSigner]  # who signs for a key file, its passphrase asked for if need be
 
 
 class KeyGroup(NamedTuple):
@@ -47,9 +49,9 @@ def file_name(which: str, number: int = 1) -> str:
     return f"{which}.key" if number == 1 else f"{which}.{number}.key"
 
 
-def make_group(which: str, seeds: Sequence[bytes], threshold: int) -> KeyGroup:
-    """The group of these seeds; `check_shape` has passed its numbers."""
-    return KeyGroup(which, tuple(ed25519.public_key(seed) for seed in seeds), threshold)
+def make_group(which: str, signers: Sequence[Signer], threshold: int) -> KeyGroup:
+    """The group of these signers; `check_shape` has passed its numbers."""
+    return KeyGroup(which, tuple(signer.public_key for signer in signers), threshold)
 
 
 def check_shape(keys: int, threshold: int) -> None:
@@ -96,29 +98,31 @@ def find_files(group: KeyGroup, folder: Path, given: Iterable[Path] = ()) -> dic
     return found
 
 
-def open_keys(group: KeyGroup, files: Mapping[bytes, Path], open_: Open) -> list[bytes]:
-    """The seeds of exactly `threshold` keys of the group, the first that can be opened.
+def open_keys(group: KeyGroup, files: Mapping[bytes, Path], open_: Open) -> list[KnownSigner]:
+    """Who signs for exactly `threshold` keys of the group, the first that can be opened.
 
     Raises what kept the first of the others from being opened.
     """
-    seeds: list[bytes] = []
+    signers: list[KnownSigner] = []
     failed: LineageError | None = None
     for key in group.keys:
-        if key in files and len(seeds) < group.threshold:
+        if key in files and len(signers) < group.threshold:
             try:
-                seeds.append(open_(files[key]))
+                signers.append(open_(files[key]))
             except (RefusedInput, StoreFault) as error:
                 failed = failed or error
-    if len(seeds) < group.threshold:
+    if len(signers) < group.threshold:
         raise failed or _missing(group, Path(), files)
-    return seeds
+    return signers
 
 
-def sign_to_threshold(code: int, keyset: Keyset, seeds: Iterable[bytes], payload: bytes) -> list[Signature]:
-    """The signatures of these keys of a keyset; `code` is CURRENT, NEXT or RECOVERY (SPEC §8.1)."""
+def sign_to_threshold(
+    code: int, keyset: Keyset, signers: Iterable[Signer], payload: bytes
+) -> list[Signature]:
+    """The signatures of these keys of a keyset; `code` is CURRENT, NEXT or RECOVERY (SPEC §8.1). Raises as the signers."""
+    message = pre_authentication_encoding(payload)
     return [
-        Signature(code, position_of(keyset, ed25519.public_key(seed)), sign_entry_payload(seed, payload))
-        for seed in seeds
+        Signature(code, position_of(keyset, signer.public_key), signer.sign(message)) for signer in signers
     ]
 
 

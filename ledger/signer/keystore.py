@@ -12,8 +12,8 @@
                                                                     /lanes/       see `ledger.signer.lanes`
                                                                     /change/ former/ refused/  see `.changes`
 
-A keyset of several keys has a file for each (`ledger.signer.keygroup`). Secrets never lie in the ledger's folder: a
-ledger is made to be copied and published.
+A keyset of several keys has a file for each (`ledger.signer.keygroup`), also of a key whose secret lies elsewhere. Secrets never lie
+in the ledger's folder: a ledger is made to be copied and published.
 """
 
 from __future__ import annotations
@@ -38,15 +38,16 @@ from ledger.signer import keyfile
 from ledger.signer.keygroup import (
     KEY_NAMES,
     KeyGroup,
-    Open,
     check_shape,
     file_name,
     find_files,
-    make_group,
     open_keys,
     sign_to_threshold,
 )
+from ledger.signer.keyring import Keyring
+from ledger.signer.newkeys import NONE_GIVEN, GivenKeys, NewKeys, check_once
 from ledger.signer.signed_head import Sign, check_head, remembering
+from ledger.signer.signers import Signer, is_outside
 from ledger.spec import ENTRY_BYTES_MAX, HASH_BYTES, KEY_BYTES
 from ledger.statements.entry import CURRENT, Entry, make_entry
 from ledger.statements.statement import Statement, keyset_digest, make_statement
@@ -138,19 +139,24 @@ class LocalIdentity:
 
 
 class Unlocked:
-    """An identity with its daily keys in memory, as many as must sign. Never written, never printed."""
+    """An identity with who signs for its daily keys, as many as must sign. What is secret of it is never written, never printed."""
 
-    def __init__(self, identity: LocalIdentity, *seeds: bytes) -> None:
+    def __init__(self, identity: LocalIdentity, *signers: Signer) -> None:
         self.identity = identity
-        self._seeds = seeds
+        self._signers = signers
         group = next((group for group in identity.groups if group.which == "current"), None)
-        self.keyset: Keyset = (
-            group.keyset if group else make_keyset([ed25519.public_key(seed) for seed in seeds])
-        )
+        self.keyset: Keyset = group.keyset if group else make_keyset([each.public_key for each in signers])
+
+    @property
+    def asks_outside(self) -> bool:
+        """Whether what it signs leaves this process to be signed."""
+        return any(map(is_outside, self._signers))
 
     def sign(self, statement: Statement) -> Entry:
-        """The entry of a statement, signed to the threshold of the current keyset."""
-        return make_entry(statement, sign_to_threshold(CURRENT, self.keyset, self._seeds, statement.payload))
+        """The entry of a statement, signed to the threshold of the current keyset. Raises as the signers; then there is none."""
+        return make_entry(
+            statement, sign_to_threshold(CURRENT, self.keyset, self._signers, statement.payload)
+        )
 
     def __repr__(self) -> str:
         return f"Unlocked({self.identity.name})"
@@ -229,25 +235,27 @@ class Keystore:
             )
         return found[0]
 
-    def unlock(self, identity: LocalIdentity, open_: Open) -> Unlocked:
+    def unlock(self, identity: LocalIdentity, keyring: Keyring) -> Unlocked:
         """Opens as many daily keys as must sign.
 
-        Raises RefusedInput `passphrase-wrong`, `key-file-missing` or `key-file-damaged`, or as `open_`.
+        Raises RefusedInput `passphrase-wrong`, `key-file-missing` or `key-file-damaged`, or as `Keyring.signer`.
         """
         group = identity.group("current")
         if group is None:
-            return Unlocked(identity, open_(identity.key_file("current")))  # which says what is missing
-        return Unlocked(identity, *open_keys(group, find_files(group, identity.folder), open_))
+            return Unlocked(
+                identity, keyring.signer(identity.key_file("current"))
+            )  # which says what is missing
+        return Unlocked(identity, *open_keys(group, find_files(group, identity.folder), keyring.signer))
 
-    def pseudonym_secret(self, identity: LocalIdentity, open_: Open) -> bytes:
+    def pseudonym_secret(self, identity: LocalIdentity, keyring: Keyring) -> bytes:
         """The secret (32 bytes) behind the pseudonyms of the authors that an identity reports.
 
-        It is never changed, whatever becomes of the keys: a pseudonym stands for one author for ever. Raises as `open_`.
+        It is never changed, whatever becomes of the keys: a pseudonym stands for one author for ever. Raises as `Keyring.secret`.
         """
         path = identity.folder / PSEUDONYM_FILE
         if os.path.lexists(path) or not identity.derives_pseudonyms:
-            return open_(path)
-        return derived_pseudonym_secret(open_(_first_daily_key(identity)))
+            return keyring.secret(path)
+        return derived_pseudonym_secret(keyring.secret(_first_daily_key(identity)))
 
     def create(
         self,
@@ -258,15 +266,17 @@ class Keystore:
         of: bytes | None = None,
         keys: int = 1,
         threshold: int = 1,
+        given: GivenKeys = NONE_GIVEN,
     ) -> LocalIdentity:
         """Makes keys and a signed enrolment, all or nothing; the enrolment is then to be appended.
 
-        Each of the three keysets has `keys` keys of which `threshold` must sign. Raises RefusedInput `name-taken`,
-        `name-illegal` or `threshold-illegal`.
+        Each of the three keysets has `keys` keys of which `threshold` must sign, the first of them those `given`. Raises
+        RefusedInput `name-taken`, `name-illegal`, `threshold-illegal`, `keyset-illegal` or `key-refused`, or as the signers.
         """
         check_shape(keys, threshold)
-        seeds = [os.urandom(ed25519.SEED_BYTES) for _ in range(keys * len(KEY_NAMES))]
-        current, next_, recovery = (group.keyset for group in _groups_of(seeds, threshold))
+        new = [NewKeys(which, getattr(given, which), keys, threshold) for which in KEY_NAMES]
+        check_once(new)
+        current, next_, recovery = (each.group.keyset for each in new)
         body = {
             "role": role,
             "keyset": current,
@@ -276,35 +286,24 @@ class Keystore:
         if of is not None:
             body["of"] = of
         statement = make_statement("enrol", self.log_id, body)
-        entry = make_entry(
-            statement, sign_to_threshold(CURRENT, current, seeds[:threshold], statement.payload)
-        )
-        return self.keep(
-            name,
-            role,
-            seeds,
-            statement.id,
-            passphrase,
-            of=of,
-            enrolment=entry.encoded,
-            threshold=threshold,
-        )
+        signers = new[0].signers[:threshold]
+        entry = make_entry(statement, sign_to_threshold(CURRENT, current, signers, statement.payload))
+        return self.keep(name, role, new, statement.id, passphrase, of=of, enrolment=entry.encoded)
 
     def keep(
         self,
         name: str,
         role: str,
-        seeds: list[bytes],
+        new: Sequence[NewKeys],
         identity_id: bytes,
         passphrase: bytes | None,
         *,
         of: bytes | None = None,
         enrolment: bytes | None = None,
-        threshold: int = 1,
     ) -> LocalIdentity:
         """Stores the keys of an identity under `name`; the folder appears whole or not at all.
 
-        `seeds` are those of the current keyset, then as many of `next`, then as many of `recovery`.
+        `new` are its current, next and recovery keys.
         """
         self.check_free(name)
         parent = self.folder / "identities"
@@ -312,12 +311,11 @@ class Keystore:
             keyfile.make_private_folder(parent)
             made = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
         try:
-            groups = _groups_of(seeds, threshold)
-            for file, seed in zip(
-                (file for group in groups for file in group.file_names), seeds, strict=True
-            ):
-                keyfile.write_key(made / file, seed, passphrase)
+            for keys in new:
+                for file, signer in keys.files():
+                    signer.write(made / file, passphrase)
             keyfile.write_key(made / PSEUDONYM_FILE, os.urandom(ed25519.SEED_BYTES), passphrase)
+            groups = tuple(keys.group for keys in new)
             about = LocalIdentity(name, identity_id, role, made, of, 0, groups).about()
             keyfile.write_private(made / ABOUT_FILE, about)
             if enrolment is not None:
@@ -366,15 +364,6 @@ def _first_daily_key(identity: LocalIdentity) -> Path:
     if not numbers and not identity.kseq:
         return identity.key_file("current")
     return folder / str(min(numbers, default=1)) / file_name("current")
-
-
-def _groups_of(seeds: Sequence[bytes], threshold: int) -> tuple[KeyGroup, ...]:
-    """The three groups whose seeds stand one behind the other."""
-    size = len(seeds) // len(KEY_NAMES)
-    return tuple(
-        make_group(which, seeds[size * place : size * (place + 1)], threshold)
-        for place, which in enumerate(KEY_NAMES)
-    )
 
 
 def load_identity(folder: Path) -> LocalIdentity:

@@ -2,10 +2,11 @@
 
 A signed payload is on disk before anybody sees it, and leaves the disk only after the log acknowledged it. A crash
 at any moment leaves either nothing, or a *parcel* of signed statements that is sent again byte for byte. So one place
-in a lane is never signed twice, which is the one thing an honest signer must not do.
+in a lane is never signed twice, which is the one thing an honest signer must not do. A signer outside of this process
+may have signed what its asker never heard of: so the lane notes that it asks, and gives a place that was asked for no other payload.
 
     lanes/<32 hex digits>/lane.lock   held while a process uses the lane; freed when the process dies
-                          state.json  key event, next seq, last statement id, abandoned
+                          state.json  key event, next seq, last statement id, asked, abandoned
                           out/<seq>   a parcel: statements from that seq on, signed and not yet acknowledged
 
 Names that begin with a dot are files half written; nobody reads them, and the next one of that name takes their place.
@@ -42,13 +43,14 @@ _STATE_BYTES_MAX: Final = 4_096
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What `state.json` holds; `key` and `last` in hex, `last` empty at seq 0. Early versions did not write `kept`."""
+    """What `state.json` holds; `key` and `last` in hex, `last` empty at seq 0. Early versions wrote neither `kept` nor `asked`."""
 
     key: str
     next_seq: int = 0
     last: str = ""
     abandoned: bool = False
     kept: bool = False  # what waited when it was abandoned
+    asked: bool = False  # a signer outside was asked to sign at `next_seq`
 
 
 class Lane:
@@ -86,6 +88,11 @@ class Lane:
                 path.unlink()  # acknowledged; the process died before it was removed
         return None
 
+    def asks(self) -> None:
+        """A signer outside is about to be asked for the next statement: if nothing is kept of it, the lane has ended."""
+        with disk_told(self._folder, FAULT):
+            self._save(replace(self._state, asked=True))
+
     def keep(self, parcel: Parcel) -> None:
         """Makes a parcel durable before it is sent. Its first statement has seq `next_seq`.
 
@@ -104,7 +111,7 @@ class Lane:
         with disk_told(self._folder, FAULT):
             last = self._check_places(parcel)
             path = self._folder / _OUT / str(self.next_seq)
-            self._save(replace(self._state, next_seq=last.seq + 1, last=last.id.hex()))
+            self._save(replace(self._state, next_seq=last.seq + 1, last=last.id.hex(), asked=False))
             path.unlink(missing_ok=True)
 
     def abandon(self, *, keep: bool = False) -> None:
@@ -262,7 +269,11 @@ def _parcels(folder: Path) -> list[tuple[int, Path]]:
 
 def _usable(folder: Path, key_event: bytes) -> _State | None:
     state = _load_state(folder)
-    return state if state is not None and not state.abandoned and state.key == key_event.hex() else None
+    if state is None or state.abandoned or state.key != key_event.hex():
+        return None
+    if state.asked and all(seq < state.next_seq for seq, _path in _parcels(folder)):
+        return None  # somebody outside may have signed what nobody here has
+    return state
 
 
 def _load_state(folder: Path) -> _State | None:
@@ -275,7 +286,9 @@ def _load_state(folder: Path) -> _State | None:
         return None
     if sizes not in ([spec.LANE_BYTES, spec.HASH_BYTES, size] for size in (0, spec.HASH_BYTES)):
         return None
-    if type(state.next_seq) is not int or {type(state.abandoned), type(state.kept)} != {bool}:
+    if type(state.next_seq) is not int or {
+        type(flag) for flag in (state.abandoned, state.kept, state.asked)
+    } != {bool}:
         return None
     return state if state.next_seq >= 0 and (state.next_seq == 0) == (not state.last) else None
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Final, Self
 
 from ledger.errors import RefusedInput
-from ledger.signer.keyfile import read_key
+from ledger.signer.keyfile import KeyFile, Passphrase, load_key_file, open_key_file
 
 VARIABLE: Final = "LINEAGE_PASSPHRASE"
 NEW_KEYS: Final = "new keys"  # what `Ask` is asked for when keys are made: twice, then
 TRIES: Final = 3  # how often a person is asked for one key file
+
+HOW: Final = f"Set {VARIABLE}, use --passphrase-file, or run it on a terminal."
 
 Ask = Callable[[str], bytes]  # asked with what is to be opened, or with NEW_KEYS
 
@@ -21,10 +23,11 @@ Ask = Callable[[str], bytes]  # asked with what is to be opened, or with NEW_KEY
 class Passphrases:
     """The passphrases of one process. They are kept in memory for as long as it lives."""
 
-    def __init__(self, known: bytes | None = None, ask: Ask | None = None) -> None:
-        """`known` from a file or the environment; `ask` a person, None where there is none."""
+    def __init__(self, known: bytes | None = None, ask: Ask | None = None, how: str = HOW) -> None:
+        """`known` from a file or the environment; `ask` a person, None where there is none; `how` one would be given."""
         self._known = [known] if known is not None else []
         self._ask = ask
+        self._how = how
 
     @classmethod
     def from_environment(cls, ask: Ask | None = None) -> Self:
@@ -34,19 +37,30 @@ class Passphrases:
 
     def open(self, path: Path) -> bytes:
         """The seed of a key file. Raises RefusedInput `passphrase-wrong`, `passphrase-missing`, or as `read_key`."""
+        return self.open_file(load_key_file(path))
+
+    def open_file(self, file: KeyFile) -> bytes:
+        """The seed of a key file that was read. Raises as `open`."""
+        return self.open_by(partial(open_key_file, file), shown(file.path), str(file.path))
+
+    def open_by(self, read: Callable[[Passphrase], bytes], name: str, item: str) -> bytes:
+        """What `read` gives with the right passphrase, which it asks for if it needs one. A person is asked for it by `name`.
+
+        Raises RefusedInput `passphrase-missing` for `item`, or as `read`; `passphrase-wrong` once nobody has another.
+        """
         for known in self._known:
             try:
-                return read_key(path, partial(_answer, known))
+                return read(partial(_answer, known))
             except RefusedInput as error:
                 if error.code != "passphrase-wrong" or self._ask is None:
                     raise
         for _ in range(TRIES - 1):
             try:
-                return self._open_asking(path)
+                return self._open_asking(read, name, item)
             except RefusedInput as error:
                 if error.code != "passphrase-wrong":
                     raise
-        return self._open_asking(path)
+        return self._open_asking(read, name, item)
 
     def for_new_keys(self) -> bytes:
         """The passphrase that protects new key files. Raises RefusedInput `passphrase-missing`."""
@@ -68,31 +82,28 @@ class Passphrases:
             )
         return self._known[0]
 
-    def _open_asking(self, path: Path) -> bytes:
-        """Asks only if the file is encrypted, and remembers the answer only if it was right."""
+    def _open_asking(self, read: Callable[[Passphrase], bytes], name: str, item: str) -> bytes:
+        """Asks only if a passphrase is needed, and remembers the answer only if it was right."""
         answers: list[bytes] = []
 
         def ask(_name: str) -> bytes:
             if self._ask is None:
                 raise RefusedInput(
-                    "passphrase-missing",
-                    str(path),
-                    "it is encrypted, and no passphrase was given",
-                    f"Set {VARIABLE}, use --passphrase-file, or run it on a terminal.",
+                    "passphrase-missing", item, "it is encrypted, and no passphrase was given", self._how
                 )
-            answers.append(self._ask(_shown(path)))
+            answers.append(self._ask(name))
             return answers[0]
 
-        seed = read_key(path, ask)
+        opened = read(ask)
         self._known[:0] = answers
-        return seed
+        return opened
 
 
 def _answer(known: bytes, _name: str) -> bytes:
     return known
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """A key file as its owner knows it: "ada (current.key)"; one that lies elsewhere, by its path."""
     if path.parent.parent.name == "identities":
         return f"{path.parent.name} ({path.name})"

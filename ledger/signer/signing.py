@@ -194,6 +194,8 @@ def _say(
     """Makes, keeps and sends a parcel; in a new lane if the log shows that its lane is an older copy (SPEC §5.3)."""
     while True:
         with ready_lane(door, signer.identity, key_event, signed) as lane:
+            if signer.asks_outside:
+                lane.asks()
             parcel = make(lane)
             lane.keep(parcel)
             try:

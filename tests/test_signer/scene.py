@@ -17,6 +17,7 @@ from ledger.signer import keyfile, signing
 from ledger.signer.changes import Outcome
 from ledger.signer.keychange import change_keys, plan_change
 from ledger.signer.keyfile import read_public
+from ledger.signer.keyring import Keyring
 from ledger.signer.keystore import Keystore, LocalIdentity
 from ledger.signer.logdoor import Standing
 from ledger.signer.passphrases import Passphrases
@@ -28,7 +29,8 @@ from ledger.statements.statement import keyset_digest
 from tests.world import World
 
 WEEK_MS = RECOVERY_WAIT_S * 1_000
-OPEN = Passphrases().open  # of keys in clear
+RING = Keyring(Passphrases())
+OPEN = RING.secret  # of keys in clear
 
 Answer = Callable[[bytes, list[Appended | LineageError]], list[Appended | LineageError]]
 
@@ -84,7 +86,7 @@ class Scene:
         """Plans and makes a key event of the keys as they lie."""
         standing = self.standing(name)
         plan = plan_change(self.keys.find(name), standing, type_, **fields)
-        return change_keys(self.door, plan, OPEN, None)
+        return change_keys(self.door, plan, RING, None)
 
     def record(self, name: str = "ada") -> bytes:
         """The record of a new text by this identity."""
@@ -99,7 +101,7 @@ class Scene:
         """Signs by the keys as they lie after whatever waits is carried through, as a new process does."""
         self.standing(name)
         signed = Signed(ids=[hash_leaf(record) for record in records or (self.record(name),)])
-        signer = self.keys.unlock(self.keys.find(name), OPEN)
+        signer = self.keys.unlock(self.keys.find(name), RING)
         new = records or (self.record_of(signed.ids[0], name),)
         signing.append_records(self.door, signer, new, signed, lambda _done: None)
         return signed

@@ -11,7 +11,7 @@ from ledger.signer.checkup import KeyFinding, examine_keys
 from ledger.signer.keychange import change_keys, plan_change
 from ledger.signer.keyfile import read_public
 from ledger.signer.lanes import hold_lane
-from tests.test_signer.scene import OPEN, WEEK_MS, Scene, code_of
+from tests.test_signer.scene import RING, WEEK_MS, Scene, code_of
 from tests.test_signer.test_left_behind import left_waiting
 
 
@@ -74,7 +74,7 @@ def test_changes_under_way_and_put_aside(scene: Scene, monkeypatch: pytest.Monke
     with monkeypatch.context() as patch:
         patch.setattr(changes_module, "settle", lambda *_: [])
         plan = plan_change(ada, scene.standing(), "rotate")
-        assert code_of(lambda: change_keys(scene.door, plan, OPEN, None)) == "change-lost"
+        assert code_of(lambda: change_keys(scene.door, plan, RING, None)) == "change-lost"
     assert bad(scene) == ["key event 2"]
     scene.sign()
     assert bad(scene) == []

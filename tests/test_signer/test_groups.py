@@ -14,10 +14,11 @@ from ledger.signer.changes import changes_of
 from ledger.signer.keychange import plan_change
 from ledger.signer.keyfile import read_public, write_key
 from ledger.signer.keygroup import file_name
+from ledger.signer.keyring import Keyring
 from ledger.signer.keystore import LocalIdentity
 from ledger.signer.passphrases import Passphrases
 from ledger.statements.entry import CURRENT, decode_entry
-from tests.test_signer.scene import OPEN, Scene, cheap_argon2, code_of, group_keyset, refusal_of
+from tests.test_signer.scene import OPEN, RING, Scene, cheap_argon2, code_of, group_keyset, refusal_of
 from tests.world import seed_of
 
 
@@ -59,7 +60,7 @@ def test_two_of_three_sign_while_the_third_is_away(scene: Scene, tmp_path: Path)
         assert scene.sign().new == 1
         signed = [each.key_index for each in decode_entry(scene.door.sent[-1]).signatures]
         assert signed == sorted(indices[path.name] for path in files if path != away)
-        assert scene.keys.unlock(ada, OPEN).keyset == keyset
+        assert scene.keys.unlock(ada, RING).keyset == keyset
         (tmp_path / away.name).rename(away)
     for away in files[1:]:
         away.rename(tmp_path / away.name)
@@ -101,8 +102,10 @@ def test_a_key_that_does_not_open_leaves_it_to_the_others(
         path.unlink()
         write_key(path, seed, wrong)
         if number == 1:
-            assert scene.keys.unlock(ada, Passphrases(b"right").open).keyset == group_keyset(ada, "current")
-    failed = refusal_of(lambda: scene.keys.unlock(ada, Passphrases(b"right").open))
+            assert scene.keys.unlock(ada, Keyring(Passphrases(b"right"))).keyset == group_keyset(
+                ada, "current"
+            )
+    failed = refusal_of(lambda: scene.keys.unlock(ada, Keyring(Passphrases(b"right"))))
     assert (failed.code, failed.item) == ("passphrase-wrong", str(ada.key_file("current")))
 
 
@@ -137,7 +140,7 @@ def test_an_identity_of_an_early_version_signs_and_rotates(scene: Scene) -> None
     assert (ada.groups, ada.kseq, ada.derives_pseudonyms) == ((), 0, True)
     assert scene.sign().new == 1
     first = OPEN(ada.key_file("current"))
-    secret = scene.keys.pseudonym_secret(ada, OPEN)
+    secret = scene.keys.pseudonym_secret(ada, RING)
     assert secret == derived(first)
     scene.change("rotate")
     scene.check()
@@ -145,7 +148,7 @@ def test_an_identity_of_an_early_version_signs_and_rotates(scene: Scene) -> None
     after = scene.keys.find("ada")
     assert OPEN(after.folder / "pseudonym.key") == secret
     scene.change("rotate")
-    assert scene.keys.pseudonym_secret(scene.keys.find("ada"), OPEN) == secret
+    assert scene.keys.pseudonym_secret(scene.keys.find("ada"), RING) == secret
 
 
 def test_an_early_identity_brings_its_next_key_from_elsewhere(scene: Scene, tmp_path: Path) -> None:
@@ -177,28 +180,28 @@ def test_the_first_daily_key_may_be_found_again(scene: Scene, tmp_path: Path, ro
     for _ in range(rotations):
         scene.change("rotate")
     after = scene.keys.find("ada")
-    missing = refusal_of(lambda: scene.keys.pseudonym_secret(after, OPEN))
+    missing = refusal_of(lambda: scene.keys.pseudonym_secret(after, RING))
     assert (missing.code, missing.item) == (
         "key-file-missing",
         str(ada.folder / "former" / "1" / "current.key"),
     )
     (tmp_path / "away").rename(missing.item)
-    assert scene.keys.pseudonym_secret(after, OPEN) == derived(OPEN(Path(missing.item)))
+    assert scene.keys.pseudonym_secret(after, RING) == derived(OPEN(Path(missing.item)))
 
 
 def test_a_pseudonym_secret_is_one_for_ever_and_nobody_elses(scene: Scene) -> None:
     secrets = set()
     for name in ("ada", "bob"):
         scene.enrol(name)
-        secret = scene.keys.pseudonym_secret(scene.keys.find(name), OPEN)
+        secret = scene.keys.pseudonym_secret(scene.keys.find(name), RING)
         scene.change("rotate", name)
         scene.change("rotate", name)
         after = scene.keys.find(name)
-        assert scene.keys.pseudonym_secret(after, OPEN) == secret
+        assert scene.keys.pseudonym_secret(after, RING) == secret
         secrets.add(secret)
         assert ed25519.public_key(secret) in scene.publics(name)
         (after.folder / "pseudonym.key").unlink()
-        assert code_of(lambda after=after: scene.keys.pseudonym_secret(after, OPEN)) == "key-file-missing"  # type: ignore[misc]
+        assert code_of(lambda after=after: scene.keys.pseudonym_secret(after, RING)) == "key-file-missing"  # type: ignore[misc]
     assert len(secrets) == 2
 
 

@@ -18,10 +18,20 @@ from ledger.signer import signing
 from ledger.signer.changes import changes_of, refused_changes, settle
 from ledger.signer.keychange import change_keys, plan_change
 from ledger.signer.keyfile import read_key, read_public, write_key
+from ledger.signer.keyring import Keyring
 from ledger.signer.passphrases import Passphrases
 from ledger.statements.entry import NEXT, RECOVERY, decode_entry
 from ledger.statements.statement import keyset_digest
-from tests.test_signer.scene import OPEN, WEEK_MS, Scene, cheap_argon2, code_of, group_keyset, refusal_of
+from tests.test_signer.scene import (
+    OPEN,
+    RING,
+    WEEK_MS,
+    Scene,
+    cheap_argon2,
+    code_of,
+    group_keyset,
+    refusal_of,
+)
 from tests.test_signer.steps import crash_at_each
 from tests.world import seed_of
 
@@ -311,10 +321,10 @@ def test_a_wrong_passphrase_changes_nothing(scene: Scene, monkeypatch: pytest.Mo
     plan = plan_change(ada, scene.standing(), "rotate")
     before = tree(ada.folder)
     for known, code in ((b"wrong", "passphrase-wrong"), (None, "passphrase-missing")):
-        given = Passphrases(known)
-        assert code_of(lambda given=given: change_keys(scene.door, plan, given.open, None)) == code  # type: ignore[misc]
+        given = Keyring(Passphrases(known))
+        assert code_of(lambda given=given: change_keys(scene.door, plan, given, None)) == code  # type: ignore[misc]
     assert tree(ada.folder) == before
-    change_keys(scene.door, plan, Passphrases(b"right").open, b"new")
+    change_keys(scene.door, plan, Keyring(Passphrases(b"right")), b"new")
     after = scene.keys.find("ada")
     assert read_key(after.key_file("current"), lambda _: b"right")  # the file as it was
     for which in ("next", "recovery"):
@@ -324,7 +334,7 @@ def test_a_wrong_passphrase_changes_nothing(scene: Scene, monkeypatch: pytest.Mo
 
 def test_who_unlocked_before_a_change_is_told(scene: Scene) -> None:
     ada = scene.enrol()
-    signer = scene.keys.unlock(ada, OPEN)
+    signer = scene.keys.unlock(ada, RING)
     scene.change("rotate")
     lanes = list(ada.lanes.iterdir()) if ada.lanes.exists() else []
     body = {"pair": b"p" * 32}
@@ -346,9 +356,9 @@ def test_a_second_change_in_one_place_is_refused(scene: Scene, monkeypatch: pyte
     plan = plan_change(ada, scene.standing(), "rotate")
     with monkeypatch.context() as patch:
         patch.setattr(changes_module, "settle", lambda *_: [])
-        assert code_of(lambda: change_keys(scene.door, plan, OPEN, None)) == "change-lost"
+        assert code_of(lambda: change_keys(scene.door, plan, RING, None)) == "change-lost"
     (first,) = changes_of(ada)
-    assert code_of(lambda: change_keys(scene.door, plan, OPEN, None)) == "change-pending"
+    assert code_of(lambda: change_keys(scene.door, plan, RING, None)) == "change-pending"
     assert [change.entry for change in changes_of(ada)] == [first.entry]
     scene.standing()
     scene.check()
@@ -359,7 +369,7 @@ def test_a_damaged_change_is_told_and_nothing_moves(scene: Scene, monkeypatch: p
     plan = plan_change(ada, scene.standing(), "rotate")
     with monkeypatch.context() as patch:
         patch.setattr(changes_module, "settle", lambda *_: [])
-        assert code_of(lambda: change_keys(scene.door, plan, OPEN, None)) == "change-lost"
+        assert code_of(lambda: change_keys(scene.door, plan, RING, None)) == "change-lost"
     event = ada.folder / "change" / "1" / "event.entry"
     data = event.read_bytes()
     enrolment = scene.keys.create("bob", "human", None).pending_enrolment() or b""
@@ -438,11 +448,11 @@ def test_other_numbers_of_keys_may_be_drawn(scene: Scene) -> None:
     for keys, threshold in ((9, 1), (2, 3), (1, 0), (0, 0)):
         refused = refusal_of(
             lambda keys=keys, threshold=threshold: change_keys(  # type: ignore[misc]
-                scene.door, plan, OPEN, None, keys=keys, threshold=threshold
+                scene.door, plan, RING, None, keys=keys, threshold=threshold
             )
         )
         assert refused.code == "threshold-illegal"
-    change_keys(scene.door, plan, OPEN, None, keys=3, threshold=2)
+    change_keys(scene.door, plan, RING, None, keys=3, threshold=2)
     shapes = {group.which: (len(group.keys), group.threshold) for group in scene.keys.find("ada").groups}
     assert shapes == {"current": (1, 1), "next": (3, 2), "recovery": (3, 2)}
     scene.check()

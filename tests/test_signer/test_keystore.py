@@ -17,9 +17,12 @@ from ledger.identity import ed25519
 from ledger.identity.keyset import check_signatures, make_keyset
 from ledger.signer.keyfile import read_key, read_public
 from ledger.signer.keygroup import KEY_NAMES
+from ledger.signer.keyring import Keyring
 from ledger.signer.keystore import Keystore, LocalIdentity
 from ledger.signer.lanes import hold_lane
+from ledger.signer.newkeys import NewKeys
 from ledger.signer.passphrases import Passphrases
+from ledger.signer.signers import SeedSigner
 from ledger.statements.entry import CURRENT, decode_entry
 from ledger.statements.statement import keyset_digest, make_statement
 from tests.test_signer.steps import crash_at_each
@@ -76,7 +79,7 @@ def test_log_takes_the_enrolment_and_what_the_identity_signs(keys: Keystore) -> 
         identity.enrolled()
         assert identity.pending_enrolment() is None
         identity.enrolled()  # harmless
-    signer = keys.unlock(ada, Passphrases().open)
+    signer = keys.unlock(ada, Keyring(Passphrases()))
     body = {"pair": duo.id, "substrate": {"name": "m", "version": "1"}}
     world.must(
         signer.sign(make_statement("delegate", LOG, body, by=ada.id, key=ada.id, lane=b"l" * 16, seq=0))
@@ -91,10 +94,10 @@ def test_encrypted_keys_open_with_their_passphrase_alone(
 ) -> None:
     monkeypatch.setattr("ledger.signer.keyfile.ARGON2_MEMORY_BYTES", 8_192)
     ada = keys.create("ada", "human", b"secret")
-    assert keys.unlock(ada, Passphrases(b"secret").open).identity == ada
-    assert code_of(lambda: keys.unlock(ada, Passphrases(b"").open)) == "passphrase-wrong"
+    assert keys.unlock(ada, Keyring(Passphrases(b"secret"))).identity == ada
+    assert code_of(lambda: keys.unlock(ada, Keyring(Passphrases(b"")))) == "passphrase-wrong"
     ada.key_file("current").unlink()
-    assert code_of(lambda: keys.unlock(ada, Passphrases().open)) == "key-file-missing"
+    assert code_of(lambda: keys.unlock(ada, Keyring(Passphrases()))) == "key-file-missing"
 
 
 @pytest.mark.parametrize(
@@ -179,9 +182,8 @@ def test_process_that_died_while_it_made_one_leaves_no_name(keys: Keystore) -> N
 
 
 def with_id(keys: Keystore, name: str, id_hex: str) -> LocalIdentity:
-    return keys.keep(
-        name, "human", [seed_of(name + str(n)) for n in range(3)], bytes.fromhex(id_hex.ljust(64, "0")), None
-    )
+    new = [NewKeys(which, [SeedSigner(seed_of(name + which))], 1, 1) for which in KEY_NAMES]
+    return keys.keep(name, "human", new, bytes.fromhex(id_hex.ljust(64, "0")), None)
 
 
 def test_identity_is_found_by_the_beginning_of_its_id(keys: Keystore) -> None:

@@ -16,7 +16,7 @@ from ledger.signer import keychange, signing
 from ledger.signer.drafts import sign_records
 from ledger.signer.keyfile import read_public
 from ledger.signer.lanes import hold_lane, pending_parcels, refused_parcels
-from tests.test_signer.scene import OPEN, WEEK_MS, Scene, code_of
+from tests.test_signer.scene import RING, WEEK_MS, Scene, code_of
 from tests.test_signer.steps import crash_at_each
 from tests.world import World
 
@@ -30,7 +30,7 @@ def left_waiting(scene: Scene, *, sent: bool) -> bytes:
     """A record that was signed and kept; `sent`: the log took it, and died before it answered."""
     ada = scene.keys.find("ada")
     record = scene.record()
-    signer, standing = scene.keys.unlock(ada, OPEN), scene.standing()
+    signer, standing = scene.keys.unlock(ada, RING), scene.standing()
     with hold_lane(ada.lanes, standing.key_event) as lane:
         parcel = sign_records(signer, lane, scene.door.log_id, standing.key_event, [record], None)
         lane.keep(parcel)
@@ -117,7 +117,7 @@ def test_a_statement_without_records_clears_what_was_left_behind_too(scene: Scen
     ada = scene.enrol()
     left_waiting(scene, sent=False)
     scene.change("rotate", compromised=compromised(scene))
-    signer = scene.keys.unlock(scene.keys.find("ada"), OPEN)
+    signer = scene.keys.unlock(scene.keys.find("ada"), RING)
     body = {"subject": scene.enrol("bob").id, "grade": "known", "method": "in-person"}
     signing.say(scene.door, signer, "endorse", body)
     assert pending_parcels(ada.lanes) == []
@@ -191,7 +191,7 @@ def test_a_backup_of_many_lanes_says_its_word_in_a_new_one(scene: Scene, tmp_pat
     with hold_lane(ada.lanes, ada.id), hold_lane(ada.lanes, ada.id), hold_lane(ada.lanes, ada.id):
         pass
     shutil.copytree(ada.lanes, tmp_path / "backup")
-    signer = scene.keys.unlock(ada, OPEN)
+    signer = scene.keys.unlock(ada, RING)
     bob = scene.enrol("bob").id
     body = {"subject": bob, "grade": "known", "method": "in-person"}
     for _ in range(3):
@@ -251,7 +251,7 @@ def test_a_delegation_stands_until_it_is_ended(scene: Scene) -> None:
     none = scene.standing("duo")
     assert none.delegation is None
     assert code_of(lambda: scene.sign("duo")) == "not-delegated"
-    signer = scene.keys.unlock(ada, OPEN)
+    signer = scene.keys.unlock(ada, RING)
     body = {"pair": duo.id, "substrate": {"name": "m", "version": "1"}}
     placed = signing.say(scene.door, signer, "delegate", body)
     assert isinstance(placed, Appended)
@@ -262,7 +262,7 @@ def test_a_delegation_stands_until_it_is_ended(scene: Scene) -> None:
     assert scene.standing("duo").delegation is not None
     scene.change("rotate", compromised=compromised(scene))
     assert scene.standing("duo").delegation is None  # disowned
-    after = scene.keys.unlock(scene.keys.find("ada"), OPEN)
+    after = scene.keys.unlock(scene.keys.find("ada"), RING)
     signing.say(scene.door, after, "delegate", body)
     assert scene.standing("duo").delegation is not None
     scene.change("retire")
