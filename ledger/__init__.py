@@ -19,16 +19,35 @@ if TYPE_CHECKING:
     from ledger.api import Ledger
     from ledger.api.verified import Verified
     from ledger.signer.claims import Claim
+    from ledger.signer.newkeys import GivenKeys
+    from ledger.signer.signers import CallableSigner, Signer
     from ledger.signer.signing import Signed
     from ledger.statements.record import Parent
 
-__all__ = ["Claim", "Ledger", "Parent", "Signed", "Verified", "create", "open", "verify_receipt"]
+__all__ = [
+    "CallableSigner",
+    "Claim",
+    "GivenKeys",
+    "Ledger",
+    "Parent",
+    "Signed",
+    "Signer",
+    "Verified",
+    "agent_key",
+    "create",
+    "import_key",
+    "open",
+    "verify_receipt",
+]
 
 _HOMES = {
+    "CallableSigner": "ledger.signer.signers",
     "Claim": "ledger.signer.claims",
+    "GivenKeys": "ledger.signer.newkeys",
     "Ledger": "ledger.api",
     "Parent": "ledger.statements.record",
     "Signed": "ledger.signer.signing",
+    "Signer": "ledger.signer.signers",
     "Verified": "ledger.api.verified",
 }
 
@@ -45,6 +64,24 @@ def create(path: str | os.PathLike[str] | None = None, **options: Any) -> Ledger
     from ledger.api import create_ledger
 
     return create_ledger(path, **options)
+
+
+def agent_key(text: str) -> Signer:
+    """The signer of a key in the ssh-agent, by fingerprint, comment or .pub file; see `ledger.signer.sshagent.choose_key`."""
+    from ledger.signer.sshagent import choose_key
+
+    return choose_key(text)
+
+
+def import_key(path: str | os.PathLike[str], passphrase: bytes | None = None) -> Signer:
+    """The signer of a private key file (OpenSSH, or PEM PKCS#8); see `ledger.signer.keyimport.import_key` for what it refuses."""
+    from pathlib import Path
+
+    from ledger.signer.keyimport import HOW_IN_PYTHON
+    from ledger.signer.keyimport import import_key as read
+    from ledger.signer.passphrases import Passphrases
+
+    return read(Path(path), Passphrases(passphrase, how=HOW_IN_PYTHON))
 
 
 def verify_receipt(path: str | os.PathLike[str], **options: Any) -> Verified:

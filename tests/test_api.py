@@ -73,7 +73,8 @@ def place(tmp_path: Path) -> Place:
 
 def test_the_public_names_are_these() -> None:
     assert ledger.__all__ == [
-        *("Claim", "Ledger", "Parent", "Signed", "Verified", "create", "open", "verify_receipt"),
+        *("CallableSigner", "Claim", "GivenKeys", "Ledger", "Parent", "Signed", "Signer", "Verified"),
+        *("agent_key", "create", "import_key", "open", "verify_receipt"),
     ]
     assert all(getattr(ledger, name) is not None for name in ledger.__all__)
     with pytest.raises(AttributeError):
@@ -84,7 +85,7 @@ def test_the_public_names_are_these() -> None:
         *("new_identity", "delegate", "undelegate", "foresee", "change_keys"),
         *("settle_keys", "kept_changes", "foresee_kept", "resume_keys", "discard_keys"),
         *("clock_ms", "names", "pending_recovery"),
-        *("show_identity", "list_identities", "identity_id", "history"),
+        *("show_identity", "list_identities", "identity_id", "daily_keys", "history"),
         *(
             "endorse",
             "end_endorsement",

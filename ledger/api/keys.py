@@ -204,6 +204,7 @@ def _not_enrolled(name: str) -> RefusedInput:
 
 def carry_out(access: Access, name: str, change: KeyChange, *, unencrypted: bool) -> Outcome:
     """As `Ledger.change_keys`."""
+    _check_given(change)
     passphrase = None
     if change.type != "retire":
         passphrase = access.new_passphrase(unencrypted=unencrypted)
@@ -254,6 +255,16 @@ def _telling_kept(error: StoreFault, identity: LocalIdentity, plan: Plan) -> Sto
     told = f"; the {plan.type} is signed and kept: the next command that signs by '{identity.name}' sends it"
     fix = f"{error.fix} Then repeat the command with --resume; --discard takes the {plan.type} back, unless the log holds it."
     return StoreFault(error.code, error.item, error.reason + told, fix)
+
+
+def _check_given(change: KeyChange) -> None:
+    if change.given.current or (change.type == "retire" and change.given.all()):
+        raise RefusedInput(
+            "usage",
+            f"keys given to a {change.type}",
+            "it draws no keyset for them: it reveals the one that was committed to, and commits to others",
+            "Give `next` and `recovery` of a rotate or recover alone.",
+        )
 
 
 def _plan(view: LogView, identity: LocalIdentity, standing: Standing, change: KeyChange) -> Plan:

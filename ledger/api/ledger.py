@@ -140,6 +140,10 @@ class Ledger:
         """The identities whose keys are on this machine, the operator among them, and how each stands in the log."""
         return identities.listed(self._access)
 
+    def daily_keys(self, name: str) -> list[dict[str, Any]]:
+        """Where each daily key of an identity of this machine lies: in a file, an ssh-agent, with an external signer, or away."""
+        return identities.daily_keys(self.keys.find(name))
+
     def identity_id(self, name: str) -> bytes:
         """The id that a name on this machine, the beginning of an id here, or a whole id in hex means. Raises NotFound."""
         return identities.find_id(self._access, name)

@@ -201,26 +201,34 @@ def passphrases(args: argparse.Namespace) -> Passphrases:
 
 
 def _passphrases(args: argparse.Namespace) -> Passphrases:
-    from ledger.signer.passphrases import Passphrases
+    from ledger.signer.passphrases import HOW, Passphrases
 
     named = getattr(args, "passphrase_file", None)
-    ask = _ask if is_terminal() else None
+    if named is not None:
+        return passphrases_from(named, HOW)
+    return Passphrases.from_environment(_ask if is_terminal() else None)
+
+
+def passphrases_from(named: str | None, how: str) -> Passphrases:
+    """Those in the file named, if one is, else asked on a terminal; `how` else one is given. Raises RefusedInput `passphrase-missing`."""
+    from ledger.signer.passphrases import Passphrases
+
+    known = None
     if named is not None:
         try:
-            known = Path(named).read_bytes()
+            known = Path(named).read_bytes().removesuffix(b"\n").removesuffix(b"\r")
         except OSError as error:
             raise RefusedInput(
                 "passphrase-missing", named, f"it cannot be read ({error.strerror})", "Name a readable file."
             ) from error
-        return Passphrases(known.removesuffix(b"\n").removesuffix(b"\r"), ask)
-    return Passphrases.from_environment(ask)
+    return Passphrases(known, _ask if is_terminal() else None, how)
 
 
 def _ask(name: str) -> bytes:
     from ledger.signer.passphrases import NEW_KEYS
 
     if name != NEW_KEYS:
-        return _typed(f"Passphrase for {name}: ")
+        return _typed(f"Passphrase for {printable(name)}: ")
     while True:
         first = _typed("A passphrase for the new keys: ")
         if not first:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ledger.cli import endorse, history, keychange, offline
+from ledger.cli import endorse, given, history, keychange, offline
 from ledger.cli.common import (
     Reporter,
     add_common,
@@ -90,6 +90,8 @@ def _add_new(verbs: Any) -> None:
         lineage identity new bench --role machine
         lineage identity new ada+model --role pair --of ada --substrate model@1.0
         lineage identity new lab --role curator --keys 3 --threshold 2
+        lineage identity new ada --agent ~/.ssh/id_ed25519.pub
+        lineage identity new ada --current-key ~/.ssh/id_ed25519
         lineage identity new ada --offline --log VKEY -o ada.statement
         """,
     )
@@ -116,6 +118,7 @@ def _add_new(verbs: Any) -> None:
         default=1,
         help="how many of them must sign together (default: 1)",
     )
+    given.add_to_new(new)
     _add_delegation(new, required=False)
     offline.add_options(new)
     add_common(new, writes=True)
@@ -176,6 +179,7 @@ def run_new(args: argparse.Namespace, reporter: Reporter) -> int:
     if offline.is_asked(args):
         return offline.run_new(args, reporter)
     substrate = _substrate(args) if delegates else None
+    keys = given.given_to_new(args)
     with open_for(args, readonly=False) as ledger:
         identity = ledger.new_identity(
             args.name,
@@ -185,24 +189,29 @@ def run_new(args: argparse.Namespace, reporter: Reporter) -> int:
             scope=scope,
             keys=args.keys,
             threshold=args.threshold,
+            given=keys,
             unencrypted=args.unencrypted,
         )
+        daily = ledger.daily_keys(identity.name)
+    given.tell_copied(args, reporter)
     document = {
         "id": identity.id.hex(),
         "role": identity.role,
         "name": identity.name,
         "keys": str(identity.folder),
+        "daily_keys": daily,
     }
-    reporter.result(document, _welcome(identity, delegated=delegates))
+    reporter.result(document, _welcome(identity, daily, delegated=delegates))
     return 0
 
 
-def _welcome(identity: LocalIdentity, *, delegated: bool) -> str:
+def _welcome(identity: LocalIdentity, daily: list[dict[str, Any]], *, delegated: bool) -> str:
     lines = [
         f"Enrolled {identity.role} '{identity.name}'",
         "",
         f"  id    {identity.id.hex()}",
         f"  keys  {identity.folder}",
+        *([f"  daily key {given.where_words(daily)}"] if given.lie_elsewhere(daily) else []),
         "",
         *keychange.advice(identity),
         "",
@@ -233,6 +242,8 @@ def standing_words(item: dict[str, Any]) -> list[str]:
     lines = []
     if not item["enrolled"]:
         lines.append("not enrolled yet: sign anything to enrol it")
+    if given.lie_elsewhere(item["daily_keys"]):
+        lines.append(f"daily key {given.where_words(item['daily_keys'])}")
     if item["pending"]:
         lines.append(f"{plural(item['pending'], 'parcel')} wait to be sent: sign anything to send them")
     if item["keys_wait"]:
@@ -266,7 +277,10 @@ def run_show(args: argparse.Namespace, reporter: Reporter) -> int:
         lines.append(f"  name       {facts['name']} (on this machine)")
     lines.append(f"  enrolled   at log index {facts['log_index']}")
     lines.append(f"  key event  {_key_words(facts)}")
-    lines += [f"  {words}" for words in standing_words(facts | {"enrolled": True, "pending": 0})]
+    if facts["daily_keys"]:
+        lines.append(f"  daily key  {given.where_words(facts['daily_keys'])}")
+    known = facts | {"enrolled": True, "pending": 0, "daily_keys": []}
+    lines += [f"  {words}" for words in standing_words(known)]
     for cut in facts["compromised"]:
         lines.append(
             f"  disowned   what key {cut['key'][:16]} signed from log index {cut['from']} on, said at log index {cut['log_index']}"

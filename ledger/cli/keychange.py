@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from ledger.cli import given
 from ledger.cli.common import (
     Reporter,
     add_common,
@@ -51,6 +52,7 @@ def add_verbs(verbs: Any) -> None:
         lineage identity rotate ada
         lineage identity rotate ada --compromised 57 --dry-run
         lineage identity rotate ada --compromised-since 2027-01-31 --next-key /media/stick/next.key
+        lineage identity rotate ada --new-next-key ~/.ssh/ada_next
         """,
     )
     _add_cut(rotate)
@@ -147,16 +149,24 @@ def _add_new_keys(parser: argparse.ArgumentParser) -> None:
         "--threshold", metavar="M", type=at_least_0, help="how many of them must sign (default: as before)"
     )
     parser.add_argument("--unencrypted", action="store_true", help="keep the new keys in clear")
+    given.add_to_change(parser)
 
 
 def run_rotate(args: argparse.Namespace, reporter: Reporter) -> int:
     """The next keys come into force."""
-    return _run(args, reporter, "rotate", key_files=args.next_key, shape=(args.keys, args.threshold))
+    return _run(args, reporter, "rotate", key_files=args.next_key, **_new_keys(args))
 
 
 def run_recover(args: argparse.Namespace, reporter: Reporter) -> int:
     """The recovery keys come into force, after a week."""
-    return _run(args, reporter, "recover", key_files=args.recovery_key, shape=(args.keys, args.threshold))
+    return _run(args, reporter, "recover", key_files=args.recovery_key, **_new_keys(args))
+
+
+def _new_keys(args: argparse.Namespace) -> dict[str, Any]:
+    """The keysets that a change commits to; of keys given none is opened where nothing is made."""
+    makes = not (args.dry_run or args.resume or args.discard)
+    keys = {"given": given.given_to_change(args)} if makes else {}
+    return {"shape": (args.keys, args.threshold), **keys}
 
 
 def run_retire(args: argparse.Namespace, reporter: Reporter) -> int:
@@ -198,6 +208,8 @@ def _run(args: argparse.Namespace, reporter: Reporter, type_: str, **options: An
             outcome = ledger.change_keys(args.name, change, unencrypted=getattr(args, "unencrypted", False))
         identity = ledger.keys.find(args.name)
         clock_ms = ledger.clock_ms()
+    if "given" in options:
+        given.tell_copied(args, reporter)
     document |= {
         "key_event": outcome.id.hex(),
         "kseq": outcome.kseq,
@@ -395,15 +407,16 @@ def _waiting_advice(identity: LocalIdentity, kseq: int) -> list[str]:
 
 def advice(identity: LocalIdentity) -> list[str]:
     """What to do with the keys that lie here and should not stay."""
-    files = [
-        identity.folder / file
-        for which in ("next", "recovery")
-        if (group := identity.group(which)) is not None
-        for file in group.file_names
-    ]
-    these = "these two" if len(files) == 2 else f"these {len(files)}"
+    from ledger.signer.whereabouts import FILE, whereabouts
+
+    spare = [key for which in ("next", "recovery") for key in whereabouts(identity, which)]
+    files = [identity.folder / key.file for key in spare if key.lies == FILE]
+    if not files:
+        return []
+    these = {1: "this one", 2: "these two"}.get(len(files), f"these {len(files)}")
+    undo = "it undoes" if len(files) == 1 else "they undo"
     return [
-        f"Move {these} away from this machine now; they undo a theft of the daily key:",
+        f"Move {these} away from this machine now; {undo} a theft of the daily key:",
         *(f"  {file}" for file in files),
     ]
 

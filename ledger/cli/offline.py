@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ledger.cli import given
 from ledger.cli.common import Reporter, only_identity, passphrases, plural, printable, short
 from ledger.cli.sign_claims import claim_of, columns_of
 from ledger.errors import RefusedInput
@@ -85,14 +86,17 @@ def run_new(args: argparse.Namespace, reporter: Reporter) -> int:
     from ledger.api.offline import new_identity_offline
 
     output = _output(args)
+    keys = given.given_to_new(args)
     made = new_identity_offline(
         _keys(args),
         args.name,
         output,
         args.role,
         shape=(args.keys, args.threshold),
+        given=keys,
         unencrypted=args.unencrypted,
     )
+    given.tell_copied(args, reporter)
     document = {"id": made.id.hex(), "role": made.role, "name": made.name, "keys": str(made.folder)}
     lines = [
         f"Made keys for {made.role} '{made.name}'",

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger.errors import LineageError
+from ledger import spec
+from ledger.errors import LineageError, RefusedInput
 from ledger.signer.changes import changes_of, refused_changes
-from ledger.signer.keyfile import read_key
+from ledger.signer.keyfile import EXTERNAL, SSH_AGENT, KeyFile, load_key_file, open_key_file
 from ledger.signer.keystore import PSEUDONYM_FILE, Keystore, LocalIdentity
 from ledger.signer.lanes import pending_parcels, refused_parcels
+from ledger.signer.sshagent import find_key
 
 
 class KeyFinding(NamedTuple):
@@ -45,6 +47,7 @@ def _examine_identity(identity: LocalIdentity) -> Iterator[KeyFinding]:
     spare = {**_files_here(identity, "next"), **_files_here(identity, "recovery")}
     for label, path in spare.items():
         yield from _examine_file(f"{name}, {label}", path, wanted=False)
+    spare = {label: path for label, path in spare.items() if not _lies_elsewhere(path)}
     if spare:
         files = " and ".join(path.name for path in spare.values())
         what = f"{files} are still on this machine: moved away, they undo a theft of the daily key"
@@ -128,18 +131,43 @@ def _examine_file(name: str, path: Path, *, wanted: bool) -> Iterator[KeyFinding
         return
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
-        encrypted = _is_encrypted(path)
+        file = load_key_file(path)
+        encrypted = not file.lies_elsewhere and _is_encrypted(file)
     except OSError as error:
         yield KeyFinding(name, ok=False, what=f"{path} cannot be read ({error.strerror})", fix="Restore it.")
         return
     except LineageError as error:
         yield _failed(name, error)
         return
-    if mode & 0o077:
+    if file.lies_elsewhere:
+        yield _examine_elsewhere(name, file)
+    elif mode & 0o077:
         yield KeyFinding(name, ok=False, what=f"{path} has mode {mode:04o}", fix=f"Run: chmod 600 '{path}'")
     elif wanted:
         clear = "" if encrypted else "; NOT encrypted: whoever reads the file can sign with it"
         yield KeyFinding(name, ok=True, what=f"{path}{clear}")
+
+
+def _examine_elsewhere(name: str, file: KeyFile) -> KeyFinding:
+    """Whether a key that lies elsewhere is there now. That it is not is no fault: it may come."""
+    if file.protection == EXTERNAL:
+        what = f"{file.path}: an external signer has it, which is given to a process; commands do not sign with it"
+        return KeyFinding(name, ok=True, what=what)
+    try:
+        key = find_key(file.public, spec.AGENT_LOOK_WAIT_S)
+    except RefusedInput as error:
+        what = f"{file.path}: the ssh-agent does not have it now ({error.reason}): nothing is signed with it on this machine"
+        return KeyFinding(name, ok=True, what=what)
+    except LineageError as error:
+        return _failed(name, error)
+    return KeyFinding(name, ok=True, what=f"{file.path}: the {SSH_AGENT} has it ({key.comment})")
+
+
+def _lies_elsewhere(path: Path) -> bool:
+    try:
+        return load_key_file(path).lies_elsewhere
+    except LineageError:
+        return False
 
 
 class _AskedError(Exception):
@@ -150,10 +178,10 @@ def _asked(_name: str) -> bytes:
     raise _AskedError
 
 
-def _is_encrypted(path: Path) -> bool:
-    """Whether it takes a passphrase; a key in clear is opened, and held to its public key. Raises as `read_key`."""
+def _is_encrypted(file: KeyFile) -> bool:
+    """Whether it takes a passphrase; a key in clear is opened, and held to its public key. Raises as `open_key_file`."""
     try:
-        read_key(path, _asked)
+        open_key_file(file, _asked)
     except _AskedError:
         return True
     return False

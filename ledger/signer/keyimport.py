@@ -43,6 +43,7 @@ ITERATIONS_MAX: Final = 10_000_000  # of PBKDF2; OpenSSL writes 2,048, careful p
 SCRYPT_BLOCKS_MAX: Final = 8_388_608  # N·r·p of scrypt, 128 bytes each: 1 GiB
 DER_DEPTH_MAX: Final = 8  # nested sequences of an algorithm's parameters
 HOW: Final = "Use --import-passphrase-file, or run it on a terminal."
+HOW_IN_PYTHON: Final = "Give its passphrase to import_key."
 
 _PEM: Final = re.compile(
     rb"-----BEGIN ([A-Z0-9 ]+)-----\s*(?P<body>[A-Za-z0-9+/=\s]*?)\s*-----END \1-----", re.DOTALL
@@ -251,5 +252,8 @@ def _costly(path: Path, reason: str) -> RefusedInput:
 
 def _wrong(path: Path) -> RefusedInput:
     return RefusedInput(
-        "passphrase-wrong", str(path), "the passphrase does not open it (or the file was changed)", HOW
+        "passphrase-wrong",
+        str(path),
+        "the passphrase does not open it (or the file was changed)",
+        "Give this file's own passphrase, not that of the ledger's keys: --import-passphrase-file",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +82,19 @@ class Scene:
     def standing(self, name: str = "ada") -> Standing:
         return signing.standing_of(self.door, self.keys.find(name))
 
-    def change(self, type_: str, name: str = "ada", **fields: Any) -> Outcome:
-        """Plans and makes a key event of the keys as they lie."""
+    def change(
+        self,
+        type_: str,
+        name: str = "ada",
+        *,
+        keyring: Keyring = RING,
+        options: Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> Outcome:
+        """Plans and makes a key event of the keys as they lie; `options` are those of `change_keys`."""
         standing = self.standing(name)
         plan = plan_change(self.keys.find(name), standing, type_, **fields)
-        return change_keys(self.door, plan, RING, None)
+        return change_keys(self.door, plan, keyring, None, **(options or {}))
 
     def record(self, name: str = "ada") -> bytes:
         """The record of a new text by this identity."""
