@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ledger.signer.signers import Signer
 
 _AGENT_HELP: Final = "its fingerprint (ssh-add -l), its comment or its .pub file"
-_OF_NEW: Final = ("current_key", "next_key", "recovery_key")
-_OF_CHANGE: Final = ("new_next_key", "new_recovery_key")
 
 
 def add_to_new(parser: argparse.ArgumentParser) -> None:
@@ -93,10 +91,13 @@ def given_to_change(args: argparse.Namespace) -> GivenKeys:
 
 
 def tell_copied(args: argparse.Namespace, reporter: Reporter) -> None:
-    """Says where a copied key still lies."""
-    copied = _OF_CHANGE if hasattr(args, "new_next_key") else _OF_NEW
-    for path in (path for name in copied for path in getattr(args, name)):
-        reporter.note(f"Note: {printable(path)} still holds that key; remove it if nothing else needs it.")
+    """Says which keys were copied, and where they still lie."""
+    from ledger.signer.sshwire import ed25519_blob, fingerprint
+
+    for path, public in getattr(args, "copied", ()):
+        reporter.note(
+            f"Note: copied key {fingerprint(ed25519_blob(public))}; {printable(path)} still holds it: remove it if nothing else needs it."
+        )
 
 
 def _from_agent(named: Sequence[str]) -> list[Signer]:
@@ -111,8 +112,12 @@ def _from_files(args: argparse.Namespace, named: Sequence[str]) -> list[Signer]:
     from ledger.signer.keyimport import HOW, import_key
 
     if not hasattr(args, "import_passphrases"):  # one for all: a right one is tried on the next file
-        args.import_passphrases = passphrases_from(args.import_passphrase_file, HOW)
-    return [import_key(_path(text), args.import_passphrases) for text in named]
+        args.import_passphrases, args.copied = passphrases_from(args.import_passphrase_file, HOW), []
+    signers: list[Signer] = []
+    for text in named:
+        signers.append(import_key(_path(text), args.import_passphrases))
+        args.copied.append((text, signers[-1].public_key))
+    return signers
 
 
 def _path(text: str) -> Path:

@@ -2,7 +2,7 @@
 
 `cryptography` reads them; what stands around the key is looked at here first. It would stretch a passphrase for as long as a file asks, hours or
 gigabytes, so the costs are read and bounded before; and the public key that an OpenSSH file shows is held to the one that its
-secret gives. A file that others may read is refused, as `ssh` does: an identity lasts, and nobody knows who has that key by now.
+secret gives. PEM shows none, and has nothing else to check a secret by: whoever imports one should compare the fingerprint. A file that others may read is refused, as `ssh` does: an identity lasts, and nobody knows who has that key by now.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
-from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -220,7 +220,7 @@ def _open(path: Path, pem: bytes, loader: _Loader, is_encrypted: bool, passphras
         key = loader(pem, answer)
     except UnsupportedAlgorithm as error:
         raise _unfit(path, f"its cipher or algorithm is not known here ({error})") from error
-    except (ValueError, TypeError, InvalidTag) as error:
+    except (ValueError, TypeError, InvalidTag, InternalError) as error:
         if is_encrypted:
             raise _wrong(path) from error
         raise _damaged(path, "what it holds is no key") from error

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.agents import agent, sockets
 from tests.test_cli.command import Cli, Clock
+
+__all__ = ["ada", "agent", "cli", "clock", "sockets"]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ledger.errors import StoreFault
 from ledger.identity import ed25519
 from ledger.signer.sshagent import agent_keys, choose_key, find_key
 from ledger.signer.sshwire import ed25519_blob, fingerprint, string
-from tests.test_signer.agents import fake_agent, frame, holding, listing, message_of, signature
+from tests.agents import fake_agent, frame, holding, listing, message_of, signature
 from tests.test_signer.scene import code_of, refusal_of
 from tests.world import seed_of
 

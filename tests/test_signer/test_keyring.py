@@ -22,7 +22,7 @@ from ledger.signer.keyfile import read_public, write_elsewhere, write_key
 from ledger.signer.keyring import Keyring
 from ledger.signer.passphrases import Passphrases
 from ledger.signer.signers import CallableSigner
-from tests.test_signer.agents import fake_agent, holding
+from tests.agents import fake_agent, holding, signature
 from tests.test_signer.scene import cheap_argon2, code_of, refusal_of
 from tests.world import seed_of
 
@@ -246,8 +246,6 @@ def test_a_file_rewritten_to_ask_an_agent_gets_nothing_from_it(
     elsewhere(path, "ssh-agent")
 
     def forge(_kind: int, _fields: bytes) -> bytes:
-        from tests.test_signer.agents import signature
-
         return signature(ed25519.sign(seed_of("eve"), b"words"))
 
     with fake_agent(sockets, monkeypatch, holding(answer=forge)):

@@ -14,7 +14,7 @@ from ledger.identity import ed25519
 from ledger.signer import sshwire
 from ledger.signer.sshagent import agent_keys, choose_key, find_key
 from ledger.signer.sshwire import public_line
-from tests.test_signer.agents import RealAgent
+from tests.agents import RealAgent
 from tests.test_signer.scene import code_of, refusal_of
 
 MESSAGE = b"DSSEv1 29 some type 3 abc"

@@ -105,6 +105,19 @@ def real_agent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealAg
         agent.end()
 
 
+@pytest.fixture
+def sockets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose path is short enough for a socket."""
+    return tmp_path_factory.mktemp("a")
+
+
+@pytest.fixture
+def agent(sockets: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealAgent]:
+    """OpenSSH's agent, without keys; skipped where OpenSSH is not installed."""
+    with real_agent(sockets, monkeypatch) as started:
+        yield started
+
+
 Answer = Callable[
     [int, bytes], bytes | None
 ]  # type and fields of a request to what is sent back; None: nothing more
