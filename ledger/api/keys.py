@@ -220,9 +220,8 @@ def carry_out(access: Access, name: str, change: KeyChange, *, unencrypted: bool
             raise _not_enrolled(name)
         with access.view() as view:
             plan = _plan(view, identity, standing, change)
-            former = _revealed(view, identity) | {
-                access.vkey.key
-            }  # the log's own is forbidden to its operator
+            former = _revealed(view, identity)
+        former.add(access.vkey.key)  # which the log's operator may not have
         for external in change.given.all():
             access.keyring.take(external)
         keys, threshold = change.shape

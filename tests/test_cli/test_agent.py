@@ -84,6 +84,8 @@ def test_where_keys_in_files_lie_is_told_too(log: Cli, monkeypatch: pytest.Monke
     (log.keys("bob") / "current.key").write_text("{")
     assert "daily key not on this machine" in log("identity", "list").out
     assert "daily key in a file that cannot be read" in log("status").out
+    shutil.copy(log.keys("ada") / "next.key", log.keys("ada") / "current.key")
+    assert "daily key not on this machine" in log("identity", "list").out, "another key lies there"
 
 
 REFUSALS = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,6 +132,28 @@ def test_an_agent_that_answers_byte_by_byte_gains_no_time(
         assert len(agent_keys()) == 1
         agent.pause_s = 0.005
         assert code_of(lambda: agent_keys(0.2)) == "signer-late"
+
+
+def test_time_that_ran_out_between_two_pieces_is_told_too(
+    sockets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(0, 100)
+    with fake_agent(sockets, monkeypatch, holding()):
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda: next(clock))
+            assert code_of(agent_keys) == "signer-late"
+        assert len(agent_keys()) == 1
+
+
+def test_an_answer_is_taken_up_to_the_limit(sockets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame_bytes = len(listing((BLOB, ""))) - 4
+    for over in (0, 1):
+        comment = b"x" * (spec.AGENT_ANSWER_BYTES_MAX - frame_bytes + over)
+        with fake_agent(sockets, monkeypatch, lambda _kind, _fields, said=comment: listing((BLOB, said))):  # type: ignore[misc]
+            if over:
+                assert code_of(agent_keys) == "agent-failed"
+            else:
+                assert len(agent_keys()) == 1
 
 
 LISTS: dict[str, tuple[bytes, str]] = {

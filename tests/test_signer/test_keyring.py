@@ -18,6 +18,7 @@ import ledger
 from ledger.errors import LineageError
 from ledger.identity import ed25519
 from ledger.signer import keyfile
+from ledger.signer import keyring as keyring_module
 from ledger.signer.keyfile import read_public, write_elsewhere, write_key
 from ledger.signer.keyring import Keyring
 from ledger.signer.passphrases import Passphrases
@@ -99,6 +100,7 @@ def test_many_threads_ask_one_person_once(tmp_path: Path, stretched: Counter[byt
     gate = threading.Barrier(8)
 
     def ask(name: str) -> bytes:
+        assert keys._lock.locked(), "the others wait"
         asked.append(name)
         return b"right"
 
@@ -132,19 +134,22 @@ def test_a_forked_child_does_not_wait_for_a_thread_that_it_does_not_have(tmp_pat
 def test_the_bytes_of_a_file_decide_even_between_two_readings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is replaced while the passphrase is typed: what was read is what is opened and remembered."""
+    """It is replaced as soon as it was read: what was read is what is opened and remembered."""
     path = tmp_path / "a.key"
     cheap_argon2(monkeypatch)
     write_key(path, seed_of("one"), b"right")
     first = path.read_bytes()
 
-    def ask(_name: str) -> bytes:
+    def read_and_replace(_path: Path) -> keyfile.KeyFile:
+        read = keyfile.load_key_file(path)
         path.unlink()
         write_key(path, seed_of("two"), b"right")
-        return b"right"
+        return read
 
-    keys = Keyring(Passphrases(None, ask))
-    assert keys.secret(path) == seed_of("one")
+    keys = ring()
+    with monkeypatch.context() as patch:
+        patch.setattr(keyring_module, "load_key_file", read_and_replace)
+        assert keys.secret(path) == seed_of("one")
     assert keys.secret(path) == seed_of("two")
     path.write_bytes(first)
     assert keys.secret(path) == seed_of("one")
@@ -201,6 +206,9 @@ def test_a_file_of_a_key_elsewhere_holds_no_secret_and_no_long_story(tmp_path: P
     assert seed_of("ada").hex() not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
     assert code_of(lambda: elsewhere(path, "ssh-agent")) == "key-file-exists"
+    for comment in ("x" * 129, None, 7, ["x"]):
+        path.write_text(json.dumps(fields | {"comment": comment}))
+        assert code_of(lambda: read_public(path)) == "key-file-damaged"
 
 
 def edits(fields: dict[str, Any]) -> list[dict[str, Any]]:
@@ -282,9 +290,9 @@ def test_a_ledger_that_signs_a_thousand_times_opens_each_key_once(
         with opened._access.writer(), opened.view() as view:
             assert view.record_count == 10
         assert list(stretched.values()) == [1, 1]
-    with ledger.open(path, config=config, passphrases=Passphrases(b"right")) as opened:
-        opened.sign_checkpoint()
-        assert sum(stretched.values()) == 3, "a ledger that was closed has forgotten"
+        held = opened._access.keyring
+    held.secret(opened.keys.log_key_file)
+    assert sum(stretched.values()) == 3, "a ledger that was closed has forgotten"
 
 
 def test_a_rotation_is_noticed_and_its_key_not_opened_twice(
