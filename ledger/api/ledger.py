@@ -112,9 +112,9 @@ class Ledger:
     ) -> LocalIdentity:
         """Makes keys under `name` and enrols them. `of` names a pair's anchor; with `substrate` it delegates the pair at once.
 
-        Each keyset has `keys` keys, of which `threshold` must sign; the first of them are those `given` (`agent_key`, `import_key`,
-        or any `Signer`), which are kept where they lie or, if they were imported, as files. Whatever can be refused is refused before a key is
-        made. Raises RefusedInput `name-taken`, `name-illegal`, `name-unknown`, `passphrase-missing`, `passphrase-wrong`,
+        Each keyset has `keys` keys, of which `threshold` must sign; the first of them are those `given` (`agent_key`,
+        `import_key`, or any `Signer`), which stay where they lie or, if they were imported, are kept as files. Whatever
+        can be refused is refused before a key is made. Raises RefusedInput `name-taken`, `name-illegal`, `name-unknown`, `passphrase-missing`, `passphrase-wrong`,
         `role-illegal`, `threshold-illegal`, `keyset-illegal`, `delegation-illegal` or `schema`, or as a signer that was given.
         """
         shape = (keys, threshold)

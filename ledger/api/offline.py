@@ -177,8 +177,8 @@ def new_identity_offline(
 ) -> LocalIdentity:
     """Makes keys under `name` and their enrolment, which is written to the new statement file `output` and kept besides.
 
-    The log is remembered from then on. `shape`: keys of each keyset, and how many of them must sign; `given` as of `Ledger.new_identity`. Of a pair the anchor has to speak where the ledger is.
-    Raises RefusedInput `name-taken`, `name-illegal`, `passphrase-missing`, `threshold-illegal`, `file-exists`,
+    The log is remembered from then on. `shape`: keys of each keyset, and how many of them must sign; `given` as of
+    `Ledger.new_identity`. Of a pair the anchor has to speak where the ledger is. Raises RefusedInput `name-taken`, `name-illegal`, `passphrase-missing`, `threshold-illegal`, `file-exists`,
     `not-offline`, or as `Keystore.create`.
     """
     if role == "pair":

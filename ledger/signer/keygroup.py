@@ -3,8 +3,9 @@
     current.key, current.2.key, current.3.key      a group of three; of one key, which is the rule, current.key alone
 
 Not all of a group's files need lie on one machine: that is what a threshold is for. Which keys belong to a group is
-known from their public halves, so that a file counts for what it holds and not for what it is called; a key that lies with an agent or an external
-signer counts by a file too (`ledger.signer.keyfile`), so that one group may mix all kinds.
+known from their public halves, so that a file counts for what it holds and not for what it is called; a key that lies
+with an agent or an external signer counts by a file too (`ledger.signer.keyfile`), so that one group may mix all
+kinds.
 """
 
 from __future__ import annotations

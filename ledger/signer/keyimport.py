@@ -1,8 +1,10 @@
 """Ed25519 keys that were made elsewhere: OpenSSH private keys, and PEM PKCS#8, encrypted or not.
 
-`cryptography` reads them; what stands around the key is looked at here first. It would stretch a passphrase for as long as a file asks, hours or
-gigabytes, so the costs are read and bounded before; and the public key that an OpenSSH file shows is held to the one that its
-secret gives. PEM shows none, and has nothing else to check a secret by: whoever imports one should compare the fingerprint. A file that others may read is refused, as `ssh` does: an identity lasts, and nobody knows who has that key by now.
+`cryptography` reads them; what stands around the key is looked at here first. It would stretch a passphrase for as
+long as a file asks, hours or gigabytes, so the costs are read and bounded before; and the public key that an OpenSSH
+file shows is held to the one that its secret gives. PEM shows none, and has nothing else to check a secret by:
+whoever imports one should compare the fingerprint. A file that others may read is refused, as `ssh` does: an identity
+lasts, and nobody knows who has that key by now.
 """
 
 from __future__ import annotations
@@ -107,7 +109,7 @@ def _read(path: Path) -> bytes:
 
 
 def _pem(path: Path, data: bytes) -> tuple[bytes, bytes, bytes]:
-    """What kind of key a file holds, its first block as it stands, and that decoded. Raises RefusedInput for what is none that can be imported."""
+    """What kind of key a file holds, its first block as it stands, and that decoded. Raises RefusedInput for all else."""
     found = _PEM.search(data)
     if found is None:
         _refuse_text(path, data)

@@ -1,7 +1,8 @@
 """What opens key files in one process: passphrases, the ssh-agent, and the signers that were given to it (SPEC §10.6).
 
-A key file is opened once: its seed is remembered by the bytes of the whole file, for as long as the ring is in use. A file that was changed is
-another one and is opened anew, a copy is not; a passphrase that was wrong opened nothing, so that nothing of it is remembered.
+A key file is opened once: its seed is remembered by the bytes of the whole file, for as long as the ring is in use. A
+file that was changed is another one and is opened anew, a copy is not; a passphrase that was wrong opened nothing, so
+that nothing of it is remembered.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@
                                                                     /lanes/       see `ledger.signer.lanes`
                                                                     /change/ former/ refused/  see `.changes`
 
-A keyset of several keys has a file for each (`ledger.signer.keygroup`), also of a key whose secret lies elsewhere. Secrets never lie
-in the ledger's folder: a ledger is made to be copied and published.
+A keyset of several keys has a file for each (`ledger.signer.keygroup`), also of a key whose secret lies elsewhere.
+Secrets never lie in the ledger's folder: a ledger is made to be copied and published.
 """
 
 from __future__ import annotations

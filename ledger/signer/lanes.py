@@ -1,9 +1,10 @@
 """Lanes and the outbox: a client's memory of what it signed (SPEC §5.3).
 
-A signed payload is on disk before anybody sees it, and leaves the disk only after the log acknowledged it. A crash
-at any moment leaves either nothing, or a *parcel* of signed statements that is sent again byte for byte. So one place
-in a lane is never signed twice, which is the one thing an honest signer must not do. A signer outside of this process
-may have signed what its asker never heard of: so the lane notes that it asks, and gives a place that was asked for no other payload.
+A signed payload is on disk before anybody sees it, and leaves the disk only after the log acknowledged it. A crash at
+any moment leaves either nothing, or a *parcel* of signed statements that is sent again byte for byte. So one place in
+a lane is never signed twice, which is the one thing an honest signer must not do. A signer outside of this process
+may have signed what its asker never heard of: so the lane notes that it asks, and gives a place that was asked for no
+other payload.
 
     lanes/<32 hex digits>/lane.lock   held while a process uses the lane; freed when the process dies
                           state.json  key event, next seq, last statement id, asked, abandoned

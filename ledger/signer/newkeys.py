@@ -1,7 +1,7 @@
 """The keys of new keysets: those that were given, from a file, an agent or an external signer; the rest drawn here.
 
-A key serves an identity once: in one of its keysets, and never again (SPEC §7.2). The log would find out when it is too late, as the
-keyset that was committed to is revealed; so it is checked here, before anything commits to a key.
+A key serves an identity once: in one of its keysets, and never again (SPEC §7.2). The log would find out when it is
+too late, as the keyset that was committed to is revealed; so it is checked here, before anything commits to a key.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Who signs: a seed in this process, or somebody outside of it (SPEC §10.6).
 
 A *signer* has a public key and signs bytes. A seed in memory is one; the user's ssh-agent is one; any object of that
-shape is one, so that a key may stay in an HSM or with a KMS. What a signer outside returns is believed in nothing: it is held to the
-public key by the one rule of SPEC §6.1 before it is kept or sent, and waited for no longer than `spec.SIGNER_WAIT_S`.
+shape is one, so that a key may stay in an HSM or with a KMS. What a signer outside returns is believed in nothing: it
+is held to the public key by the one rule of SPEC §6.1 before it is kept or sent, and waited for no longer than
+`spec.SIGNER_WAIT_S`.
 
-What is signed begins with `DSSEv1 ` (SPEC §6), which nothing does that SSH signs (a login begins with the
-length of its session id, whose first byte is 0; `ssh-keygen -Y sign` with `SSHSIG`). So one key may serve both, and neither
+What is signed begins with `DSSEv1 ` (SPEC §6), which nothing does that SSH signs (a login begins with the length of
+its session id, whose first byte is 0; `ssh-keygen -Y sign` with `SSHSIG`). So one key may serve both, and neither
 signature passes for the other.
 """
 

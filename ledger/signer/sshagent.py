@@ -1,18 +1,20 @@
 """The user's ssh-agent: lists keys, signs by one (draft-ietf-sshm-ssh-agent; OpenSSH's PROTOCOL.agent).
 
     u32 length ‖ u8 type ‖ fields         request and answer; strings as in `ledger.signer.sshwire`
-    11 → 12 u32 count, (key, comment)…    which keys
-    13 key, message, u32 0 → 14 signature sign
-    27 name, fields → 6                   extension; here session-bind@openssh.com alone
-    anything → 5                          it does not: the agent says no more than that
+    11 → 12 u32 count, (key, comment)…    which keys there are
+    13 key, message, u32 0 → 14 signature
+    27 name, fields → 6                   an extension; here session-bind@openssh.com alone
+    anything → 5                          it does not, and says no more than that
 
-paramiko has a client, which does not fit: it waits for an agent without end, takes as many keys as a short answer claims (2³² of them), lists none if one
-comment is no UTF-8 or one key malformed, and does not tell no agent from one without keys. So the protocol is spoken here; the tests hold it to paramiko's.
+paramiko has a client, which does not fit: it waits for an agent without end, takes as many keys as a short answer
+claims (2³² of them), lists none if one comment is no UTF-8 or one key malformed, and does not tell no agent from one
+without keys. So the protocol is spoken here; the tests hold it to paramiko's.
 
-An agent answers every refusal alike. What was meant is found out: whether the key is still listed tells a key that is gone from one that the
-agent will not use, because nobody confirmed (`ssh-add -c`) or because it signs logins alone (`ssh-add -h`). A locked agent lists nothing, as an
-empty one does, but answers no session binding, with a key made up for the question. Each conversation has a connection of its own, so that none is
-shared between threads or with a forked child.
+An agent answers every refusal alike. What was meant is found out: whether the key is still listed tells a key that is
+gone from one that the agent will not use, because nobody confirmed (`ssh-add -c`) or because it signs logins alone
+(`ssh-add -h`). A locked agent lists nothing, as an empty one does, but answers no session binding, with a key made up
+for the question. Each conversation has a connection of its own, so that none is shared between threads or with a
+forked child.
 """
 
 from __future__ import annotations
@@ -79,7 +81,8 @@ def agent_keys(wait_s: float | None = None) -> list[AgentKey]:
 def choose_key(text: str) -> OutsideSigner:
     """The signer of the key that a person means: its fingerprint (SHA256:…), its comment, or the path of its public key file.
 
-    Raises as `agent_keys`; RefusedInput `agent-locked`, `agent-key-missing`, `name-ambiguous`, `key-unfit` for a key of another type, `key-refused`.
+    Raises as `agent_keys`; RefusedInput `agent-locked`, `agent-key-missing`, `name-ambiguous`, `key-refused`, and
+    `key-unfit` for a key of another type.
     """
     wanted = _blob_in(text)
     with _talk() as talk:
@@ -300,7 +303,7 @@ def _unfit(key: AgentKey) -> RefusedInput:
     reason = f"it is of type {kind}; statements are signed by Ed25519 alone"
     fix = "Use an Ed25519 key: ssh-keygen -t ed25519"
     if kind.startswith("sk-"):
-        reason = f"it is of type {kind}: a security key signs a counter and flags of its own around what it is given, which is no signature of a statement"
+        reason = f"it is of type {kind}: a security key signs what it is given wrapped in words of its own, not a statement"
         fix = "Use an Ed25519 key without a security key: ssh-keygen -t ed25519"
     elif "-cert-v" in kind:
         reason, fix = f"it is a certificate ({kind}), not a key", "Name the key itself: ssh-add -l"

@@ -1,8 +1,8 @@
 """The few words of SSH's binary language in which keys and agents speak (RFC 4251 §5, RFC 4253 §6.6, RFC 8709).
 
 A string is u32 length ‖ bytes. An Ed25519 public key is string "ssh-ed25519" ‖ string key (32 bytes), a signature
-string "ssh-ed25519" ‖ string signature (64 bytes). What comes from elsewhere is read strictly: nothing is filled up where bytes are missing,
-and nothing may follow.
+string "ssh-ed25519" ‖ string signature (64 bytes). What comes from elsewhere is read strictly: nothing is filled up
+where bytes are missing, and nothing may follow.
 """
 
 from __future__ import annotations
