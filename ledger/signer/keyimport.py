@@ -47,8 +47,8 @@ DER_DEPTH_MAX: Final = 8  # nested sequences of an algorithm's parameters
 HOW: Final = "Use --import-passphrase-file, or run it on a terminal."
 HOW_IN_PYTHON: Final = "Give its passphrase to import_key."
 
-_PEM: Final = re.compile(
-    rb"-----BEGIN ([A-Z0-9 ]+)-----\s*(?P<body>[A-Za-z0-9+/=\s]*?)\s*-----END \1-----", re.DOTALL
+_PEM: Final = re.compile(  # nothing in it can match in two ways: a long file is read through once
+    rb"-----BEGIN ([A-Z0-9 ]+)-----(?P<body>[A-Za-z0-9+/=\s]*)-----END \1-----"
 )
 _OPENSSH: Final = b"OPENSSH PRIVATE KEY"
 _PKCS8: Final = b"PRIVATE KEY"

@@ -180,6 +180,9 @@ DAMAGED = [
     pem()[: len(pem()) // 2],
     openssh()[:200] + openssh()[300:],
     pem() + b" " * 70_000,
+    b"-----BEGIN PRIVATE KEY-----" + b" " * 65_000,
+    b"-----BEGIN PRIVATE KEY-----\n" * 2_300,
+    b"-----BEGIN " + b"A " * 32_000,
 ]
 
 
