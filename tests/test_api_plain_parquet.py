@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -262,3 +263,62 @@ def test_numbers_of_values_are_held_against_the_bytes() -> None:
     for mutant in (value[:-1], value + b"\x00", b"\xff\xff\xff\xff", b""):
         with pytest.raises(ValueError, match="other values"):
             read(handmade(b"\x02\x01", mutant, 1, 1))
+
+
+def footed(groups: list[dict[int, Any]], more: bytes = b"", body: bytes = b"") -> bytes:
+    """A file of one nullable column whose footer says what it is told; `more` are further fields, already encoded."""
+    schema = [{4: b"schema", 5: 1}, {1: BINARY, 3: OPTIONAL, 4: b"a"}]
+    footer = thrift({1: 1, 2: schema, 3: 1, 4: groups})[:-1] + more + b"\x00"
+    return b"PAR1" + body + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+def empty_structs(count: int) -> bytes:
+    """A field that nobody knows: so many structs of one byte each, which take seventy times as much in memory."""
+    return b"\x09" + varint(20 << 1) + b"\xfc" + varint(count) + bytes(count)
+
+
+def peak_bytes_of(use: Callable[[], object]) -> int:
+    """The most memory that a refusal took, beyond what was held before."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"."):
+            use()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_footer_that_is_all_structs_takes_no_room() -> None:
+    data = footed([], empty_structs(5_000_000))
+    assert peak_bytes_of(lambda: PlainFile(io.BytesIO(data), BYTES_MAX)) < len(data)
+    assert PlainFile(io.BytesIO(footed([], empty_structs(1_000))), BYTES_MAX).group_count == 0
+
+
+def test_a_page_header_that_is_all_structs_takes_no_room() -> None:
+    header = empty_structs(3_000_000) + b"\x00"
+    chunk = {1: BINARY, 4: 0, 5: 1, 7: len(header), 9: 4}
+    data = footed([{1: [{3: chunk}], 3: 1}], body=header)
+    assert peak_bytes_of(lambda: read(data)) < 3 * len(data)
+
+
+def test_packed_levels_beyond_the_page_take_no_room() -> None:
+    groups = 500_000
+    levels = varint(groups << 1 | 1) + bytes(groups)
+    data = handmade(levels, b"", 1, 1)
+    assert peak_bytes_of(lambda: read(data)) < 6 * len(data)
+    assert _levels(b"\x03\x01", 1) == [1]  # eight are packed at a time, of which the last few may be none
+
+
+def test_no_byte_is_in_two_columns() -> None:
+    """Else a small file has as many rows as its footer has lines, each over the same great value."""
+    data = written([(number, 1, b"abc", b"12345", b"x", number) for number in range(14)])
+    assert PlainFile(io.BytesIO(data), BYTES_MAX).group_count == 2
+    value = b"\x01\x00\x00\x00x"
+    page = thrift({1: 0, 2: 11, 3: 11, 5: {1: 1, 2: 0, 3: 3, 4: 3}}) + b"\x02\x00\x00\x00\x02\x01" + value
+    chunk = {1: BINARY, 4: 0, 5: 1, 7: len(page), 9: 4}
+    behind = chunk | {9: 4 + len(page)}
+    groups = [{1: [{3: one}], 3: 1} for one in (chunk, behind, chunk)]
+    assert read(footed(groups[:2], body=page * 2)) == [(b"x",)] * 2
+    for bad in ([groups[0], groups[0]], groups, [{1: [{3: chunk | {9: 3}}], 3: 1}]):
+        with pytest.raises(ValueError, match="one behind the other"):
+            read(footed(bad, body=page * 2))

@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import sys
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -679,6 +680,20 @@ def test_notes_are_kept_by_row_wherever_they_lie() -> None:
         assert notes.get(row) == _Note(bytes([row % 251]) * 32, row, 1, row % 7)
     assert [notes.get(row) for row in (2, 62, 66, 9_999_999)] == [None] * 4
     assert notes.count == len(rows)
+
+
+def test_notes_of_rows_far_apart_take_little_room() -> None:
+    """Whoever hands on receipts chooses the rows: each note costs a few times its line, and not that of 64 rows."""
+    count = 20_000
+    notes = _Notes()
+    tracemalloc.start()
+    try:
+        for row in range(0, 64 * count, 64):
+            notes.add(row, _Note(bytes(32), 0, 0, 0))
+        assert tracemalloc.get_traced_memory()[0] < 400 * count
+    finally:
+        tracemalloc.stop()
+    assert (notes.count, notes.get(64), notes.get(65)) == (count, _Note(bytes(32), 0, 0, 0), None)
 
 
 # Sealed content

@@ -3,7 +3,9 @@
 Receipts come from strangers, and the common library ends the whole process at some damaged footers, and unpacks
 whatever a page claims to hold. So files that are checked are read here, in the one form that they may have: PLAIN data
 pages (parquet.thrift, `DataPageHeader`) under a footer in Thrift's compact protocol. What is read cannot take more room
-than the file has, and every length is held against the bytes that are there. Files are written by the common library.
+than a few times the bytes that hold it, and every length is held against the bytes that are there. A value of Thrift may
+take a hundred times its byte in memory, so footer and page headers are short. Column chunks lie one behind the other, so
+that no byte is read twice, however many row groups name it. Files are written by the common library.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ MAGIC: Final = b"PAR1"
 INT32, INT64, BINARY, FIXED = 1, 2, 6, 7  # physical types (parquet.thrift, `Type`)
 REQUIRED, OPTIONAL = 0, 1
 
-_FOOTER_BYTES_MAX: Final = 16_777_216
+_FOOTER_BYTES_MAX: Final = 4_194_304
+_PAGE_HEADER_BYTES_MAX: Final = 65_536
 _TAIL: Final = Struct("<I4s")  # the footer's length, and the magic
 _LENGTH: Final = Struct("<I")
 _DEPTH_MAX: Final = 8
@@ -62,6 +65,7 @@ class PlainFile:
         pairs = [_struct(item) for item in _list(footer, 5, [])]
         self.metadata = {_bytes(pair, 1): _bytes(pair, 2) for pair in pairs}
         self._groups = [_struct(item) for item in _list(footer, 4)]
+        self._check_chunks()
 
     @property
     def group_count(self) -> int:
@@ -72,7 +76,7 @@ class PlainFile:
         """The values of each column in a row group: int, bytes, or None where a value is null."""
         group = self._groups[number]
         row_count = _int(group, 3)
-        chunks = [_struct(_struct(item).get(3)) for item in _list(group, 1)]
+        chunks = _chunks(group)
         size_bytes = sum(_int(chunk, 7) for chunk in chunks)
         if len(chunks) != len(self.columns) or not row_count <= size_bytes <= self._group_bytes_max:
             raise ValueError(f"a row group of {row_count} rows says that it takes {size_bytes} bytes")
@@ -80,14 +84,25 @@ class PlainFile:
             self._column(chunk, column, row_count) for chunk, column in zip(chunks, self.columns, strict=True)
         ]
 
+    def _check_chunks(self) -> None:
+        """Each column chunk is plain, and begins where the one before has ended, or behind that; an empty one is nowhere."""
+        place = len(MAGIC)
+        for chunk in chain.from_iterable(map(_chunks, self._groups)):
+            if _int(chunk, 4) != 0 or 11 in chunk:
+                raise ValueError("a column is compressed or coded by a dictionary; it must be plain")
+            start, size_bytes = _int(chunk, 9), _int(chunk, 7)
+            if not size_bytes:
+                continue
+            if start < place:
+                raise ValueError("its columns do not lie one behind the other")
+            place = start + size_bytes
+
     def _column(self, chunk: Fields, column: Column, row_count: int) -> list[Any]:
-        if _int(chunk, 4) != 0 or 11 in chunk:
-            raise ValueError(f"column {column.name} is compressed or coded by a dictionary; it must be plain")
         data = self._read(_int(chunk, 9), _int(chunk, 7))
         values: list[Any] = []
         place = 0
         while place < len(data):
-            reader = _Compact(data, place)
+            reader = _Compact(data, place, place + _PAGE_HEADER_BYTES_MAX)
             header = reader.struct()
             place = reader.place + _int(header, 3)
             page = _struct(header.get(5))
@@ -109,6 +124,11 @@ class PlainFile:
         if len(data) != length:
             raise ValueError("it was cut short while it was read")
         return data
+
+
+def _chunks(group: Fields) -> list[Fields]:
+    """What is said of the column chunks of a row group (parquet.thrift, `ColumnMetaData`)."""
+    return [_struct(_struct(item).get(3)) for item in _list(group, 1)]
 
 
 def _columns(elements: list[Any]) -> Iterator[Column]:
@@ -162,10 +182,10 @@ def _levels(data: bytes, count: int) -> list[int]:
     while len(levels) < count:
         header = reader.varint()
         run = header >> 1
-        if header & 1:
+        if header & 1 and run <= -(-(count - len(levels)) // 8):  # the last 8 may go beyond the end
             packed = reader.take(run)
             levels += chain.from_iterable((byte >> bit & 1 for bit in range(8)) for byte in packed)
-        elif run <= count - len(levels):
+        elif not header & 1 and run <= count - len(levels):
             levels += repeat(reader.take(1)[0] & 1, run)
         else:
             raise ValueError("a run of nulls is longer than its page")
@@ -177,14 +197,16 @@ def _levels(data: bytes, count: int) -> list[int]:
 class _Compact:
     """Thrift's compact protocol: values by their types, structs as maps from field ids."""
 
-    def __init__(self, data: bytes, place: int = 0) -> None:
+    def __init__(self, data: bytes, place: int = 0, end: int | None = None) -> None:
+        """Reads from `place` on, and nothing from `end` on."""
         self._data = data
+        self._end = len(data) if end is None else min(end, len(data))
         self.place = place
 
     def take(self, length: int) -> bytes:
         """The next bytes."""
         start, self.place = self.place, self.place + length
-        if self.place > len(self._data):
+        if self.place > self._end:
             raise ValueError("a value goes beyond its end")
         return self._data[start : self.place]
 

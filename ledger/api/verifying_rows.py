@@ -24,7 +24,7 @@ from ledger.statements import words
 from ledger.statements.record import sealed_content, sealed_size
 
 _FORMS: Final = ("", *sorted(words.FORMS))  # by their numbers in a note; "": the receipt does not hold
-_CHUNK: Final = 64  # notes kept together: few enough that rows far apart waste little
+_CHUNK: Final = 64  # rows whose notes are kept together
 
 
 class _Note(NamedTuple):
@@ -37,12 +37,12 @@ class _Note(NamedTuple):
 
 
 _NOTE: Final = Struct("<32sQBI")
-_NONE: Final = bytes(_NOTE.size)
-_FAULTY: Final = _Note(bytes(32), 1, 0, 0)
+_FAULTY: Final = _Note(bytes(32), 0, 0, 0)
+_WHICH: Final = Struct("<Q")  # at the beginning of a chunk: the rows of it that have a note, a bit for each
 
 
 class _Notes:
-    """Notes by row index, wherever the rows lie."""
+    """Notes by row index, wherever the rows lie: 45 bytes each, and some hundred for each 64 rows of which one has a note."""
 
     def __init__(self) -> None:
         self._chunks: dict[int, bytearray] = {}
@@ -51,11 +51,13 @@ class _Notes:
     def add(self, row_index: int, note: _Note) -> bool:
         """Keeps a note; False if the row has one."""
         number, place = divmod(row_index, _CHUNK)
-        chunk = self._chunks.setdefault(number, bytearray(_CHUNK * _NOTE.size))
-        start = place * _NOTE.size
-        if chunk[start : start + _NOTE.size] != _NONE:
+        chunk = self._chunks.setdefault(number, bytearray(_WHICH.size))
+        (which,) = _WHICH.unpack_from(chunk)
+        if which >> place & 1:
             return False
-        _NOTE.pack_into(chunk, start, *note)
+        start = _start(which, place)
+        chunk[start:start] = _NOTE.pack(*note)
+        _WHICH.pack_into(chunk, 0, which | 1 << place)
         self.count += 1
         return True
 
@@ -65,8 +67,13 @@ class _Notes:
         chunk = self._chunks.get(number)
         if chunk is None:
             return None
-        start = place * _NOTE.size
-        return None if chunk[start : start + _NOTE.size] == _NONE else _Note(*_NOTE.unpack_from(chunk, start))
+        (which,) = _WHICH.unpack_from(chunk)
+        return _Note(*_NOTE.unpack_from(chunk, _start(which, place))) if which >> place & 1 else None
+
+
+def _start(which: int, place: int) -> int:
+    """Where the note of a place stands in its chunk, or would stand: behind those of the places before it."""
+    return _WHICH.size + _NOTE.size * (which & (1 << place) - 1).bit_count()
 
 
 def verify_rows(outcome: Verified, vkey: Vkey) -> None:
