@@ -82,6 +82,8 @@ def row_contents(rows: Rows, claimant: Claimant, keep: Keep, earlier: Sequence[b
                 held = _held(row, digest, rows.find_record)
             if not row.content:
                 raise RefusedInput("row-blank", "row", "the line is empty", "Delete it")
+            if held is None and said != NOTHING_SAID:
+                claimant.check(row.form, row.media, said)
             if held is None and claimant.kind_of(said) == "experience":
                 keep(row.content)
             yield Content(row.row_index, digest, row.size_bytes, row.form, row.media, said, held)

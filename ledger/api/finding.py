@@ -12,6 +12,7 @@ from ledger.datasets.files import load_file, printable, read_file
 from ledger.datasets.jcs import canonical_json, parse_json
 from ledger.errors import NotFound, RefusedInput
 from ledger.log.view import LogView
+from ledger.signer.written import quoted
 from ledger.spec import ROW_BYTES_MAX
 
 ID_CHARS_LEAST: Final = 16  # hex digits that name an artifact
@@ -60,7 +61,7 @@ def resolve_id(view: LogView, text: str) -> bytes:
     if not HEX.fullmatch(text) or len(text) < ID_CHARS_LEAST:
         raise RefusedInput(
             "schema",
-            f"id {text!a}",
+            f"id {quoted(text)!a}",
             f"it is no artifact id: that takes {ID_CHARS_LEAST} to 64 hex digits",
             "Give the id that `lineage sign` printed.",
         )

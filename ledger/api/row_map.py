@@ -6,13 +6,21 @@ named by its id or as an earlier row, and never by a path, which would have a da
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ledger import spec
 from ledger.errors import LineageError, RefusedInput
 from ledger.signer.claims import Said
-from ledger.signer.written import parse_date_ms, parse_parent, parse_share
+from ledger.signer.written import (
+    check_license,
+    check_uri,
+    parse_date_ms,
+    parse_parent,
+    parse_share,
+    quoted,
+)
 from ledger.statements import words
 from ledger.statements.record import Parent
 
@@ -26,6 +34,9 @@ FIELDS: Final = {  # what a column says, and the field of `Said` that holds it
     "source": "source",
 }
 EARLIER_ROW: Final = "row:"  # row:N, a row of the same dataset
+_ROW_NUMBER: Final = re.compile(
+    r"[0-9]{1,18}", re.ASCII
+)  # int() of a text that somebody else wrote has its limits
 
 Resolve = Callable[[str], bytes]  # the artifact id that hex digits mean
 
@@ -89,21 +100,22 @@ class RowMap:
         relation, name, ppm = parse_parent(text)
         if name.startswith(EARLIER_ROW):
             number = name.removeprefix(EARLIER_ROW)
-            if not (number.isascii() and number.isdigit()) or int(number) >= len(earlier):
+            row_index = int(number) if _ROW_NUMBER.fullmatch(number) else len(earlier)
+            if row_index >= len(earlier):
                 raise _refuse(
-                    f"'{name}' names no row before this one",
+                    f"'{quoted(name)}' names no row before this one",
                     "Rows are counted from 0; a parent stands first.",
                 )
-            return Parent(relation, earlier[int(number)], ppm)
+            return Parent(relation, earlier[row_index], ppm)
         if name not in self._resolved:
             self._resolved[name] = resolve(name)
         return Parent(relation, self._resolved[name], ppm)
 
 
 def _kind(cell: Any) -> str:
-    if cell not in words.KINDS:
+    if not isinstance(cell, str) or cell not in words.KINDS:
         raise _refuse("there is no such kind", f"Kinds: {', '.join(sorted(words.KINDS))}.")
-    return str(cell)
+    return cell
 
 
 def _human(cell: Any) -> int:
@@ -120,15 +132,15 @@ def _made_at(cell: Any) -> int:
 
 
 def _license(cell: Any) -> str:
-    if not isinstance(cell, str) or not words.LICENSE.fullmatch(cell):
+    if not isinstance(cell, str):
         raise _refuse("it is no SPDX license expression", "Write it as CC-BY-4.0.")
-    return cell
+    return check_license(cell)
 
 
 def _source(cell: Any) -> str:
-    if not isinstance(cell, str) or not words.URI.fullmatch(cell):
+    if not isinstance(cell, str):
         raise _refuse("it is no URI", "Write it as https://example.org/page.")
-    return cell
+    return check_uri(cell)
 
 
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {

@@ -19,7 +19,7 @@ from ledger.merkle import tiles
 from ledger.merkle.proofs import PathReader
 from ledger.merkle.tree import hash_leaf, verify_inclusion
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
-from ledger.spec import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH
+from ledger.spec import CLOCK_AHEAD_MAX_S, HASH_BYTES, TILE_HEIGHT, TILE_WIDTH
 from ledger.statements.entry import decode_entry
 from ledger.statements.record import decode_record
 from ledger.store import index
@@ -186,7 +186,12 @@ def _clock(reader: StoreReader, checkpoint: Checkpoint, now_ms: int) -> Finding:
             "clock",
             ok=False,
             what=f"this machine's clock is {behind_ms} ms behind the log's last entry",
-            fix="Set the clock. Until then new entries bear the time of the last one.",
+            fix="Set the clock right. Until then "
+            + (
+                "nothing is appended: the log signs no time so far ahead."
+                if behind_ms > CLOCK_AHEAD_MAX_S * 1_000
+                else "new entries bear the time of the last one."
+            ),
         )
     return Finding("clock", ok=True, what=f"the last commit is {-behind_ms} ms old")
 

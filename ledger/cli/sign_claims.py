@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ledger.cli.common import parse_versioned
 from ledger.errors import RefusedInput
-from ledger.signer.written import DEFAULT_RELATION, parse_share, split_relation, split_share
+from ledger.signer.written import (
+    DEFAULT_RELATION,
+    check_license,
+    check_uri,
+    parse_share,
+    split_relation,
+    split_share,
+)
 
 if TYPE_CHECKING:
     from ledger.signer.claims import Claim
@@ -125,6 +132,8 @@ def claim_of(args: argparse.Namespace, ledger: Resolves) -> Claim:
     rights = {
         name: value for name, value in (("license", args.license), ("train", args.train)) if value is not None
     }
+    if args.license is not None:
+        check_license(args.license)
     facts: dict[str, Any] = {}
     if args.confidence is not None:
         facts["confidence"] = parse_share(args.confidence)
@@ -144,7 +153,7 @@ def claim_of(args: argparse.Namespace, ledger: Resolves) -> Claim:
         reported=args.reported is not None,
         author=_author(args.reported),
         rights=rights,
-        source={"uri": args.source} if args.source is not None else {},
+        source={"uri": check_uri(args.source)} if args.source is not None else {},
         facts=facts,
     )
 

@@ -97,6 +97,10 @@ class Claimant:
         """The record of one content digest (32 bytes). Raises RefusedInput with the code of what SPEC §4 forbids."""
         return self._template(form, media, said).encode(content, size_bytes)
 
+    def check(self, form: str, media: str | None, said: Said) -> None:
+        """Whether a record of such a content would be legal. Raises as `record`."""
+        self._template(form, media, said)
+
     def kind_of(self, said: Said) -> str:
         """The kind of a content's record."""
         return said.kind or self.kind
@@ -166,5 +170,13 @@ def own_shares(claim: Claim, kind: str, role: str) -> dict[str, int]:
 
 
 def pseudonym(key: bytes, author: str) -> bytes:
-    """The keyed pseudonym of a reported author (SPEC §2)."""
-    return hmac.new(key, spec.TAG_PSEUDONYM + author.encode(), hashlib.sha256).digest()
+    """The keyed pseudonym of a reported author (SPEC §2). Raises RefusedInput `author-not-text`."""
+    try:
+        return hmac.new(key, spec.TAG_PSEUDONYM + author.encode(), hashlib.sha256).digest()
+    except UnicodeEncodeError as error:
+        raise RefusedInput(
+            "author-not-text",
+            "author",
+            "the name is no Unicode text: it holds a byte that is no UTF-8, or a surrogate that stands alone",
+            "Write the name in UTF-8.",
+        ) from error

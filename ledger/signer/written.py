@@ -1,18 +1,20 @@
-"""Shares, dates and parents as people write them, on a command line or in a dataset's cell."""
+"""Shares, dates, parents, licenses and sources as people write them, on a command line or in a dataset's cell."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, DecimalException, Inexact, localcontext
 from typing import Final, NamedTuple
 
 from ledger.errors import RefusedInput
 from ledger.spec import PPM
-from ledger.statements.words import RELATIONS
+from ledger.statements import words
 
 DEFAULT_RELATION: Final = "derived-from"
 _SHARED: Final = re.compile(r"(?P<name>.+)@(?P<share>[0-9.]+%?)", re.DOTALL)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_QUOTED_CHARS_MAX: Final = 80
 
 
 class WrittenParent(NamedTuple):
@@ -23,17 +25,24 @@ class WrittenParent(NamedTuple):
     ppm: int | None
 
 
+def quoted(text: str) -> str:
+    """As much of a text as an error shows: a cell may hold megabytes."""
+    return text if len(text) <= _QUOTED_CHARS_MAX else f"{text[:_QUOTED_CHARS_MAX]}…"
+
+
 def parse_share(text: str) -> int:
     """Ppm of "70%", "0.7" or "12.5%". Raises RefusedInput `share-illegal`."""
     try:
-        value = Decimal(text.removesuffix("%")) * (PPM // 100 if text.endswith("%") else PPM)
+        with localcontext() as exact:
+            exact.traps[Inexact] = True  # nothing is rounded, neither up nor down to nothing
+            value = Decimal(text.removesuffix("%")) * (PPM // 100 if text.endswith("%") else PPM)
         if 0 <= value <= PPM and value == int(value):
             return int(value)
-    except InvalidOperation:  # no number, or NaN compared
+    except DecimalException:  # no number, NaN compared, or too many digits
         pass
     raise RefusedInput(
         "share-illegal",
-        f"share '{text}'",
+        f"share '{quoted(text)}'",
         "it is no share from 0 % to 100 %, in whole parts per million",
         "Write 70%, or 0.7.",
     )
@@ -43,11 +52,35 @@ def parse_date_ms(text: str) -> int:
     """Unix milliseconds of an ISO 8601 date or time; UTC where it names no zone. Raises RefusedInput `schema`."""
     try:
         given = datetime.fromisoformat(text)
-        return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
+        return ((given if given.tzinfo else given.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError) as error:
         raise RefusedInput(
-            "schema", f"date '{text}'", "it is no ISO 8601 date", "Write 2027-01-31 or 2027-01-31T12:00Z."
+            "schema",
+            f"date '{quoted(text)}'",
+            "it is no ISO 8601 date",
+            "Write 2027-01-31 or 2027-01-31T12:00Z.",
         ) from error
+
+
+def check_license(text: str) -> str:
+    """An SPDX license expression. Raises RefusedInput `schema`."""
+    if not words.LICENSE.fullmatch(text):
+        raise RefusedInput(
+            "schema",
+            f"license '{quoted(text)}'",
+            "it is no SPDX license expression",
+            "Write it as CC-BY-4.0.",
+        )
+    return text
+
+
+def check_uri(text: str) -> str:
+    """Where something was found. Raises RefusedInput `schema`."""
+    if not words.URI.fullmatch(text):
+        raise RefusedInput(
+            "schema", f"source '{quoted(text)}'", "it is no URI", "Write it as https://example.org/page."
+        )
+    return text
 
 
 def split_relation(text: str) -> tuple[str, str]:
@@ -55,15 +88,15 @@ def split_relation(text: str) -> tuple[str, str]:
     relation, equals, rest = text.partition("=")
     if not equals:
         return DEFAULT_RELATION, text
-    if relation in RELATIONS:
+    if relation in words.RELATIONS:
         return relation, rest
     if any(mark in relation for mark in "/.@"):
         return DEFAULT_RELATION, text
     raise RefusedInput(
         "schema",
-        f"relation '{relation}'",
+        f"relation '{quoted(relation)}'",
         "there is no such relation",
-        f"Relations: {', '.join(sorted(RELATIONS))}.",
+        f"Relations: {', '.join(sorted(words.RELATIONS))}.",
     )
 
 
@@ -76,7 +109,7 @@ def split_share(text: str) -> tuple[str, int | None]:
     if not ppm:
         raise RefusedInput(
             "share-illegal",
-            f"parent '{text}'",
+            f"parent '{quoted(text)}'",
             "a stated share of a parent is more than nothing",
             "Leave @SHARE out if it is unknown.",
         )

@@ -17,7 +17,7 @@ from ledger import spec
 from ledger.datasets.files import read_file
 from ledger.signer.keystore import Keystore
 from ledger.store.lock import WriterLock
-from tests.test_cli.command import Cli
+from tests.test_cli.command import Cli, Clock
 
 LONG = "long enough that nobody guesses it from its digest, as sixty-four bytes are. "
 GOOD_ROW = json.dumps({"text": LONG})
@@ -289,7 +289,7 @@ def test_kinds_and_facts(ada: Cli) -> None:
     ada.refused("record-illegal", *sign, "--kind", "model")
     ada.refused("schema", *sign, "--kind", "model", "--model", "m")
     ada.refused("record-illegal", *sign, "--model", "m@1")
-    ada.refused("not-canonical", *sign, "--license", "")
+    ada.refused("schema", *sign, "--license", "")
     ada.refused("schema", *sign, "--source", "no uri")
     ada.refused("usage", *sign, "--train", "maybe")
     assert ada.json(*sign, "--kind", "model", "--model", "m@1")["new"] == 1
@@ -489,3 +489,34 @@ def test_an_interrupted_command(ada: Cli, monkeypatch: pytest.MonkeyPatch) -> No
     ran = ada("status")
     assert (ran.code, ran.out) == (2, "")
     assert "interrupted" in ran.err
+
+
+def test_a_clock_that_is_far_behind_is_told_alike_by_who_writes_and_by_the_doctor(
+    ada: Cli, clock: Clock
+) -> None:
+    for name in ("a", "b"):
+        ada.write(
+            name, f"{name} is long enough that nobody guesses it from the sixty-four digits of its digest"
+        )
+    assert ada("sign", "a").code == 0
+    clock.pass_days(-1)
+    assert "signs no time so far ahead" in ada.refused("clock-behind", "sign", "b")["reason"]
+    assert "nothing is appended" in ada("doctor").out
+    clock.pass_days(1)
+    clock.now_ms -= 2_000
+    assert ada("sign", "b").code == 0
+    clock.now_ms -= 2_000
+    assert "bear the time of the last one" in ada("doctor").out
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "fix"),
+    [("--license", "(c) me!", "CC-BY-4.0"), ("--source", "ftp", "https://example.org")],
+)
+def test_rights_and_sources_are_refused_in_words_that_help(
+    ada: Cli, option: str, value: str, fix: str
+) -> None:
+    file = ada.write("a", LONG)
+    error = ada.refused("schema", "sign", file, option, value)
+    assert value in error["item"]
+    assert fix in error["fix"]
