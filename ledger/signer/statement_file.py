@@ -70,12 +70,17 @@ def writing_statements(path: Path) -> Iterator[StatementWriter]:
 
     Raises RefusedInput `file-exists`; StoreFault `store-failed`.
     """
-    _refuse_existing(path)
-    with writing(path) as file:
-        writer = StatementWriter(file)
-        yield writer
-        writer.end()
-        _refuse_existing(path)  # somebody else may have made it meanwhile
+    if os.path.lexists(path):
+        raise _taken(path)
+    try:
+        with writing(path, replace=False) as file:
+            writer = StatementWriter(file)
+            yield writer
+            writer.end()
+    except StoreFault as error:
+        if error.code == "file-exists":  # somebody else made it meanwhile
+            raise _taken(path) from error
+        raise
 
 
 class StatementFile:
@@ -182,8 +187,5 @@ def open_statements(path: Path) -> Iterator[StatementFile]:
         ) from error
 
 
-def _refuse_existing(path: Path) -> None:
-    if os.path.lexists(path):
-        raise RefusedInput(
-            "file-exists", str(path), "it exists already", "Name another file, or move it away."
-        )
+def _taken(path: Path) -> RefusedInput:
+    return RefusedInput("file-exists", str(path), "it exists already", "Name another file, or move it away.")

@@ -193,10 +193,11 @@ def write_atomically(path: Path, data: bytes, *, replace: bool = False, private:
 
 
 @contextmanager
-def writing(path: Path, mode: int = PUBLIC) -> Iterator[BinaryIO]:
+def writing(path: Path, mode: int = PUBLIC, *, replace: bool = True) -> Iterator[BinaryIO]:
     """A file to be written piece by piece, that takes the place of `path` when the block ends; if it fails, nothing does.
 
-    The folder is there. Raises StoreFault `store-failed`.
+    The folder is there. Raises StoreFault `store-failed`; without `replace` `file-exists` for a name that somebody has, even
+    if it was made a moment ago.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
@@ -206,7 +207,10 @@ def writing(path: Path, mode: int = PUBLIC) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
+            if replace:
+                temporary.replace(path)
+            else:
+                _name_anew(temporary, path)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
@@ -214,6 +218,25 @@ def writing(path: Path, mode: int = PUBLIC) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def _name_anew(temporary: Path, path: Path) -> None:
+    """Gives a file its name unless something has it: rename(2) would replace that, link(2) does not."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise _taken(path) from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise _taken(path) from None
+        temporary.replace(path)
+    else:
+        with suppress(OSError):  # a second name of it is no harm
+            temporary.unlink()
+
+
+def _taken(path: Path) -> StoreFault:
+    return StoreFault("file-exists", str(path), "it exists already", "name another file, or move it away")
 
 
 def _unwritable(path: Path, error: OSError) -> StoreFault:

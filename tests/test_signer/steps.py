@@ -26,7 +26,10 @@ def crash_at_each(use: Callable[[], object], first: int = 1) -> Iterator[int]:
     while True:
         steps = _Steps(number)
         with pytest.MonkeyPatch.context() as patch:
-            for owner, name in ((os, "fsync"), (Path, "rename"), (Path, "replace"), (Path, "unlink")):
+            for owner, name in (
+                *((os, "fsync"), (os, "link")),
+                *((Path, "rename"), (Path, "replace"), (Path, "unlink")),
+            ):
                 patch.setattr(owner, name, steps.before(getattr(owner, name)))
             try:
                 use()

@@ -142,6 +142,32 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("has_links", [True, False])
+def test_who_writes_the_same_name_at_the_same_time_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_links: bool
+) -> None:
+    """Two processes sign into one name: each is told that it is signed only if its own file is there."""
+    path = tmp_path / "F"
+    fsync = os.fsync
+
+    def somebody_is_faster(descriptor: int) -> None:
+        fsync(descriptor)
+        path.write_bytes(b"of somebody")
+
+    def no_links(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_links)
+    write(path, SMALL)
+    assert read(path) == SMALL
+    path.unlink()
+    monkeypatch.setattr(os, "fsync", somebody_is_faster)
+    assert code_of(lambda: write(path, SMALL)) == "file-exists"
+    assert path.read_bytes() == b"of somebody"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def fail() -> None:
         with writing_statements(tmp_path / "F") as file:
