@@ -4,17 +4,19 @@ Parcels go in the order of their lanes, many of them at once. Each answer is one
 read or is no parcel holds up nobody else. But what follows it in its lane is sent all the same, and is refused by the log
 as the fork of a chain that broke.
 
-What a parcel names may wait in another lane, or be signed elsewhere in this moment: its signer's enrolment, a delegation,
-a parent. So a refusal for what is unknown counts only of a parcel that has lain there for `grace_s` seconds, and when
+What a parcel names may wait in another lane, or be signed elsewhere in this moment: its signer's enrolment or key event, a
+delegation, a parent. So a refusal for what is unknown counts only of a parcel that has lain there for `grace_s` seconds, and when
 nothing else helps any more: when two passes in a row placed nothing. One would not do, as a reading of the outbox need
 not show what was put while it was made.
 
-Nothing is removed before the log acknowledged it. If the log or the disk fails, the rest stays and is sent again:
-what stands by then is answered with its place.
+Nothing is removed before the log acknowledged it. If the log fails, the rest stays and is sent again: what stands by then is
+answered with its place. A single file that can be neither removed nor put aside (a folder that somebody else made under a
+parcel's name) stays too, is told at the end, and holds up nobody else.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +32,10 @@ from ledger.store.outbox import Outbox, Refusal, Waiting
 
 # What another parcel may mend: see the module's text.
 MENDABLE: Final = frozenset(
-    {"parent-unknown", "subject-unknown", "identity-unknown", "not-delegated", "delegation-illegal"}
+    {
+        *("parent-unknown", "subject-unknown", "identity-unknown", "not-delegated", "delegation-illegal"),
+        *("key-not-in-force", "key-event-broken"),
+    }
 )
 GRACE_S: Final = 2.0  # in which whoever signs a parent has it put
 _BATCH_BYTES_MAX: Final = spec.COMMIT_BYTES_MAX // 2  # of parcels that are sent at once
@@ -93,8 +98,8 @@ def drain(
 
     A parcel waits `grace_s` seconds for what another one may bring, over this draining and later ones.
 
-    Raises StoreFault or InvariantBroken as the log's append does, or if the outbox cannot be read or written; what was not
-    placed by then is as it was.
+    Raises StoreFault or InvariantBroken as the log's append does, or if the outbox cannot be read: what was not placed by then
+    is as it was. StoreFault too, when all else is done, for a parcel that could not be removed or put aside.
     """
     return _Drain(door, outbox, progress, grace_s).run(None if most_s is None else time.monotonic() + most_s)
 
@@ -113,12 +118,15 @@ class _Drain:
         self._held: dict[bytes, _Held] = {}  # lanes that wait in this pass, and for what
         self._unread: set[bytes] = set()  # lanes of which something cannot be read in this pass
         self._moved = False  # whether this pass placed anything
+        self._immovable: dict[Path, StoreFault] = {}  # what can be neither removed nor put aside, and why
+        self._until_s = math.inf
 
     def run(self, until_s: float | None) -> Drained:
         """Passes, until there is nothing to do."""
+        self._until_s = math.inf if until_s is None else until_s
         self._outbox.sweep()
         stuck: set[bytes] = set()  # lanes that waited in a pass that placed nothing
-        while self._pass(until_s):
+        while self._pass():
             late = {lane for lane, held in self._held.items() if self._is_late(held)}
             if not self._moved and late and late <= stuck:
                 self._give_up(late)
@@ -127,17 +135,17 @@ class _Drain:
             if not self._moved and not late:
                 break
             stuck = set() if self._moved else late
+        for fault in self._immovable.values():
+            raise fault
         return self._drained
 
-    def _pass(self, until_s: float | None) -> bool:
+    def _pass(self) -> bool:
         """Everything that waits, once; False if the time is over."""
         self._held, self._unread, self._moved = {}, set(), False
         self._drained.left.clear()
         for batch in self._batches(self._outbox.waiting()):
             self._send(batch)
-            if until_s is not None and time.monotonic() >= until_s:
-                return False
-        return True
+        return time.monotonic() < self._until_s
 
     def _is_late(self, held: _Held) -> bool:
         """Whether what it waits for has had its time to come."""
@@ -151,12 +159,18 @@ class _Drain:
         """The parcels that can be read, in order, as many as fit into memory together."""
         batch: list[_Sent] = []
         size_bytes = count = 0
-        for item in waiting:
+        for position, item in enumerate(waiting):
+            if position and time.monotonic() >= self._until_s:
+                break
             if batch and (
                 size_bytes + item.size_bytes > _BATCH_BYTES_MAX or count >= spec.COMMIT_ENTRIES_MAX
             ):
                 yield batch
                 batch, size_bytes, count = [], 0, 0
+            if item.path in self._immovable:
+                self._unread.add(item.lane)
+                self._leave(item, self._immovable[item.path].reason)
+                continue
             if item.lane in self._unread or item.lane in self._held:
                 self._leave(item, "it follows one that waits, in its lane")
                 continue
@@ -212,7 +226,10 @@ class _Drain:
     def _answer(self, waiting: Waiting, refused: LineageError | None, placed: int) -> None:
         """What becomes of a parcel whose first `placed` statements stand in the log."""
         if refused is None:
-            self._outbox.remove(waiting)
+            try:
+                self._outbox.remove(waiting)
+            except StoreFault as fault:
+                self._immovable[waiting.path] = fault
             self._moved = True
         elif refused.code in MENDABLE or (refused.code == "lane-broken" and waiting.lane in self._held):
             self._held.setdefault(waiting.lane, _Held(waiting, refused, placed))
@@ -227,7 +244,12 @@ class _Drain:
 
     def _refuse(self, item: Waiting, error: LineageError, placed: int) -> None:
         refusal = Refusal(error.code, error.item, error.reason, error.fix, placed)
-        self._drained.refused.append(Refused(self._outbox.refuse(item, refusal), refusal))
+        try:
+            self._drained.refused.append(Refused(self._outbox.refuse(item, refusal), refusal))
+        except StoreFault as fault:
+            self._immovable[item.path] = fault
+            self._unread.add(item.lane)
+            self._leave(item, fault.reason)
 
     def _leave(self, item: Waiting, reason: str) -> None:
         self._drained.left.append(Left(item.path, reason))

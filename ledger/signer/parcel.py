@@ -7,7 +7,7 @@ there is no canonical form to hold it to, and whoever reads one checks what it s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 import msgpack
 
@@ -15,6 +15,9 @@ from ledger import spec
 from ledger.errors import RefusedInput
 from ledger.statements.entry import decode_entry
 from ledger.statements.statement import Statement
+
+_ITEM_BYTES_LEAST: Final = 24  # an entry and a record have more than 100; each statement counts five values
+_ITEMS_FREE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def unpack(data: bytes) -> tuple[Parcel, Place]:
     Raises RefusedInput `outbox-damaged`.
     """
     try:
-        statements = msgpack.unpackb(data, raw=False, max_array_len=spec.STATEMENT_RECORDS_MAX)
+        statements = _unpacked(data)
         parcel = Parcel(tuple((entry, tuple(records)) for entry, records in statements))
         kinds = {type(item) for entry, records in parcel.statements for item in (entry, *records)}
         if kinds == {bytes}:
@@ -59,6 +62,37 @@ def unpack(data: bytes) -> tuple[Parcel, Place]:
     except (ValueError, TypeError, LookupError, msgpack.UnpackException, RefusedInput) as error:
         raise _damaged() from error
     raise _damaged()
+
+
+def _unpacked(data: bytes) -> Any:
+    """Arrays and byte strings. Other values are refused, and more of them than signed statements could be.
+
+    Anybody may have put the file there: one byte that says "a map" takes seventy in memory, and a drainer that dies of a
+    file drains nothing any more.
+    """
+    items = 0
+
+    def count(array: list[Any]) -> list[Any]:
+        nonlocal items
+        items += 1 + len(array)
+        if items > len(data) // _ITEM_BYTES_LEAST + _ITEMS_FREE:
+            raise ValueError("there are more values than its bytes could sign")
+        return array
+
+    return msgpack.unpackb(
+        data,
+        raw=False,
+        list_hook=count,
+        object_pairs_hook=_refuse,
+        ext_hook=_refuse,
+        max_array_len=spec.STATEMENT_RECORDS_MAX,
+        max_str_len=0,
+        max_ext_len=0,
+    )
+
+
+def _refuse(*_value: object) -> NoReturn:
+    raise ValueError("it holds what no parcel holds")
 
 
 def _damaged() -> RefusedInput:

@@ -147,10 +147,11 @@ class Outbox:
             parcel.path.rename(path)
             sync_folder(self.refused_folder)
             sync_folder(self.folder)
-        except StoreFault as error:
-            raise StoreFault("outbox-unwritable", str(path), error.reason, _FIX) from error
-        except OSError as error:
-            raise _unwritable(path, error) from error
+        except (StoreFault, OSError) as error:
+            why_not = error.reason if isinstance(error, StoreFault) else error.strerror or error
+            raise StoreFault(
+                "outbox-unwritable", str(parcel.path), f"it cannot be put aside: {why_not}", _FIX
+            ) from error
         return path
 
     def is_waiting(self, lane: bytes, seq: int) -> bool:
@@ -210,13 +211,23 @@ class Outbox:
         return paths
 
     def _refuse_links(self) -> None:
-        """Raises StoreFault `link-refused`: what lies behind a link is not this ledger's."""
-        refuse_links(self._ledger, f"{FOLDER}/{REFUSED}")
+        """Raises StoreFault `link-refused`: what lies behind a link is not this ledger's; `store-failed`."""
+        try:
+            refuse_links(self._ledger, f"{FOLDER}/{REFUSED}")
+        except StoreFault as error:
+            raise StoreFault(error.code, error.item, error.reason, error.fix or _FIX) from error
 
 
 def _size_bytes(path: Path) -> int:
-    """Of a regular file; 0 of anything else. Raises FileNotFoundError."""
-    status = path.lstat()
+    """Of a regular file; 0 of anything else. Raises FileNotFoundError; StoreFault if the folder may not be searched."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreFault(
+            "store-failed", str(path), f"it cannot be looked at ({error.strerror})", _FIX
+        ) from error
     return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 

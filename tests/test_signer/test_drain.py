@@ -16,7 +16,7 @@ from ledger import spec
 from ledger.errors import LineageError, StoreFault
 from ledger.log.writer import Appended
 from ledger.signer.drain import Drained, drain
-from ledger.signer.parcel import Parcel, pack, place_of, unpack
+from ledger.signer.parcel import Parcel, Place, pack, place_of, unpack
 from ledger.statements.entry import Entry, decode_entry
 from ledger.statements.record import Parent, Record
 from ledger.store.outbox import Outbox, name_of
@@ -405,6 +405,94 @@ def test_every_statement_ends_in_the_log_or_aside(
     assert set(drained.placed) == {ids[number] for number in good}
     assert len(drained.refused) == len(ids) - len(good)
     assert (drained.left, scene.rest()) == ([], 0)
+
+
+def held_fast(monkeypatch: pytest.MonkeyPatch, name: str, what: str) -> None:
+    """The file of that name can be neither renamed nor removed: another user's, in a folder that is not mine alone."""
+    real = getattr(Path, what)
+
+    def refusing(self: Path, *args: Any, **fields: Any) -> Any:
+        if self.name == name:
+            raise PermissionError(1, "Operation not permitted")
+        return real(self, *args, **fields)
+
+    monkeypatch.setattr(Path, what, refusing)
+
+
+def test_what_cannot_be_put_aside_is_told_at_the_end_and_holds_up_nobody(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = scene.outbox.put(LANES[0], 0, b"no parcel")
+    scene.statement(scene.ada, LANES[0], scene.ada.record("seq 0"))  # in whose place the planted file lies
+    scene.sign("follows what cannot be moved", LANES[0])
+    others = {scene.sign(f"{number}", lane) for number, lane in enumerate(LANES[1:])}
+    held_fast(monkeypatch, planted.name, "rename")
+    for _ in range(2):
+        with within(), pytest.raises(StoreFault, match="put aside") as raised:
+            scene.drain()
+        assert (raised.value.code, raised.value.item) == ("outbox-unwritable", str(planted))
+    stands = {decode_entry(entry).statement.id for entry in scene.door.sent}
+    assert others <= stands
+    assert [item.lane for item in scene.outbox.waiting()] == [LANES[0]] * 2
+
+
+def test_refused_for_what_never_comes_and_not_to_be_moved_ends(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.sign("orphan", LANES[0], parents=parents(scene.ada.record("nowhere")))
+    placed = scene.sign("other", LANES[1])
+    held_fast(monkeypatch, name_of(LANES[0], 0), "rename")
+    with within(), pytest.raises(StoreFault, match="put aside"):
+        scene.drain()
+    monkeypatch.undo()
+    assert scene.drain().refused[0].refusal.code == "parent-unknown"
+    assert placed in {decode_entry(entry).statement.id for entry in scene.door.sent}
+
+
+def test_what_stands_and_cannot_be_removed_holds_up_nobody(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [scene.sign(f"{number}", lane) for number, lane in enumerate(LANES)]
+    held_fast(monkeypatch, name_of(LANES[0], 0), "unlink")
+    with within(), pytest.raises(StoreFault, match="not permitted"):
+        scene.drain()
+    assert [item.lane for item in scene.outbox.waiting()] == [LANES[0]]
+    monkeypatch.undo()
+    assert list(scene.drain().placed) == ids[:1]
+    assert scene.rest() == 0
+
+
+def test_time_that_is_over_ends_it_among_what_is_no_parcel(scene: Scene) -> None:
+    """Else whoever fills the folder with garbage has every verb put it all aside first."""
+    for number in range(20):
+        scene.outbox.put(LANES[0], number, b"no parcel")
+    assert len(drain(scene.door, scene.outbox, most_s=0).refused) == 1
+    assert scene.rest() == 19
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_key_events_are_found_in_whatever_order_they_lie(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, order: tuple[int, ...]
+) -> None:
+    """They stand in no lane: the order of their names says nothing."""
+    statements: list[tuple[bytes, tuple[bytes, ...]]] = []
+    for _ in range(2):
+        event = scene.ada.key_event("rotate")
+        scene.ada.took(event)
+        statements.append((event.encoded, ()))
+    statements.append(scene.statement(scene.ada, LANES[0], scene.ada.record("by the newest key")))
+    places = [place_of(decode_entry(entry).statement) for entry, _records in statements]
+    names = dict(zip(places, order, strict=True))
+    for statement in statements:
+        scene.put(statement)
+    waiting = Outbox.waiting
+    monkeypatch.setattr(
+        Outbox,
+        "waiting",
+        lambda self: sorted(waiting(self), key=lambda item: names[Place(item.lane, item.seq)]),
+    )
+    drained = scene.drain()
+    assert (len(drained.placed), drained.refused, scene.rest()) == (3, [], 0)
 
 
 def test_limit_of_a_parcel_is_what_a_commit_takes() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import msgpack
 import pytest
 from hypothesis import given
@@ -71,3 +73,27 @@ def test_cut_short_anywhere_or_longer_is_refused() -> None:
 def test_nesting_without_end_is_refused() -> None:
     with pytest.raises(RefusedInput):
         unpack(b"\x91" * 100_000)
+
+
+@pytest.mark.parametrize(
+    "item", [b"\x80", b"\x90", b"\xc7\x00\x01", b"\xa2ab", b"\xcd\x01\x01", b"\xc4\x02ab", b"\xc0"]
+)
+def test_values_that_take_more_room_than_their_bytes_are_refused_before_they_do(item: bytes) -> None:
+    """A drainer that dies of one file drains nothing any more."""
+    array = b"\xdd" + (50_000).to_bytes(4, "big") + item * 50_000
+    data = b"\xdd" + (40).to_bytes(4, "big") + array * 40
+    tracemalloc.start()
+    try:
+        with pytest.raises(RefusedInput) as raised:
+            unpack(data)
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(data) + 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert raised.value.code == "outbox-damaged"
+
+
+def test_many_small_statements_are_a_parcel() -> None:
+    """As many values as signed statements can be: one record each, none of them longer than a record is."""
+    record = ADA.record("small").encoded
+    parcel = Parcel(((ENTRY, (record,)),) * 3_000 + ((ENTRY, (record,) * 3_000),))
+    assert unpack(pack(parcel))[0] == parcel

@@ -252,3 +252,20 @@ def test_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(Path, "iterdir", denied)
     for use in (outbox.waiting, outbox.refused, outbox.foreign):
         assert code_of(use) == "store-failed"
+
+
+def test_folder_that_may_not_be_searched_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its names can be listed, and no file in it looked at."""
+    outbox = Outbox(tmp_path)
+    outbox.put(A, 0, b"data")
+    lstat = Path.lstat
+
+    def denied(self: Path) -> Any:
+        if self.suffix == ".parcel":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return lstat(self)
+
+    monkeypatch.setattr(Path, "lstat", denied)
+    with pytest.raises(StoreFault) as raised:
+        outbox.waiting()
+    assert (raised.value.code, bool(raised.value.fix)) == ("store-failed", True)
