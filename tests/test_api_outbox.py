@@ -169,6 +169,25 @@ def test_what_is_named_may_come_with_a_later_file(place: Place) -> None:
     assert audit_folder(place.path).ok
 
 
+def test_children_before_parents_without_end_keep_nobody_for_long(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes a file may have each round bring but one statement more. The same command goes on."""
+    place.enrol(place.ada)
+    monkeypatch.setattr("ledger.api.appending._ROUNDS_MAX", 3)
+    chain = [record(place.ada, "0")]
+    for number in range(1, 7):
+        chain.append(record(place.ada, f"{number}", chain[-1]))
+    path = place.file(
+        *(
+            place.ada.artifacts([one], bytes([number]) * 16)
+            for number, one in reversed(list(enumerate(chain)))
+        )
+    )
+    assert outcomes(place.append(path)) == [["parent-unknown"] * 3 + [APPENDED] * 4]
+    assert outcomes(place.append(path)) == [[APPENDED] * 3 + [KNOWN] * 4]
+
+
 def test_file_that_is_cut_short_is_refused_whole_and_others_are_not_held_up(place: Place) -> None:
     place.enrol(place.ada)
     good = place.file(signed(place.ada, "good", b"g" * 16))

@@ -2,7 +2,7 @@
 
 Each statement is answered on its own, as the log answers everybody: it stands now, it stood there before, or it was refused for a
 reason. What it names may come with another file, so that a refusal for what is unknown counts only when a whole round
-over all files brought nothing more. Where the log's key is not, the statements go into the outbox and wait.
+over all files brought nothing more, or after many rounds: then the same command goes on. Where the log's key is not, the statements go into the outbox and wait.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ledger.api.access import Access
 from ledger.api.door import Door
 from ledger.api.draining import NOT_HERE
 from ledger.errors import LineageError, RefusedInput, StoreFault
+from ledger.fold.transition import open_entry
 from ledger.signer.drain import MENDABLE
 from ledger.signer.parcel import Parcel, pack, place_of
 from ledger.signer.statement_file import Statement, open_statements
@@ -29,6 +30,9 @@ KNOWN: Final = "known"  # it stood there before
 REFUSED: Final = "refused"
 WAITS: Final = "waits"  # in the outbox
 
+_ROUNDS_MAX: Final = (
+    16  # over all files: each may bring but one statement more, and the writer's lock is held
+)
 _BATCH_BYTES_MAX: Final = spec.COMMIT_BYTES_MAX // 2  # of statements that are sent at once
 Progress = Callable[[int], None]  # statements answered
 
@@ -73,12 +77,12 @@ def append_files(
     except RefusedInput as error:
         if error.code not in NOT_HERE:
             raise
-        _put_all(access.outbox, files, progress)
+        _put_all(access.outbox, access.marker.log_id, files, progress)
     return files
 
 
 def _append_all(door: Door, files: Sequence[FileAppended], progress: Progress) -> None:
-    """All files once, and again those with statements that another one may have mended, while that helps."""
+    """All files once, and again those with statements that another one may have mended, while that helps, and not for ever."""
     answered = 0
 
     def tell(count: int) -> None:
@@ -88,14 +92,15 @@ def _append_all(door: Door, files: Sequence[FileAppended], progress: Progress) -
 
     for file in files:
         _append_file(door, file, tell)
-    moved = True
-    while moved:
+    for _ in range(_ROUNDS_MAX):
         moved = False
         for file in files:
             if any(map(_is_mendable, file.answers)):
                 before = file.count(REFUSED)
                 _append_file(door, file, tell)
                 moved = moved or file.count(REFUSED) < before
+        if not moved:
+            break
 
 
 def _is_mendable(answer: Answer) -> bool:
@@ -139,7 +144,17 @@ def _batches(file: FileAppended) -> Iterator[list[tuple[int, Statement]]]:
             if batch:
                 yield batch
     except (RefusedInput, StoreFault) as error:
-        file.error = error
+        file.error = _changed(file.path) if file.answers else error
+
+
+def _changed(path: Path) -> RefusedInput:
+    """It was whole when it was looked at first, and statements of it were sent since."""
+    return RefusedInput(
+        "file-changed",
+        str(path),
+        "it changed while it was read; what is told of its statements holds all the same",
+        "Copy it again from where it was signed, and append that: what stands already is no harm.",
+    )
 
 
 def _described(number: int, statement: Statement) -> Answer:
@@ -151,24 +166,28 @@ def _described(number: int, statement: Statement) -> Answer:
     return Answer(number, WAITS, len(records), decoded.id, decoded.type)
 
 
-def _put_all(outbox: Outbox, files: Sequence[FileAppended], progress: Progress) -> None:
-    """Each statement as a parcel of its own. Raises StoreFault `outbox-unwritable`; the same once more is then no harm."""
+def _put_all(outbox: Outbox, log: bytes, files: Sequence[FileAppended], progress: Progress) -> None:
+    """Each statement of this log as a parcel of its own. Raises StoreFault `outbox-unwritable`; the same once more is then no harm."""
     done = 0
     for file in files:
         for batch in _batches(file):
-            file.answers += [_put(outbox, number, statement) for number, statement in batch]
+            file.answers += [_put(outbox, log, number, statement) for number, statement in batch]
             done += len(batch)
             progress(done)
 
 
-def _put(outbox: Outbox, number: int, statement: Statement) -> Answer:
+def _put(outbox: Outbox, log: bytes, number: int, statement: Statement) -> Answer:
     answer = _described(number, statement)
-    if answer.error is None:
-        entry, records = statement
-        try:
-            outbox.put(*place_of(decode_entry(entry).statement), pack(Parcel(((entry, tuple(records)),))))
-        except StoreFault as error:
-            if error.code != "outbox-taken":
-                raise
-            answer.outcome, answer.error = REFUSED, error
+    if answer.error is not None:
+        return answer
+    entry, records = statement
+    try:
+        place = place_of(open_entry(entry, log).statement)
+        outbox.put(*place, pack(Parcel(((entry, tuple(records)),))))
+    except RefusedInput as error:  # another log's: no waiting mends that
+        answer.outcome, answer.error = REFUSED, error
+    except StoreFault as error:
+        if error.code != "outbox-taken":
+            raise
+        answer.outcome, answer.error = REFUSED, error
     return answer

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger.cli.common import Reporter, add_common, command, open_for, plural, printable, short
-from ledger.errors import RefusedInput
+from ledger.errors import NotFound, RefusedInput, StoreFault
 
 if TYPE_CHECKING:
     from ledger.api import Ledger
@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace, reporter: Reporter) -> int:
-    """Exit code 0: nothing was refused; 1: something was."""
+    """Exit code 0: nothing was refused; 1: something was; 2: a file could not be read."""
     if args.follow and args.files:
         raise RefusedInput(
             "usage", "--follow", "it follows the outbox, not files", "Append the files first, then follow."
@@ -64,6 +64,8 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
             return 1 if drained.refused else 0
         files = ledger.append_files(args.files, lambda count: reporter.progress(count, None))
     _tell_files(reporter, files)
+    if any(isinstance(file.error, NotFound | StoreFault) for file in files):
+        return 2
     return 1 if any(file.error or file.count("refused") for file in files) else 0
 
 
@@ -140,11 +142,14 @@ def _answer_fields(answer: Answer) -> dict[str, Any]:
 
 def _file_words(file: FileAppended) -> list[str]:
     name = printable(str(file.path))
+    failed = []
     if file.error is not None:
-        return [f"{name}: refused: {printable(file.error.reason)}. {printable(file.error.fix)}"]
+        failed = [f"{name}: refused: {printable(file.error.reason)}. {printable(file.error.fix)}"]
+    if failed and not file.answers:
+        return failed
     words = {"appended": "appended", "known": "known already", "refused": "refused", "waits": "in the outbox"}
     told = [f"{file.count(outcome):,} {word}" for outcome, word in words.items() if file.count(outcome)]
-    lines = [f"{name}: {', '.join(told) or 'it holds no statement'}"]
+    lines = [*failed, f"{name}: {', '.join(told) or 'it holds no statement'}"]
     refused = [answer for answer in file.answers if answer.error is not None]
     for answer in refused[:_SHOWN_MAX]:
         error = answer.error

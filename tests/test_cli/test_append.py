@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import ledger
+from ledger.api.door import Door
 from ledger.api.ledger import Ledger
 from ledger.signer.parcel import Parcel, pack, place_of
 from ledger.signer.statement_file import writing_statements
@@ -125,3 +128,51 @@ def test_following_ends_well_when_it_is_interrupted(
     assert (ran.code, "2 statements with 2 records" in ran.out) == (0, True)
     monkeypatch.setattr(Ledger, "follow", lambda _self: iter(()))
     assert ada.refused("usage", "append", "--follow", "F.statement")["item"] == "--follow"
+
+
+def test_what_cannot_be_read_ends_with_2_and_holds_up_nobody(ada: Cli, bob: Actor) -> None:
+    """A name that was mistyped is no verdict."""
+    good = file(ada, "good.statement", (bob.enrolment, []))
+    for name, code in (("nowhere.statement", "file-not-found"), (".", "not-a-regular-file")):
+        found = ada.json("append", name, good, code=2)
+        assert found["files"][0]["error"]["code"] == code
+        assert found["appended"] + found["known"] == 1
+
+
+def test_file_that_changes_while_it_is_appended_is_told_with_what_stands_of_it(
+    ada: Cli, bob: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements = [
+        bob.artifacts([bob.record(f"{lane} {n}") for n in range(200)], bytes([lane]) * 16)
+        for lane in range(3)
+    ]
+    path = file(ada, "F.statement", (bob.enrolment, []), *statements)
+    append = Door.append
+
+    def cut(self: Door, submissions: Any) -> Any:
+        os.truncate(path, 50_000)
+        return append(self, submissions)
+
+    monkeypatch.setattr("ledger.api.appending._BATCH_BYTES_MAX", 1)
+    monkeypatch.setattr(Door, "append", cut)
+    found = ada.json("append", path, code=1)
+    assert (found["files"][0]["error"]["code"], found["appended"]) == ("file-changed", 2)
+    path.unlink()
+    path = file(ada, "F.statement", (bob.enrolment, []), *statements)
+    ran = ada("append", path)
+    assert ran.code == 1
+    assert "changed while it was read" in ran.out
+    assert "known already" in ran.out
+
+
+def test_what_is_signed_for_another_log_waits_for_nobody(ada: Cli, bob: Actor, tmp_path: Path) -> None:
+    """Without the log's key nothing can be appended, but that is known here already."""
+    with ledger.create(tmp_path / "other", unencrypted=True, config=str(tmp_path / "others")) as other:
+        stranger = enrol("stranger", other.marker.log_id)
+    path = file(ada, "F.statement", (stranger.enrolment, []), (bob.enrolment, []))
+    (key,) = ada.config.glob("logs/*/log.key")
+    key.rename(ada.folder / "log.key")
+    found = ada.json("append", path, code=1)
+    assert (found["refused"], found["waits"]) == (1, 1)
+    assert found["files"][0]["statements"][0]["error"]["code"] == "wrong-log"
+    assert len(Outbox(ada.ledger).waiting()) == 1
