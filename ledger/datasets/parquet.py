@@ -24,7 +24,7 @@ from ledger.datasets.rows import (
 from ledger.errors import RefusedInput
 from ledger.extras import load
 
-_BATCH_ROWS: Final = 1_024
+_BATCH_ROWS: Final = 64  # of which each may have 4 MiB, though all are one value in the file
 _JSON_TYPES: Final = (str, int, float, bool, type(None))
 
 
@@ -58,10 +58,12 @@ def _rows(
     parquet: Any, file: RegularFile, item: str, column: str | None, cells: tuple[str, ...]
 ) -> Iterator[dict[str, Any]]:
     """Each row as a map, of the columns that are needed alone. Raises RefusedInput."""
+    # what pyarrow says of a file; and Python of a value that it has no object for, such as a day in the year 10,000
+    failures = (OSError, ValueError, ArithmeticError, load("pyarrow", "parquet").ArrowException)
     try:
         table = parquet.ParquetFile(file.handle)
         names = list(table.schema_arrow.names)
-    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+    except failures as error:
         raise _not_parquet(item, error) from error
     if len(set(names)) != len(names):
         raise RefusedInput(
@@ -76,7 +78,7 @@ def _rows(
         try:
             batch = next(batches, None)
             rows = batch.to_pylist() if batch is not None else []
-        except (OSError, ValueError) as error:
+        except failures as error:
             raise _not_parquet(item, error) from error
         if batch is None:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,3 +128,36 @@ def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, code: str, i
 def test_a_text_has_no_columns(tmp_path: Path) -> None:
     with refused("column-missing", "rows.TXT", "'text'"):
         list(read_rows(text(tmp_path, b"a\n"), "text"))
+
+
+def test_values_and_forms_that_no_reader_has_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.parquet"
+    for days in (10**9, 2**31 - 1):
+        parquet.write_table(
+            arrow.table({"text": arrow.array([days], arrow.int32()).cast(arrow.date32())}), path
+        )
+        with refused("not-parquet", "rows.parquet"):
+            list(read_rows(path, None))
+
+    def unknown(*_: Any) -> None:
+        raise arrow.ArrowNotImplementedError("Integers with more than 64 bits not implemented")
+
+    monkeypatch.setattr(parquet, "ParquetFile", unknown)
+    with refused("not-parquet", "rows.parquet", "64 bits"):
+        list(read_rows(path, None))
+
+
+def test_a_small_parquet_file_of_great_rows_is_read_in_little_room(tmp_path: Path) -> None:
+    """A thousand rows, each the same megabyte, take a thousand bytes in the file. They are not held together."""
+    path = tmp_path / "rows.parquet"
+    values = arrow.DictionaryArray.from_arrays(arrow.array([0] * 1_024, arrow.int32()), ["x" * 2**20])
+    parquet.write_table(arrow.table({"text": values}), path, compression="zstd")
+    assert path.stat().st_size < 10_000
+    tracemalloc.start()
+    try:
+        assert next(read_rows(path, "text")).size_bytes == 2**20
+        assert tracemalloc.get_traced_memory()[1] < 200 * 2**20
+    finally:
+        tracemalloc.stop()
