@@ -23,7 +23,7 @@ from ledger.identity.vkey import Vkey
 from ledger.proofs.receipt import Content, ReceiptFacts, check_receipt
 from ledger.signer.known_logs import known_logs
 from ledger.signer.places import config_folder, ledger_folder
-from ledger.spec import RECEIPT_BYTES_MAX
+from ledger.spec import RECEIPT_BYTES_MAX, RECEIPT_SUFFIX, ROW_RECEIPTS_SUFFIX
 from ledger.store.folder import MARKER_FILE, open_folder
 
 _ANCESTRY_SUFFIX: Final = ".lineage"
@@ -72,6 +72,14 @@ def receipts_of(path: str | os.PathLike[str]) -> list[Path]:
         return found
     with RegularFile(path):  # what is not there needs no receipt
         pass
+    about = name.removesuffix(RECEIPT_SUFFIX).removesuffix(ROW_RECEIPTS_SUFFIX)
+    if about != name:
+        raise NotFound(
+            "receipt-missing",
+            printable(name),
+            "it is a receipt, as its name says, and not what one is about",
+            f"Name what it is about: lineage verify {printable(about)}",
+        )
     raise NotFound(
         "receipt-missing",
         printable(name),
@@ -158,7 +166,11 @@ def _content(path: str, facts: ReceiptFacts, salt: bytes | None) -> Content:
         file = read_file(path)
         return Content(form, file.digest, file.size_bytes)
     if form == "jcs":
-        canonical = canonical_json(parse_json(load_file(path)[1]))
+        _, text = load_file(path)
+        try:
+            canonical = canonical_json(parse_json(text))
+        except RefusedInput as error:
+            raise RefusedInput(error.code, printable(path), error.reason, error.fix) from error
         return Content(form, hashlib.sha256(canonical).digest(), len(canonical))
     raise NotYet(
         "not-yet",

@@ -27,8 +27,8 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
         status = ledger.status()
     lines = [
         f"ledger      {printable(status['ledger'])}",
-        f"log origin  {status['log_origin']}",
-        f"vkey        {status['vkey']}",
+        f"log origin  {printable(status['log_origin'])}",
+        f"vkey        {printable(status['vkey'])}",
         f"checkpoint  {status['size']:,} entries, {status['records']:,} records, {moment(status['clock_ms'])}",
         f"keys        {printable(status['keys'])}",
         f"admission   {status['mode']}",

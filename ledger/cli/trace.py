@@ -142,7 +142,7 @@ def _lines(
     return [
         *lines,
         "",
-        f"Log checkpoint: {ancestry.checkpoint.origin}, {ancestry.checkpoint.size:,} entries (self-trusted: this ledger's own key).",
+        f"Log checkpoint: {printable(ancestry.checkpoint.origin)}, {ancestry.checkpoint.size:,} entries (self-trusted: this ledger's own key).",
         PROVEN,
         NOT_PROVEN,
     ]

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
     lines = [line for outcome in outcomes for line in _lines(outcome)]
     if any(outcome.verified for outcome in outcomes):
         lines += ["", STANDING]
-    lines.append(f"Trusted: {trusted.vkey.name}, by {BECAUSE[trusted.because]}.")
+    lines.append(f"Trusted: {printable(trusted.vkey.name)}, by {BECAUSE[trusted.because]}.")
     reporter.result(_document(outcomes, trusted), "\n".join(lines))
     return 0 if all(outcome.ok for outcome in outcomes) else 1
 
@@ -131,6 +131,7 @@ def _fields(outcome: Verified) -> dict[str, Any]:
         for stance, counts in (("made", outcome.made_by), ("reported", outcome.reported_by))
         for signer, count in counts.items()
     ]
+    fields["faults"] = [_fault(fault) for fault in outcome.faults]
     return fields
 
 

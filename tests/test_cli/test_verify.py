@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ledger.identity import ed25519
+from ledger.identity.vkey import Vkey
 from tests.test_cli.command import Cli
 
 LONG = "A text that is long enough for nobody to guess it, which is why it has no note on the side.\n"
@@ -103,6 +105,7 @@ def test_a_receipt_is_verified_where_nothing_else_is(away: Cli) -> None:
         "signers": [
             {"maker": file["signers"][0]["maker"], "role": "human", "stance": "made", "artifacts": 1}
         ],
+        "faults": [],
     }
     ran = away("verify", "notes.md", "--vkey", vkey(away))
     assert ran.code == 0
@@ -132,6 +135,13 @@ def test_rows_are_verified_and_counted(away: Cli) -> None:
     assert ran.code == 1
     for words in ("4 rows logged and signed", "1 without a receipt", "1 invalid", "row 1: "):
         assert words in ran.out
+
+
+def test_of_several_files_each_has_its_faults(away: Cli) -> None:
+    away.write("notes.md", LONG + "!")
+    document = away.json("verify", "data.jsonl", "notes.md", "--vkey", vkey(away), code=1)
+    assert [len(file["faults"]) for file in document["files"]] == [0, 1]
+    assert document["files"][1]["faults"] == document["faults"]
 
 
 def test_a_negative_verdict_ends_with_1(away: Cli) -> None:
@@ -219,3 +229,33 @@ def test_a_pairs_human_is_named(ada: Cli) -> None:
     (signer,) = ada.json("verify", "made.md")["files"][0]["signers"]
     assert ada.json("verify", "made.md")["humans"] == [signer["anchor"]]
     assert f"(pair), answered for by {signer['anchor'][:16]} (human)" in ada("verify", "made.md").out
+
+
+def test_a_vkey_moves_no_cursor(away: Cli) -> None:
+    """The name in a vkey is whatever its owner chose."""
+    hostile = Vkey.make("log\x9b31m.example\u202e", ed25519.public_key(b"k" * 32))
+    ran = away("verify", "notes.md", "--vkey", str(hostile))
+    assert ran.code == 1
+    assert ran.out.replace("\n", "").isprintable()
+    assert "log\\x9b31m.example\\u202e" in ran.out
+
+
+def test_a_receipt_that_is_named_itself_names_its_file(away: Cli) -> None:
+    for receipt, about in (
+        ("notes.md.tlog-proof", "notes.md"),
+        ("data.jsonl.receipts.parquet", "data.jsonl"),
+    ):
+        ran = away("verify", receipt, "--vkey", vkey(away), "--json")
+        error = ran.document["error"]
+        assert (ran.code, error["code"]) == (2, "receipt-missing")
+        assert error["fix"] == f"Name what it is about: lineage verify {about}"
+
+
+def test_content_that_is_no_json_is_named(ada: Cli) -> None:
+    """Of several files, which?"""
+    rows = ada.rows("one.jsonl", {"a": LONG})
+    (signed,) = ada.json("sign", rows, "--rows", ".")["artifacts"]
+    ada.write("row.json", "no json")
+    ada.json("log", "proof", signed["id"], "-o", "row.json.tlog-proof")
+    ran = ada("verify", "row.json", "--json")
+    assert (ran.code, ran.document["error"]["item"]) == (2, "row.json")
