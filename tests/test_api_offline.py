@@ -16,8 +16,8 @@ import ledger
 from ledger.api import audit_folder, offline
 from ledger.api.offline import OfflineKeys
 from ledger.errors import LineageError
-from ledger.signer.offline import STANDING_FILE
 from ledger.signer.passphrases import Passphrases
+from ledger.signer.seen import STANDING_FILE
 from ledger.signer.statement_file import open_statements
 from ledger.statements.entry import decode_entry
 from ledger.statements.record import Parent, decode_record

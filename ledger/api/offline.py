@@ -30,6 +30,7 @@ from ledger.signer.signers import Signer
 from ledger.signer.signing import Signed
 from ledger.signer.spool import Spool
 from ledger.signer.statement_file import writing_statements
+from ledger.signer.written import quoted
 from ledger.statements.statement import log_id
 
 
@@ -92,7 +93,7 @@ def sign_files_offline(
         by,
         lambda done: progress(done, total),
     )
-    signed.hidden_files = walked.hidden_count
+    signed.hidden_files, signed.companions = walked.hidden_count, walked.companion_count
     return signed
 
 
@@ -126,7 +127,7 @@ def artifact_id_of(text: str) -> bytes:
     if ARTIFACT_ID.fullmatch(text) is None:
         raise RefusedInput(
             "schema",
-            f"id {text!a}",
+            f"id {quoted(text)!a}",
             "without the ledger an id takes all of its 64 hex digits",
             "Give the whole id.",
         )

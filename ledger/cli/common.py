@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ledger.errors import LineageError, RefusedInput, StoreFault
-from ledger.spec import HASH_BYTES, WRITER_WAIT_S
+from ledger.spec import GUESSABLE_BYTES, HASH_BYTES, WRITER_WAIT_S
 
 if TYPE_CHECKING:
     from ledger.api import Ledger
     from ledger.api.offline import OfflineKeys
     from ledger.signer.passphrases import Passphrases
+    from ledger.signer.signing import Signed
 
 NAME_AT_VERSION: Final = re.compile(r"(?P<name>.+)@(?P<version>[^@]+)", re.DOTALL)
 PROGRESS_EVERY_S: Final = 0.2
@@ -281,6 +282,19 @@ def tell_kept(reporter: Reporter, ledger: Ledger, by: str) -> None:
         if type_ == "retire" or starts:
             cut = f", and disowns from log index {starts[0]} on" if starts else ""
             reporter.note(f"Note: a {type_} of '{by}' that was signed and kept is sent first{cut}.")
+
+
+def tell_left_out(reporter: Reporter, signed: Signed) -> None:
+    """What was not signed with the rest, and what may be guessed of what was."""
+    if signed.hidden_files:
+        reporter.note(f"Hidden files and folders left out: {signed.hidden_files:,}")
+    if signed.companions:
+        reporter.note(f"Receipts and salts beside their files left out: {signed.companions:,}")
+    if signed.guessable:
+        reporter.note(
+            f"Contents under {GUESSABLE_BYTES} bytes: {signed.guessable:,}. The log holds only their digests, "
+            "but whoever guesses one can confirm it."
+        )
 
 
 def tell_pending_recovery(reporter: Reporter, ledger: Ledger, by: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 from pathlib import Path
 from typing import Any
 
 from ledger.cli import rules
 from ledger.cli.common import Reporter, add_common, command, open_for, printable
+from ledger.errors import RefusedInput
 
 
 def add(commands: Any) -> None:
@@ -98,6 +100,7 @@ def run_proof(args: argparse.Namespace, reporter: Reporter) -> int:
     if args.output:
         from ledger.store.files import write_atomically
 
+        _refuse_other(args.output)
         write_atomically(Path(args.output), text.encode(), replace=True)
         document["path"] = args.output
         reporter.result(
@@ -108,6 +111,24 @@ def run_proof(args: argparse.Namespace, reporter: Reporter) -> int:
         document["proof"] = text
         reporter.result(document, text.rstrip("\n"))
     return 0
+
+
+def _refuse_other(output: str) -> None:
+    """A proof replaces a proof, or an empty file: the file that it is about is soon named by mistake. Raises RefusedInput."""
+    from ledger.datasets.files import RegularFile
+    from ledger.proofs.tlog_proof import HEADER
+
+    if not os.path.lexists(output):
+        return
+    with RegularFile(output) as file:
+        if file.readline(len(HEADER) + 1) in (b"", HEADER.encode() + b"\n"):
+            return
+    raise RefusedInput(
+        "file-exists",
+        output,
+        "it exists already and is no proof, so that it is not replaced",
+        "Name another file, or move it away.",
+    )
 
 
 def run_publish(args: argparse.Namespace, reporter: Reporter) -> int:

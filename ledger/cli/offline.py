@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ledger.cli import given
-from ledger.cli.common import Reporter, only_identity, passphrases, plural, printable, short
+from ledger.cli.common import (
+    Reporter,
+    only_identity,
+    passphrases,
+    plural,
+    printable,
+    short,
+    tell_left_out,
+)
 from ledger.cli.sign_claims import claim_of, columns_of
 from ledger.errors import RefusedInput
 
@@ -74,10 +82,12 @@ def run_sign(args: argparse.Namespace, reporter: Reporter) -> int:
         )
     else:
         raise RefusedInput("no-paths", "--rows", "it takes one dataset at a time", "Run it once for each.")
+    reporter.done()
     if reporter.wants_json:
         _write_json(reporter, signed, "path" if args.rows is None else "row_index", output)
     else:
-        reporter.result({}, _words(signed, by, output))
+        reporter.write(_words(signed, by, output) + "\n")
+    tell_left_out(reporter, signed)
     return 0
 
 

@@ -16,12 +16,12 @@ from ledger.cli.common import (
     printable,
     short,
     tell_kept,
+    tell_left_out,
     tell_pending_recovery,
 )
 from ledger.cli.receipts import Receipts, write_receipts
 from ledger.cli.sign_claims import add_claims, claim_of, columns_of, refuse_claims
 from ledger.errors import RefusedInput
-from ledger.spec import GUESSABLE_BYTES
 
 if TYPE_CHECKING:
     from ledger.signer.signing import Signed
@@ -112,15 +112,7 @@ def _tell(reporter: Reporter, signed: Signed, by: str, label: str, receipts: Rec
         reporter.write(_words(signed, by) + "\n")
         if receipts is not None and receipts.paths:
             reporter.write(receipts.words() + "\n")
-    if signed.hidden_files:
-        reporter.note(f"Hidden files and folders left out: {signed.hidden_files:,}")
-    if signed.companions:
-        reporter.note(f"Receipts and salts beside their files left out: {signed.companions:,}")
-    if signed.guessable:
-        reporter.note(
-            f"Contents under {GUESSABLE_BYTES} bytes: {signed.guessable:,}. The log holds only their digests, "
-            "but whoever guesses one can confirm it."
-        )
+    tell_left_out(reporter, signed)
     if signed.broken_lanes:
         reporter.note(
             f"Somebody signed with the key of '{by}' where this machine would have: an older copy of the keys was restored, "

@@ -35,7 +35,7 @@ def damaged(key: bytes) -> StoreFault:
         "ledger-damaged",
         f"fold state, key {key.hex()[:18]}",
         "it is not what a fold leaves there",
-        "Run `lineage audit`; restore a backup, or rebuild from a published copy of the log.",
+        "Run `lineage audit`; restore a backup of the ledger's folder.",
     )
 
 

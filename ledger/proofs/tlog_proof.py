@@ -24,7 +24,7 @@ from ledger.spec import HASH_BYTES, RECEIPT_BYTES_MAX, TREE_SIZE_MAX
 
 PATH_HASHES_MAX: Final = 64  # a path in a tree of 2^64 leaves
 
-_HEADER: Final = "c2sp.org/tlog-proof@v1"
+HEADER: Final = "c2sp.org/tlog-proof@v1"
 _EXTRA: Final = "extra "
 _INDEX: Final = "index "
 
@@ -64,9 +64,9 @@ class TlogProof:
         head, blank, checkpoint_note = text.partition("\n\n")
         # header, extra, index, path; one part more shows that there were too many lines, and is not split
         lines = head.split("\n", PATH_HASHES_MAX + 3)
-        if lines.pop(0) != _HEADER or not blank:
+        if lines.pop(0) != HEADER or not blank:
             raise _receipt_invalid(
-                f"does not begin with {_HEADER!r}, or no empty line precedes the checkpoint"
+                f"does not begin with {HEADER!r}, or no empty line precedes the checkpoint"
             )
         extra = None
         if lines and lines[0].startswith(_EXTRA):
@@ -84,7 +84,7 @@ class TlogProof:
 
     def format(self) -> str:
         """The file's text: inverse of `parse`."""
-        head = [_HEADER]
+        head = [HEADER]
         if self.extra is not None:
             head.append(_EXTRA + encode_base64(self.extra))
         head.append(f"{_INDEX}{self.index}")

@@ -7,9 +7,7 @@ its own, so that it can be lost, or appended twice, without harm.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
 
 from ledger import spec
 from ledger.errors import RefusedInput, StoreFault
@@ -18,20 +16,11 @@ from ledger.signer.changes import changes_of
 from ledger.signer.drafts import chunks, sign_records
 from ledger.signer.freshlane import FreshLane
 from ledger.signer.keystore import FORMER, LocalIdentity, Unlocked
+from ledger.signer.seen import LocalStanding, standing_seen
 from ledger.signer.signing import Signed
 from ledger.signer.statement_file import StatementWriter
 from ledger.statements.entry import decode_entry
 from ledger.store.files import read_regular
-
-STANDING_FILE: Final = "standing.json"
-STANDING_BYTES_MAX: Final = 4_096
-
-
-class LocalStanding(NamedTuple):
-    """What is taken to be in force: the statement ids (32 bytes) of a key event and, of a pair, of its delegation."""
-
-    key_event: bytes
-    delegation: bytes | None
 
 
 def local_standing(identity: LocalIdentity) -> LocalStanding:
@@ -54,14 +43,14 @@ def local_standing(identity: LocalIdentity) -> LocalStanding:
             "a change of its keys was signed and is not known to be through",
             "Sign anything by it where the ledger is: the change is carried through first.",
         )
-    seen = _seen(identity)
+    seen = standing_seen(identity)
     key_event = _key_event_here(identity) or (seen.key_event if seen is not None else None)
     if key_event is None:
         raise RefusedInput(
             "standing-unknown",
             item,
             "its keys were changed, and this machine does not know by which event",
-            "Sign once where the ledger is, and bring its newest copy: lineage identity export",
+            f"Copy its whole folder anew from where its keys were changed, to {identity.folder}",
         )
     delegation = seen.delegation if seen is not None else None
     if identity.role == "pair" and delegation is None:
@@ -69,20 +58,9 @@ def local_standing(identity: LocalIdentity) -> LocalStanding:
             "not-delegated",
             item,
             "this machine knows of no delegation by its anchor",
-            "Sign once by it where the ledger is.",
+            f"Sign once by it where the ledger is, then copy its folder from there to {identity.folder}",
         )
     return LocalStanding(key_event, delegation)
-
-
-def _seen(identity: LocalIdentity) -> LocalStanding | None:
-    """The last standing that this machine saw in the log; None if it saw none."""
-    try:
-        fields: Any = json.loads(read_regular(identity.folder / STANDING_FILE, STANDING_BYTES_MAX))
-        return LocalStanding(
-            bytes.fromhex(fields["key_event"]), bytes.fromhex(fields.get("delegation") or "") or None
-        )
-    except (StoreFault, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
 
 
 def _key_event_here(identity: LocalIdentity) -> bytes | None:

@@ -19,6 +19,7 @@ from ledger.signer.keystore import LocalIdentity, Unlocked
 from ledger.signer.lanes import Lane, hold_lane, hold_left_behind, pending_parcels
 from ledger.signer.logdoor import LogDoor, Placed, Standing
 from ledger.signer.parcel import Parcel
+from ledger.signer.seen import remember_standing
 
 
 @dataclass(slots=True)
@@ -85,12 +86,14 @@ def say(door: LogDoor, signer: Unlocked, type_: str, body: dict[str, Any]) -> Pl
     """Signs and appends one ordinary statement without records. Raises the LineageError for which it is refused."""
     standing = _standing_to_sign(door, signer)
     resend_pending(door, signer.identity, standing.key_event)
-    return _say(
+    placed = _say(
         door,
         signer,
         standing.key_event,
         lambda lane: sign_ordinary(signer, lane, door.log_id, standing.key_event, type_, body),
     )
+    remember_standing(signer.identity, standing)
+    return placed
 
 
 def append_records(
@@ -119,6 +122,7 @@ def append_records(
             places[hash_leaf(record)] = log_index
         signed.new += len(group)
         progress(signed.new)
+    remember_standing(signer.identity, standing)
     signed.already_logged = len(places) - signed.new
     signed.log_indices = [places[artifact_id] for artifact_id in signed.ids]
 

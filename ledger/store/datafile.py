@@ -54,7 +54,7 @@ def _damaged(path: Path, reason: str) -> StoreFault:
         "ledger-damaged",
         str(path),
         reason,
-        "restore a backup (`lineage log restore`), or rebuild from a published copy of the log",
+        "restore a backup of the ledger's folder",
     )
 
 

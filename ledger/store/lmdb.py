@@ -72,9 +72,7 @@ _ENGINE: Final[dict[str, Any]] = {"lib_version": 0} if hasattr(lmdb.Environment,
 
 
 def _damaged(item: str, reason: str) -> StoreFault:
-    return StoreFault(
-        "ledger-damaged", item, reason, "restore a backup, or rebuild from a published copy of the log"
-    )
+    return StoreFault("ledger-damaged", item, reason, "restore a backup of the ledger's folder")
 
 
 def _fault(item: str, error: lmdb.Error) -> LineageError:

@@ -278,6 +278,18 @@ def test_proofs_are_written_or_printed(ada: Cli) -> None:
     assert len(bare) < len(document["proof"])
 
 
+def test_a_proof_takes_the_place_of_no_other_file(ada: Cli) -> None:
+    """Whoever names the file itself for its proof would lose it."""
+    note = ada.write("note.md", LONG)
+    ada.json("sign", note)
+    assert ada.refused("file-exists", "log", "proof", note, "-o", note)["fix"]
+    assert note.read_text() == LONG
+    empty = ada.write("proof", "")
+    for _ in range(2):  # an empty file, then a proof
+        assert ada("log", "proof", note, "-o", empty).code == 0
+    assert empty.read_text().startswith("c2sp.org/tlog-proof@v1\n")
+
+
 def test_a_published_copy_is_audited_like_the_ledger(ada: Cli) -> None:
     ada("sign", ada.write("a.md", LONG))
     vkey = ada.json("status")["vkey"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,39 @@ def test_refusals_that_know_the_log(ada: Cli, away: str) -> None:
     ada.refused("schema", *sign, "n", "--parent", "notes.md")
     ada.refused("file-not-found", "sign", "none.md", *offline, "-o", "n")
     assert not (ada.folder / "n").exists()
+
+
+def test_what_is_left_out_and_what_can_be_guessed_is_said_offline_too(ada: Cli, away: str) -> None:
+    assert ada("identity", "new", "bob", "--unencrypted", "--offline", "--log", away, "-o", "b").code == 0
+    folder = ada.folder / "d"
+    folder.mkdir()
+    for name in (".hidden", "a.md", "a.md.tlog-proof"):
+        (folder / name).write_text("short")
+    ran = ada("sign", folder, "--offline", "--log", away, "-o", "d.statement")
+    assert ran.code == 0
+    for words in (
+        "Hidden files and folders left out: 1",
+        "beside their files left out: 1",
+        "under 64 bytes: 1",
+    ):
+        assert words in ran.err
+
+
+def test_pair_signs_offline_once_it_has_signed_at_home(ada: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The advice that an error gives is one that helps."""
+    new = ("identity", "new", "ada+model", "--role", "pair", "--of", "ada", "--substrate", "m@1")
+    assert ada(*new, "--unencrypted").code == 0
+    for name in ("first.md", "second.md"):
+        ada.write(name, f"Written by both of us, {name}.")
+    offline = ("sign", "second.md", "--by", "ada+model", "--offline", "-o", "second.statement")
+    shutil.copytree(ada.config, ada.folder.parent / "away" / "keys")
+    leave(ada, monkeypatch)
+    assert "Sign once by it where the ledger is" in ada.refused("not-delegated", *offline)["fix"]
+    come_home(ada, monkeypatch)
+    assert ada("sign", "first.md", "--by", "ada+model").code == 0
+    shutil.rmtree(ada.folder.parent / "away")
+    shutil.copytree(ada.config, ada.folder.parent / "away" / "keys")
+    leave(ada, monkeypatch)
+    assert ada(*offline).code == 0
+    come_home(ada, monkeypatch)
+    assert ada.json("append", "second.statement")["appended"] == 1
