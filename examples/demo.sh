@@ -34,12 +34,18 @@ run lineage sign examples/paraphrases/retries-explained.md --by ada+model \
 say "5. Every row of a small dataset, in one statement with one signature"
 run lineage sign examples/dataset.jsonl --rows text --by ada
 
-say "6. Where does the output come from? And a row of the dataset?"
+say "6. An agent works as the pair: it reads both, answers, puts its answer to the test, and signs what came of it"
+run python examples/agent.py ada+model examples/incidents/label-service-outage.json \
+  examples/notes/slow-is-worse-than-down.md >"$demo/agent.txt"
+cat "$demo/agent.txt"
+run lineage trace "$(sed -n 's/^experience *//p' "$demo/agent.txt")"
+
+say "7. Where does the output come from? And a row of the dataset?"
 run lineage trace examples/paraphrases/retries-explained.md
 row=$(sed -n 1p examples/dataset.jsonl | python3 -c 'import json, sys; print(json.load(sys.stdin)["text"], end="")')
 run lineage trace --text "$row"
 
-say "7. One byte of a signed file is changed: it is not the file that was signed"
+say "8. One byte of a signed file is changed: it is not the file that was signed"
 cp examples/notes/slow-is-worse-than-down.md "$demo/changed.md"
 printf '!' | dd of="$demo/changed.md" bs=1 seek=10 conv=notrunc 2>/dev/null
 if run lineage trace "$demo/changed.md"; then
@@ -47,7 +53,7 @@ if run lineage trace "$demo/changed.md"; then
   exit 1
 fi
 
-say "8. A daily key is stolen: a thief copies Ada's keys and signs as her, and her pair builds on it"
+say "9. A daily key is stolen: a thief copies Ada's keys and signs as her, and her pair builds on it"
 echo "(Ada had done as she was told: the next and the recovery key lie elsewhere, so the thief has the daily key alone.)"
 keys=$(echo "$LINEAGE_CONFIG"/logs/*/identities/ada)
 mkdir "$demo/safe"
@@ -60,26 +66,26 @@ run lineage sign examples/notes/counting-what-arrives.md --by ada
 run lineage sign examples/paraphrases/irrigation-summary.md --by ada+model \
   --parent "$demo/forged.md@20%" --parent examples/notes/counting-what-arrives.md@30%
 
-say "9. Ada notices. What would it come to, if she disowned all that her key signed since log index $stolen_at? A dry run"
+say "10. Ada notices. What would it come to, if she disowned all that her key signed since log index $stolen_at? A dry run"
 run lineage identity rotate ada --compromised "$stolen_at" --next-key "$demo/safe/next.key" --dry-run
 
-say "10. She does it: her next key is in force, and the thief's key is worth nothing"
+say "11. She does it: her next key is in force, and the thief's key is worth nothing"
 run lineage identity rotate ada --compromised "$stolen_at" --next-key "$demo/safe/next.key" --yes
 if (LINEAGE_CONFIG="$demo/thief" run lineage sign examples/notes/drift-that-helps.md --by ada); then
   echo "the thief could still sign: this is a bug" >&2
   exit 1
 fi
 
-say "11. What that did to the ancestry: nothing is erased, and nobody answers for what was disowned"
+say "12. What that did to the ancestry: nothing is erased, and nobody answers for what was disowned"
 run lineage trace examples/paraphrases/irrigation-summary.md || true
 run lineage trace "$demo/forged.md" --descendants || true
 
-say "12. One of the two was hers: she signs it again, and it stands from there. The forged one stays disowned"
+say "13. One of the two was hers: she signs it again, and it stands from there. The forged one stays disowned"
 run lineage sign examples/notes/counting-what-arrives.md --again --by ada
 run lineage trace examples/notes/counting-what-arrives.md
 run lineage identity history ada --report "$demo/ada.html"
 
-say "13. Publish the log as static tiles, and audit the copy as a stranger would"
+say "14. Publish the log as static tiles, and audit the copy as a stranger would"
 run lineage log publish "$demo/public"
 vkey=$(lineage status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["vkey"])')
 run lineage audit "$demo/public" --vkey "$vkey"

@@ -16,7 +16,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ledger.api import Ledger
+    from ledger.api import Batch, Item, Ledger, Session
+    from ledger.api.derive import Derivation
     from ledger.api.verified import Verified
     from ledger.signer.claims import Claim
     from ledger.signer.newkeys import GivenKeys
@@ -25,27 +26,34 @@ if TYPE_CHECKING:
     from ledger.statements.record import Parent
 
 __all__ = [
+    "Batch",
     "CallableSigner",
     "Claim",
     "GivenKeys",
+    "Item",
     "Ledger",
     "Parent",
+    "Session",
     "Signed",
     "Signer",
     "Verified",
     "agent_key",
     "create",
+    "derive",
     "import_key",
     "open",
     "verify_receipt",
 ]
 
 _HOMES = {
+    "Batch": "ledger.api",
     "CallableSigner": "ledger.signer.signers",
     "Claim": "ledger.signer.claims",
     "GivenKeys": "ledger.signer.newkeys",
+    "Item": "ledger.api",
     "Ledger": "ledger.api",
     "Parent": "ledger.statements.record",
+    "Session": "ledger.api",
     "Signed": "ledger.signer.signing",
     "Signer": "ledger.signer.signers",
     "Verified": "ledger.api.verified",
@@ -82,6 +90,24 @@ def import_key(path: str | os.PathLike[str], passphrase: bytes | None = None) ->
     from ledger.signer.passphrases import Passphrases
 
     return read(Path(path), Passphrases(passphrase, how=HOW_IN_PYTHON))
+
+
+def derive(
+    tool: str,
+    version: str,
+    params: Any = None,
+    *,
+    column: str | None = "text",
+    unsigned: str = "refuse",
+) -> Derivation:
+    """A deterministic tool, as a decorator or a context for functions of rows; see `ledger.api.derive`.
+
+    `params`: any JSON value, of which the digest is signed. `column`: the content of a row, None for the row as a whole.
+    `unsigned`: what becomes of a row without `lineage_id`: "refuse", "report" (it is signed as reported), or "skip".
+    """
+    from ledger.api.derive import Derivation
+
+    return Derivation(tool, version, params, column=column, unsigned=unsigned)
 
 
 def verify_receipt(path: str | os.PathLike[str], **options: Any) -> Verified:

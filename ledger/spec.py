@@ -101,3 +101,12 @@ SIGNER_WAIT_S: Final = (
 )
 AGENT_LOOK_WAIT_S: Final = 5  # for the same where it is only looked whether it is there
 AGENT_ANSWER_BYTES_MAX: Final = 262_144  # of an ssh-agent; OpenSSH's own limit
+
+# A batch (`ledger.api.batch`): what is signed beside the log, in the background.
+BATCH_RECORDS: Final = 4_096  # records of one statement, by default
+BATCH_AGE_S: Final = 1.0  # after which a statement is cut, however few records wait, by default
+BATCH_QUEUE_RECORDS_MAX: Final = 131_072  # added and not signed; who adds more waits
+BATCH_QUEUE_BYTES_MAX: Final = 134_217_728  # of them, with what is to be kept beside the log
+BATCH_ADD_WAIT_S: Final = 60  # how long who adds waits for room
+BATCH_WAITING_MAX: Final = 262_144  # records signed and not answered that are held in memory
+BATCH_TRIES_MAX: Final = 3  # how often a record is signed anew because another one of its lane was refused

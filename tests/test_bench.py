@@ -17,6 +17,8 @@ ROWS = {
     "audit": 1,
     "trace": 1,
     "key-state": 2,
+    "output": 2,
+    "workers": 1,
     "sign-file": 1,
 }
 

@@ -12,6 +12,8 @@ A `Ledger` is one ledger folder, with the key store of this machine's user besid
 from __future__ import annotations
 
 from ledger.api.access import OPERATOR, Progress
+from ledger.api.batch import Batch
+from ledger.api.batch_item import Item
 from ledger.api.descendants import Touched, path_of
 from ledger.api.effects import Effects, Loss
 from ledger.api.health import audit_folder, examine, rebuild
@@ -19,18 +21,22 @@ from ledger.api.keys import Foreseen, KeyChange
 from ledger.api.ledger import Ledger, Paths
 from ledger.api.opening import create_ledger, default_origin, open_ledger
 from ledger.api.saying import Subject, read_entry
+from ledger.api.session import Session
 from ledger.api.verified import Verified
 from ledger.api.verifying import receipts_of, trusted_log, verify, verify_receipt
 
 __all__ = [
     "OPERATOR",
+    "Batch",
     "Effects",
     "Foreseen",
+    "Item",
     "KeyChange",
     "Ledger",
     "Loss",
     "Paths",
     "Progress",
+    "Session",
     "Subject",
     "Touched",
     "Verified",

@@ -70,7 +70,7 @@ class Access:
         self.content = ContentStore(path)
         self.outbox = Outbox(path)
         self._readonly = readonly
-        self._wait_s = wait_s
+        self.wait_s = wait_s  # for another writer
         self.store = LmdbStore(path, readonly=readonly)
         if not readonly:
             remember_log(self.keys.folder, self.vkey)
@@ -91,18 +91,22 @@ class Access:
         with open_view(self.store, self.vkey) as view:
             yield view
 
+    def check_writable(self) -> None:
+        """Raises StoreFault `store-readonly` if it was opened for reading only."""
+        if self._readonly:
+            raise StoreFault(
+                "store-readonly", str(self.path), "it was opened for reading only", "Open it for writing."
+            )
+
     @contextmanager
     def writer(self, wait_s: float | None = None) -> Iterator[LogWriter]:
         """The log's writer, under its lock; it waits for another one `wait_s` seconds, or as long as the ledger was opened for.
 
         Opening it finishes a commit that a crash left. Raises StoreFault `writer-busy`, and as its parts.
         """
-        if self._readonly:
-            raise StoreFault(
-                "store-readonly", str(self.path), "it was opened for reading only", "Open it for writing."
-            )
+        self.check_writable()
         seed = self.keyring.secret(self.keys.log_key_file)
-        with WriterLock(self.path).acquire(self._wait_s if wait_s is None else wait_s):
+        with WriterLock(self.path).acquire(self.wait_s if wait_s is None else wait_s):
             writer = LogWriter(self.store, self.vkey, self.keys.log_signer(seed), now_ms)
             if writer.checkpoint is not None:
                 self.keys.check_head(writer.checkpoint)

@@ -20,13 +20,11 @@ class Door:
         self._writer = writer
         self._open = open_
         self._held = ExitStack()
-        self._view: LogView | None = None
-        self._stands: dict[int, bool] = {}  # by log index: whether its statement is in order and not disowned
+        self._places: StandingPlaces | None = None
 
     def close(self) -> None:
         """Ends the view that answers `find_artifact`; the next question opens one anew."""
-        self._view = None
-        self._stands.clear()
+        self._places = None
         self._held.close()
 
     @property
@@ -45,8 +43,20 @@ class Door:
 
     def find_artifact(self, artifact_id: bytes) -> int | None:
         """The log index under which an artifact stands already; None also if all of its places are disowned."""
-        if self._view is None:
-            self._view = self._held.enter_context(self._open())
+        if self._places is None:
+            self._places = StandingPlaces(self._held.enter_context(self._open()))
+        return self._places.find(artifact_id)
+
+
+class StandingPlaces:
+    """Where artifacts stand, in one view of a log: asked of many, it looks at each statement once."""
+
+    def __init__(self, view: LogView) -> None:
+        self._view = view
+        self._stands: dict[int, bool] = {}  # by log index: whether its statement is in order and not disowned
+
+    def find(self, artifact_id: bytes) -> int | None:
+        """The log index under which an artifact stands; None also if all of its places are disowned."""
         for number in self._view.find_artifact(artifact_id):
             log_index, _ = self._view.locate(number)
             if log_index not in self._stands:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from ledger import spec
 from ledger.api import (
     appending,
     descendants,
@@ -26,18 +27,19 @@ from ledger.api import (
 )
 from ledger.api.access import Access, Progress, silent, unseen
 from ledger.api.appending import FileAppended
+from ledger.api.batch import Batch
 from ledger.api.descendants import Touched
 from ledger.api.keys import Foreseen, KeyChange
 from ledger.api.places import first_index_since
 from ledger.api.saying import Subject
-from ledger.errors import LineageError, NotFound
+from ledger.api.session import Artifact, Session
+from ledger.errors import LineageError, RefusedInput
 from ledger.log.publish import Published, publish
 from ledger.log.view import LogView
 from ledger.log.writer import Appended
 from ledger.origin.history import History
 from ledger.proofs.checkpoint import Checkpoint
 from ledger.proofs.facts import Ancestry
-from ledger.proofs.receipt import make_entry_proof, make_receipt
 from ledger.proofs.trace import trace
 from ledger.signer.changes import Outcome
 from ledger.signer.claims import Claim
@@ -237,6 +239,48 @@ class Ledger:
         """
         return signing.sign_rows(self._access, path, column, by, claim, progress, columns or {})
 
+    def batch(
+        self,
+        by: str,
+        *,
+        records: int = spec.BATCH_RECORDS,
+        size_bytes: int = spec.STATEMENT_RECORDS_BYTES_MAX,
+        age_s: float = spec.BATCH_AGE_S,
+        wait_s: float | None = None,
+    ) -> Batch:
+        """Collects artifacts from many threads and tasks, and signs them in the background: see `ledger.api.batch`.
+
+        A statement is signed as soon as so many `records`, or `size_bytes` of them, wait, or the oldest waits for `age_s`
+        seconds. When the block ends it waits `wait_s` seconds for the log; None: as long as the ledger was opened for
+        where this process can write the log, else not at all.
+
+        Opening it raises RefusedInput `name-unknown`, `identity-unknown`, `identity-retired`, `keys-not-in-force`,
+        `not-delegated`, `scope-exceeded`, `passphrase-missing`, `passphrase-wrong`; PolicyDenied `not-endorsed`; StoreFault
+        `store-readonly`.
+        """
+        return Batch(self._access, by, records=records, size_bytes=size_bytes, age_s=age_s, wait_s=wait_s)
+
+    def session(
+        self,
+        by: str,
+        task: Artifact | None = None,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        batch: Batch | None = None,
+        **options: Any,
+    ) -> Session:
+        """One line of an agent's work, for `with` or `async with`: see `ledger.api.session`.
+
+        `task`: a text, or an artifact. `parameters` of all generation, any JSON object. `options` as of `batch`; or a
+        `batch` of `by` whose block is open, which many sessions may share.
+        """
+        if batch is not None and (options or batch.by != by):
+            raise RefusedInput(
+                "usage", "session", "a batch that is open has its signer and options", "Name either."
+            )
+        shared = batch or self.batch(by, **options)
+        return Session(self._access, shared, task, parameters=parameters, owns_batch=batch is None)
+
     def sign_again(
         self, named: Sequence[str | os.PathLike[str]], by: str, progress: Progress = silent
     ) -> Signed:
@@ -407,16 +451,7 @@ class Ledger:
         `bare`: of its log entry alone. Raises NotFound `unlogged`.
         """
         with self.view() as view:
-            numbers = view.find_artifact(artifact_id)
-            if not numbers:
-                raise NotFound(
-                    "unlogged",
-                    artifact_id.hex()[:16],
-                    "no artifact of this log has that id",
-                    "Sign it first.",
-                )
-            number = next(filter(view.stands, numbers), numbers[0])
-            return make_entry_proof(view, view.locate(number)[0]) if bare else make_receipt(view, number)
+            return receipts.receipt_of(view, artifact_id, bare=bare)
 
     def trace(
         self, artifact_id: bytes, view: LogView | None = None, accept: Iterable[bytes] = ()

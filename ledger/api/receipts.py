@@ -22,6 +22,7 @@ from ledger.proofs.receipt import (
     ReceiptFacts,
     check_receipt,
     check_statement,
+    make_entry_proof,
     make_receipt,
     make_statement_receipt,
 )
@@ -40,6 +41,17 @@ def receipt_path(path: str | os.PathLike[str]) -> Path:
 def row_receipts_path(path: str | os.PathLike[str]) -> Path:
     """Where the receipts of a dataset's rows lie."""
     return Path(os.fspath(path) + ROW_RECEIPTS_SUFFIX)
+
+
+def receipt_of(view: LogView, artifact_id: bytes, *, bare: bool = False) -> str:
+    """As `Ledger.receipt`."""
+    numbers = view.find_artifact(artifact_id)
+    if not numbers:
+        raise NotFound(
+            "unlogged", artifact_id.hex()[:16], "no artifact of this log has that id", "Sign it first."
+        )
+    number = next(filter(view.stands, numbers), numbers[0])
+    return make_entry_proof(view, view.locate(number)[0]) if bare else make_receipt(view, number)
 
 
 def foresee(access: Access, paths: Sequence[str | os.PathLike[str]], *, rows: bool) -> None:

@@ -70,13 +70,13 @@ def sign_rows(
 
     def read(keep: Keep, earlier: Sequence[bytes]) -> Contents:
         with access.view() as view:
-            rows = Rows(path, column, mapped, partial(resolve_id, view), partial(_standing_record, view))
+            rows = Rows(path, column, mapped, partial(resolve_id, view), partial(standing_record, view))
             yield from row_contents(rows, claimant, keep, earlier)
 
     return _sign(access, by, claimant, read, progress, None)
 
 
-def _standing_record(view: LogView, artifact_id: bytes) -> bytes | None:
+def standing_record(view: LogView, artifact_id: bytes) -> bytes | None:
     """The record of an artifact that stands in the log; None if none does, or its bytes are erased."""
     number = next(filter(view.stands, view.find_artifact(artifact_id)), None)
     return None if number is None else view.record(number)

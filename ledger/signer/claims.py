@@ -101,6 +101,10 @@ class Claimant:
         """Whether a record of such a content would be legal. Raises as `record`."""
         self._template(form, media, said)
 
+    def fields(self, form: str, media: str | None) -> dict[str, Any]:
+        """The fields of such a record, but for its content and size. Raises as `record`."""
+        return self._template(form, media, NOTHING_SAID).fields
+
     def kind_of(self, said: Said) -> str:
         """The kind of a content's record."""
         return said.kind or self.kind

@@ -55,6 +55,12 @@ class Keyring:
         """The seed (32 bytes) of a key file. Raises RefusedInput `key-elsewhere`, StoreFault, or as `Passphrases.open_file`."""
         return self._seed(load_key_file(path))
 
+    def unasked(self) -> Keyring:
+        """The same ring for a thread that nobody watches: it asks nobody for a passphrase. What it opens is remembered here too."""
+        other = Keyring(self.passphrases.unasked())
+        other._outside, other._seeds = self._outside, self._seeds
+        return other
+
     def forget(self) -> None:
         """Lets go of all seeds; whoever signs later opens the files anew."""
         self._seeds.clear()

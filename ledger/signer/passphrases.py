@@ -62,6 +62,12 @@ class Passphrases:
                     raise
         return self._open_asking(read, name, item)
 
+    def unasked(self) -> Passphrases:
+        """The same passphrases, for a thread that nobody watches: where they do not suffice, nobody is asked."""
+        other = Passphrases()
+        other._known = self._known
+        return other
+
     def for_new_keys(self) -> bytes:
         """The passphrase that protects new key files. Raises RefusedInput `passphrase-missing`."""
         if not self._known:

@@ -179,13 +179,18 @@ def _standing_to_sign(door: LogDoor, signer: Unlocked) -> Standing:
     """As `standing_of`; RefusedInput `keys-not-in-force` if the keys in memory are not those that the log has in force."""
     standing = standing_of(door, signer.identity)
     if standing.keyset != signer.keyset:
-        raise RefusedInput(
-            "keys-not-in-force",
-            f"identity '{signer.identity.name}'",
-            "the log has other keys in force for it: they were changed just now, or on another machine",
-            "Try again; if that does not help, bring the newest copy of its folder.",
-        )
+        raise keys_not_in_force(signer.identity)
     return standing
+
+
+def keys_not_in_force(identity: LocalIdentity) -> RefusedInput:
+    """The refusal of keys that lie here and that the log does not have in force."""
+    return RefusedInput(
+        "keys-not-in-force",
+        f"identity '{identity.name}'",
+        "the log has other keys in force for it: they were changed just now, or on another machine",
+        "Try again; if that does not help, bring the newest copy of its folder.",
+    )
 
 
 def _say(

@@ -156,6 +156,25 @@ def check_maker(fields: dict[str, Any], role: str) -> None:
         )
 
 
+def default_relation(kind: str, parent_kind: str = "") -> str:
+    """The relation that is meant where a child of `kind` names a parent and no relation; `parent_kind` "": not known.
+
+    What an abstract is made from it condenses; all else transforms its parent (`derived-from`), or was produced by running
+    it (`generated-by`), where that is legal; an experience is else supported by it (`evidence`), which carries nothing
+    over. Raises RefusedInput `parent-kind` where none of these is meant.
+    """
+    if kind == "abstract":
+        return "distilled-from"
+    meant = ("derived-from", "generated-by", "evidence")
+    for relation in meant if kind == "experience" else meant[:2]:
+        parents = RELATIONS[relation].parents.get(kind, NONE)
+        if parents and (not parent_kind or parent_kind in parents):
+            return relation
+    raise illegal(
+        "parent", f"no relation from '{kind}' to '{parent_kind}' goes without saying", "parent-kind"
+    )
+
+
 def check_relation(kind: str, relation: str, parent_kind: str, where: str) -> None:
     """Whether `relation` may lead from a child of `kind` to a parent of that kind. Raises RefusedInput `parent-kind`."""
     if parent_kind not in RELATIONS[relation].parents[kind]:

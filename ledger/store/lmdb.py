@@ -43,6 +43,7 @@ from ledger.store.contract import (
 )
 from ledger.store.datafile import check_data_file
 from ledger.store.files import refuse_irregular, sync_folder
+from ledger.store.forkgate import Gate, Uses
 from ledger.store.mounts import refuse_network
 
 MAP_BYTES: Final = 2**40
@@ -154,37 +155,41 @@ class _Scan:
         return self
 
     def __next__(self) -> tuple[bytes, memoryview]:
-        self._owner.live()
-        try:
-            key, value = next(self.pairs)
-        except lmdb.Error as error:
-            raise _fault(self._owner.item, error) from error
-        return bytes(key), value
+        with self._owner.uses:
+            self._owner.live()
+            try:
+                key, value = next(self.pairs)
+            except lmdb.Error as error:
+                raise _fault(self._owner.item, error) from error
+            return bytes(key), value
 
 
 class _LmdbSnapshot:
-    """One read transaction. Its handles are attributes, never locals of a waiting frame, so they can be dropped."""
+    """One read transaction. Its handles are attributes, and locals only inside `uses`, so that a forked child can drop them."""
 
     def __init__(self, store: LmdbStore) -> None:
         self._store = store
         self.item = store.item
+        self.uses = Uses()
         self._pid = 0
         self._txn: lmdb.Transaction[memoryview] | None = None
         self._dbs: dict[str, Any] = {}
         self._scans: weakref.WeakSet[_Scan] = weakref.WeakSet()
 
     def __enter__(self) -> Self:
-        self._txn, self._dbs = self._store.begin(self)
-        self._pid = os.getpid()
+        with self._store.to_begin(), self.uses:
+            self._txn, self._dbs = self._store.begin(self)
+            self._pid = os.getpid()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # In a forked child the transaction's slot in the table of readers is the parent's: hands off.
-        if self._txn is not None and self._pid == os.getpid():
-            self._txn.abort()
-        self.drop()
+        with self.uses:
+            if self._txn is not None and self._pid == os.getpid():
+                self._txn.abort()
+            self.drop()
         self._store.ended(self)
 
     def drop(self) -> None:
@@ -200,61 +205,70 @@ class _LmdbSnapshot:
         return self._txn
 
     def get(self, space: Space, key: bytes) -> memoryview | None:
+        uses = self.uses  # as `with uses:` does, at half the cost
+        uses.count += 1
+        if Gate.is_closed:
+            Gate.wait(uses)
         try:
             return self.live().get(key, db=self._dbs[space])
         except lmdb.Error as error:
             raise _fault(self.item, error) from error
+        finally:
+            uses.count -= 1
 
     def head(self) -> bytes:
-        try:
-            return bytes(self.live().get(_HEAD, b"", db=self._dbs[_META]))
-        except lmdb.Error as error:
-            raise _fault(self.item, error) from error
+        with self.uses:
+            try:
+                return bytes(self.live().get(_HEAD, b"", db=self._dbs[_META]))
+            except lmdb.Error as error:
+                raise _fault(self.item, error) from error
 
     def positions(self, prefix: int) -> list[int]:
-        try:
-            key, txn = _NATIVE.pack(prefix), self.live()
-            if txn.get(key, db=self._dbs[_INDEX]) is None:  # the most common answer, and a cursor costs more
-                return []
-            cursor = txn.cursor(db=self._dbs[_INDEX])
-            cursor.set_key(key)
-            return [_NATIVE.unpack(value)[0] for value in cursor.iternext_dup()]
-        except lmdb.Error as error:
-            raise _fault(self.item, error) from error
-        except struct.error:
-            raise _damaged(self.item, "its index holds a position that is no number") from None
+        with self.uses:
+            try:
+                key, txn = _NATIVE.pack(prefix), self.live()
+                if txn.get(key, db=self._dbs[_INDEX]) is None:  # most often, and a cursor costs more
+                    return []
+                cursor = txn.cursor(db=self._dbs[_INDEX])
+                cursor.set_key(key)
+                return [_NATIVE.unpack(value)[0] for value in cursor.iternext_dup()]
+            except lmdb.Error as error:
+                raise _fault(self.item, error) from error
+            except struct.error:
+                raise _damaged(self.item, "its index holds a position that is no number") from None
 
     def index_size(self) -> int:
-        try:
-            return int(
-                self.live().stat(self._dbs[_INDEX])["entries"]
-            )  # of a DUPSORT database: the duplicates
-        except lmdb.Error as error:
-            raise _fault(self.item, error) from error
+        with self.uses:
+            try:
+                return int(self.live().stat(self._dbs[_INDEX])["entries"])  # DUPSORT: the duplicates
+            except lmdb.Error as error:
+                raise _fault(self.item, error) from error
 
     def last_key(self, space: Space) -> bytes | None:
-        try:
-            cursor = self.live().cursor(db=self._dbs[space])
-            return bytes(cursor.key()) if cursor.last() else None
-        except lmdb.Error as error:
-            raise _fault(self.item, error) from error
+        with self.uses:
+            try:
+                cursor = self.live().cursor(db=self._dbs[space])
+                return bytes(cursor.key()) if cursor.last() else None
+            except lmdb.Error as error:
+                raise _fault(self.item, error) from error
 
     def scan(self, space: Space, start: bytes = b"", *, reverse: bool = False) -> _Scan:
-        try:
-            cursor = self.live().cursor(db=self._dbs[space])
-            if not reverse:
-                pairs = cursor.iternext() if not start or cursor.set_range(start) else iter(())
-            elif not start or not cursor.set_range(start):
-                pairs = cursor.iterprev() if cursor.last() else iter(())
-            elif cursor.key() == start or cursor.prev():
-                pairs = cursor.iterprev()
-            else:
-                pairs = iter(())
-        except lmdb.Error as error:
-            raise _fault(self.item, error) from error
-        scan = _Scan(self, pairs)
-        self._scans.add(scan)
-        return scan
+        with self.uses:
+            try:
+                cursor = self.live().cursor(db=self._dbs[space])
+                if not reverse:
+                    pairs = cursor.iternext() if not start or cursor.set_range(start) else iter(())
+                elif not start or not cursor.set_range(start):
+                    pairs = cursor.iterprev() if cursor.last() else iter(())
+                elif cursor.key() == start or cursor.prev():
+                    pairs = cursor.iterprev()
+                else:
+                    pairs = iter(())
+            except lmdb.Error as error:
+                raise _fault(self.item, error) from error
+            scan = _Scan(self, pairs)
+            self._scans.add(scan)
+            return scan
 
 
 class LmdbStore:
@@ -283,6 +297,7 @@ class LmdbStore:
         self._dbs: dict[str, Any] = {}
         self._snapshots: weakref.WeakSet[_LmdbSnapshot] = weakref.WeakSet()
         self._lock = threading.Lock()
+        self._uses = Uses()  # while `_lock` is held
         self._poisoned = False
         self._pid = os.getpid()
         self._open()
@@ -319,6 +334,10 @@ class LmdbStore:
         return cls(path, map_size=map_size)
 
     def _open(self) -> None:
+        with self._uses:
+            self._open_now()
+
+    def _open_now(self) -> None:
         refuse_network(self._path)
         file_bytes = check_data_file(self._path / _DATA_FILE, is_distrusted=self._is_distrusted)
         refuse_irregular(self._path / _LOCK_FILE)  # LMDB would follow a link, and cut what it leads to
@@ -354,16 +373,27 @@ class LmdbStore:
             raise _fault(self.item, error) from error
         self._env = env
 
+    def _enter_process(self) -> None:
+        """In a forked child, the first time: leaves the parent's environment and opens one."""
+        if self._pid != os.getpid():
+            with Gate.in_child:  # several threads of a child may come at once; the first reopens for all
+                if self._pid != os.getpid():
+                    self._reopen_in_child()
+
     def _live(self) -> lmdb.Environment:
         """The environment of this very process."""
-        if self._pid != os.getpid():
-            was_open = self._env is not None
-            self._leave_parent()
-            if was_open:
-                self._open()
         if self._env is None:
             raise store_closed(self.item)
         return self._env
+
+    def _reopen_in_child(self) -> None:
+        was_open = self._env is not None
+        self._leave_parent()
+        try:
+            if was_open:
+                self._open()
+        finally:
+            self._pid = os.getpid()
 
     def _leave_parent(self) -> None:
         for snapshot in self._snapshots:
@@ -373,22 +403,25 @@ class LmdbStore:
         self._snapshots = weakref.WeakSet()
         self._lock = threading.Lock()  # another thread of the parent may have held it
         self._readonly = True
-        self._pid = os.getpid()
+
+    def to_begin(self) -> threading.Lock:
+        """What is held while a transaction begins. It is taken before the gate, so that who waits for it is not inside."""
+        self._enter_process()
+        return self._lock
 
     def begin(self, snapshot: _LmdbSnapshot) -> tuple[lmdb.Transaction[memoryview], dict[str, Any]]:
-        """A read transaction for `snapshot`, which this store then knows to be open."""
+        """A read transaction for `snapshot`, which this store then knows to be open. `to_begin` is held."""
         env = self._live()
-        with self._lock:
+        try:
             try:
-                try:
-                    txn = env.begin(buffers=True)
-                except lmdb.ReadersFullError:
-                    env.reader_check()
-                    txn = env.begin(buffers=True)
-            except lmdb.Error as error:
-                raise _fault(self.item, error) from error
-            self._snapshots.add(snapshot)
-            return txn, self._dbs
+                txn = env.begin(buffers=True)
+            except lmdb.ReadersFullError:
+                env.reader_check()
+                txn = env.begin(buffers=True)
+        except lmdb.Error as error:
+            raise _fault(self.item, error) from error
+        self._snapshots.add(snapshot)
+        return txn, self._dbs
 
     def ended(self, snapshot: _LmdbSnapshot) -> None:
         """`snapshot` was left."""
@@ -400,8 +433,9 @@ class LmdbStore:
 
     def commit(self, batch: Batch, expected_head: bytes, new_head: bytes) -> None:
         """One synced write transaction, if the head is as expected (contract)."""
-        env = self._live()
-        with self._lock:
+        self._enter_process()
+        with self._lock, self._uses:
+            env = self._live()
             if self._poisoned:
                 raise poisoned(self.item)
             if self._readonly:
@@ -454,7 +488,8 @@ class LmdbStore:
         """Let go of the environment (contract). In a forked child: drop it, and leave the parent's alone."""
         if self._pid != os.getpid():
             self._leave_parent()
-        with self._lock:
+            self._pid = os.getpid()
+        with self._lock, self._uses:
             if len(self._snapshots):
                 raise snapshots_open(self.item)
             if self._env is not None:

@@ -160,8 +160,13 @@ class Outbox:
 
     def refusal(self, lane: bytes, seq: int) -> Refusal | None:
         """Why a parcel was put aside, the latest time; None if it was not, or if that cannot be read any more."""
+        path = self.refused_path(lane, seq)
+        return self.why(path) if path is not None else None
+
+    def refused_path(self, lane: bytes, seq: int) -> Path | None:
+        """Where a parcel lies that was put aside, the latest time; None if it was not."""
         *found, _free = self._aside(name_of(lane, seq))
-        return self.why(found[-1]) if found else None
+        return found[-1] if found else None
 
     def refused(self) -> list[Path]:
         """What was put aside, by name. Raises StoreFault `store-failed`."""

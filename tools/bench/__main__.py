@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from tools.bench.batches import bench_output, bench_workers
 from tools.bench.changelogs import bench_changelogs
 from tools.bench.ingest import bench_bulk, bench_single
 from tools.bench.lives import bench_key_state, bench_replay
@@ -29,6 +30,8 @@ BENCHES: Final[dict[str, Callable[[Settings], list[Row]]]] = {
     "trace": bench_trace,
     "replay-ab": bench_replay,
     "key-state": bench_key_state,
+    "output": bench_output,
+    "workers": bench_workers,
 }
 FOLDER: Final = Path(__file__).parents[2] / ".bench"
 

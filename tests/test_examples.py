@@ -1,0 +1,50 @@
+"""The examples run as they are written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import ledger
+from ledger.signer.passphrases import Passphrases
+from ledger.statements.record import Parent
+from tests.batch_scene import SUBSTRATE
+from tests.test_store.test_lmdb import REPO
+
+FILES = ("examples/incidents/label-service-outage.json", "examples/notes/slow-is-worse-than-down.md")
+
+
+def test_agent_without_a_model_signs_what_it_learned(tmp_path: Path) -> None:
+    shutil.copytree(REPO / "examples", tmp_path / "examples")
+    config = str(tmp_path / "keys")
+    passphrases = Passphrases(b"only for this test")
+    with ledger.create(tmp_path / "ledger", config=config, passphrases=passphrases) as made:
+        made.new_identity("ada")
+        made.new_identity("ada+model", "pair", of="ada", substrate=SUBSTRATE)
+        sources = [
+            made.sign([tmp_path / file], by="ada", claim=ledger.Claim(kind=kind)).ids[0]
+            for file, kind in zip(FILES, ("experience", "work"), strict=True)
+        ]
+    environment = {
+        **os.environ,
+        "LINEAGE_LEDGER": str(tmp_path / "ledger"),
+        "LINEAGE_CONFIG": config,
+        "LINEAGE_PASSPHRASE": "only for this test",
+    }
+    command = [sys.executable, "-W", "error", "examples/agent.py", "ada+model", *FILES]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = dict(line.split() for line in done.stdout.splitlines())
+    assert list(said) == ["answer", "experience"]
+    answer, experience = (bytes.fromhex(each) for each in said.values())
+    with ledger.open(tmp_path / "ledger", config=config, readonly=True) as opened:
+        ada = opened.identity_id("ada")
+        ancestry = opened.trace(experience)
+        assert ancestry.humans == (ada,)
+        records = [ancestry.nodes[node].record for node in (answer, experience)]
+        parents = {record.id: record.parents for record in records if record is not None}
+    assert set(parents[answer]) == {Parent("derived-from", source) for source in sources}
+    assert parents[experience] == (Parent("evidence", answer),)
