@@ -39,6 +39,8 @@ RECEIPT_SUFFIX: Final = ".tlog-proof"
 ROW_RECEIPTS_SUFFIX: Final = ".receipts.parquet"
 SALT_SUFFIX: Final = ".salt"
 
+ROWS_MAGIC: Final = b"lineage/rows/v1\n"  # what a rows sidecar begins with (SPEC §10.7)
+
 HASH_BYTES: Final = 32
 KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
@@ -66,6 +68,7 @@ SUBJECTS_MAX: Final = 512
 STATEMENT_RECORDS_MAX: Final = 65_536
 STATEMENT_RECORDS_BYTES_MAX: Final = 67_108_864  # records of one statement, together
 ROWS_MAX: Final = 1_048_576  # row digests under one `rows` record
+ROWS_GROUP: Final = 256  # rows under one group hash of a rows sidecar (SPEC §10.7)
 KEYS_MAX: Final = 8  # keys of one keyset
 KEYS_ML_DSA_MAX: Final = 2  # of them with ml-dsa-44, so that two signed payloads fit into an `evidence`
 VKEYS_MAX: Final = 8
@@ -86,6 +89,7 @@ TILE_HEIGHT: Final = 8
 CONTENT_BYTES_MAX: Final = 1_099_511_627_776  # a file: 1 TiB
 GUESSABLE_BYTES: Final = 64  # `raw` content of fewer bytes may be guessed from its digest (SPEC §15)
 ROW_BYTES_MAX: Final = 4_194_304  # a row of a dataset: 4 MiB
+STRETCH_BYTES: Final = 1_048_576  # of a shard that are read, and checked when an import goes on, at once
 JSON_DEPTH_MAX: Final = 64  # nested objects and arrays in JSON content that is made canonical
 RECOVERY_WAIT_S: Final = 604_800  # from a `recover` until it is in force, by the log's clock (SPEC §7.2)
 ERASE_WAIT_S: Final = 604_800  # from an `erase` until it may be carried out, by the log's clock (SPEC §8.2)

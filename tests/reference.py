@@ -1290,3 +1290,15 @@ def _named(statement: dict[str, Any], subject: list[Any]) -> bool:
     """Whether a notice or attestation in order is about the subject, and without fault."""
     subjects = statement["body"]["subjects"]
     return subject in subjects and subjects.index(subject) not in statement["void"]
+
+
+# Rows sidecars, from SPEC §10.7 and §11.6
+
+
+def sidecar(record: bytes, digests: list[bytes]) -> bytes:
+    """The whole file, from its table."""
+    order = sorted(range(len(digests)), key=lambda row: (digests[row], row))
+    groups = [mth(digests[at : at + 256]) for at in range(0, len(digests), 256)]
+    head = b"lineage/rows/v1\n" + len(digests).to_bytes(4, "big") + len(record).to_bytes(4, "big")
+    places = b"".join(row.to_bytes(4, "big") for row in order)
+    return head + record + b"".join(digests) + places + b"".join(groups)

@@ -11,6 +11,7 @@ from tools.bench.measure import COLUMNS, Row, Settings, Spread, as_markdown, as_
 from tools.bench.signer import MemoryWatch, anonymous_mb
 
 ROWS = {
+    "import": 2,
     "ingest-single": 2,
     "ingest-bulk": 1,
     "proofs": 2,

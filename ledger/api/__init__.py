@@ -16,12 +16,16 @@ from ledger.api.batch import Batch
 from ledger.api.batch_item import Item
 from ledger.api.descendants import Touched, path_of
 from ledger.api.effects import Effects, Loss
+from ledger.api.finding import ids_found
 from ledger.api.health import audit_folder, examine, rebuild
+from ledger.api.importing import Imported, ImportedRecord
 from ledger.api.keys import Foreseen, KeyChange
 from ledger.api.ledger import Ledger, Paths
 from ledger.api.opening import create_ledger, default_origin, open_ledger
+from ledger.api.rebuilding import RebuiltRows
 from ledger.api.saying import Subject, read_entry
 from ledger.api.session import Session
+from ledger.api.sidecars import Found, RowMatch
 from ledger.api.verified import Verified
 from ledger.api.verifying import receipts_of, trusted_log, verify, verify_receipt
 
@@ -30,12 +34,17 @@ __all__ = [
     "Batch",
     "Effects",
     "Foreseen",
+    "Found",
+    "Imported",
+    "ImportedRecord",
     "Item",
     "KeyChange",
     "Ledger",
     "Loss",
     "Paths",
     "Progress",
+    "RebuiltRows",
+    "RowMatch",
     "Session",
     "Subject",
     "Touched",
@@ -44,6 +53,7 @@ __all__ = [
     "create_ledger",
     "default_origin",
     "examine",
+    "ids_found",
     "open_ledger",
     "path_of",
     "read_entry",

@@ -27,6 +27,7 @@ from ledger.store.folder import MARKER_FILE, Marker, open_folder
 from ledger.store.lmdb import LmdbStore
 from ledger.store.lock import WriterLock
 from ledger.store.outbox import Outbox
+from ledger.store.rows_file import RowsFolder
 
 OPERATOR: Final = "operator"  # under which the key store keeps the operator's keys
 DRAINING_MAX_S: Final = (
@@ -69,6 +70,7 @@ class Access:
         self.keys = Keystore(config, self.marker.log_id)
         self.content = ContentStore(path)
         self.outbox = Outbox(path)
+        self.rows = RowsFolder(path)
         self._readonly = readonly
         self.wait_s = wait_s  # for another writer
         self.store = LmdbStore(path, readonly=readonly)

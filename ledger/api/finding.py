@@ -8,16 +8,19 @@ import re
 from pathlib import Path
 from typing import Final
 
+from ledger.api.sidecars import Found, find_rows, prove, row_digests
 from ledger.datasets.files import load_file, printable, read_file
 from ledger.datasets.jcs import canonical_json, parse_json
 from ledger.errors import NotFound, RefusedInput
 from ledger.log.view import LogView
 from ledger.signer.written import quoted
 from ledger.spec import ROW_BYTES_MAX
+from ledger.store.rows_file import RowsFolder
 
 ID_CHARS_LEAST: Final = 16  # hex digits that name an artifact
 _ELSEWHERE: Final = "Sign it, or look into another ledger."
 HEX: Final = re.compile(r"[0-9a-f]{1,64}", re.ASCII | re.IGNORECASE)
+_ROW: Final = re.compile(r"(?P<id>[0-9a-f]{16,64}):(?P<row>[0-9]{1,9})", re.ASCII | re.IGNORECASE)
 
 
 def find(view: LogView, text: str | os.PathLike[str]) -> list[bytes]:
@@ -84,19 +87,49 @@ def _only(item: str, found: list[bytes]) -> bytes:
     return found[0]
 
 
-def find_text(view: LogView, text: str) -> list[bytes]:
-    """The ids of all artifacts whose content is this text in UTF-8. Raises NotFound `unlogged`."""
-    found = find_bytes(
-        view, text.encode("utf-8", "surrogateescape")
-    )  # as an argument that is no UTF-8 comes in
-    if not found:
-        raise NotFound(
-            "unlogged",
-            "text",
-            "no artifact of this log has this content",
-            "Is it the whole text, to the letter?",
-        )
-    return found
+def search(view: LogView, rows: RowsFolder, named: str | os.PathLike[str]) -> Found:
+    """What an id in hex, ID:ROW or a file's content may mean, in log order, rows of imported datasets too.
+
+    Raises NotFound `file-not-found`; of ID:ROW as `resolve_id` and `ledger.api.sidecars.prove`.
+    """
+    text = os.fspath(named)
+    row = _ROW.fullmatch(text)
+    if row and not Path(text).exists():
+        return Found(rows=[prove(rows, resolve_id(view, row["id"]), int(row["row"]))])
+    if HEX.fullmatch(text) and not Path(text).exists():
+        try:
+            return Found(find(view, text))
+        except NotFound as error:
+            if error.code != "unlogged":
+                raise
+            return Found()
+    file = read_file(text)
+    if file.size_bytes > ROW_BYTES_MAX:
+        return Found(find_content(view, "raw", file.digest, file.size_bytes))
+    return _search_bytes(view, rows, load_file(text)[1])
+
+
+def search_text(view: LogView, rows: RowsFolder, text: str) -> Found:
+    """The same of a text, in UTF-8 or the bytes that it was given in."""
+    return _search_bytes(view, rows, text.encode("utf-8", "surrogateescape"))
+
+
+def _search_bytes(view: LogView, rows: RowsFolder, content: bytes) -> Found:
+    in_rows = find_rows(view, rows, row_digests(content))
+    return Found(list(dict.fromkeys(find_bytes(view, content))), in_rows.rows, in_rows.unsearched)
+
+
+def ids_found(found: Found, item: str, fix: str = _ELSEWHERE) -> list[bytes]:
+    """The artifacts that were found, and the datasets with such a row. Raises NotFound `unlogged` if there is none."""
+    if found.ids:
+        return found.ids
+    reason = "no artifact of this log has this content; one changed byte is enough for that"
+    if HEX.fullmatch(item):
+        reason = "no artifact of this log has that id"
+    if found.unsearched:
+        reason += f". The rows of {len(found.unsearched)} imported datasets could not be looked at: {found.unsearched[0][1]}"
+        fix = "Make their sidecars anew: lineage import DATASET --column C --rebuild"
+    raise NotFound("unlogged", printable(Path(item)), reason, fix)
 
 
 def find_content(view: LogView, form: str, digest: bytes, size_bytes: int | None = None) -> list[bytes]:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from ledger.api.access import Progress, now_ms, silent, vkey_of
 from ledger.audit import replay
-from ledger.audit.doctor import Finding, doctor
+from ledger.audit.doctor import doctor
+from ledger.audit.finding import Finding
 from ledger.audit.outbox import examine_outbox
 from ledger.audit.report import AuditReport
+from ledger.audit.rows import examine_imports
 from ledger.errors import LineageError, RefusedInput
 from ledger.identity.vkey import Vkey
 from ledger.log.rebuild import Rebuilt, rebuild_state
@@ -21,6 +23,7 @@ from ledger.signer.places import config_folder, ledger_folder
 from ledger.spec import WRITER_WAIT_S
 from ledger.store.folder import MARKER_FILE, open_folder
 from ledger.store.lmdb import LmdbStore
+from ledger.store.rows_file import RowsFolder
 from ledger.store.static import CHECKPOINT_PATH
 
 
@@ -40,7 +43,7 @@ def audit_folder(folder: Path, vkey: str | None = None, progress: Progress = sil
                 "a ledger and a published copy lie in it, and either could vouch for the other",
                 "Move one of them to a folder of its own.",
             )
-        return replay.audit_folder(folder, trusted, progress)
+        return replay.audit_folder(folder, trusted, progress, RowsFolder(folder))
     own = vkey_of(open_folder(folder), folder)
     if trusted is not None and trusted != own:
         raise RefusedInput(
@@ -51,7 +54,7 @@ def audit_folder(folder: Path, vkey: str | None = None, progress: Progress = sil
         )
     store = LmdbStore(folder, readonly=True, is_distrusted=True)
     try:
-        report = replay.audit_ledger(store, own, progress)
+        report = replay.audit_ledger(store, own, progress, RowsFolder(folder))
         report.self_trusted = trusted is None
         return report
     finally:
@@ -68,7 +71,11 @@ def examine(ledger: str | None = None, config: str | None = None) -> list[Findin
         folder,
         lambda: LmdbStore(folder, readonly=True),
         now_ms(),
-        chain(examine_outbox(folder, now_ms()), _key_findings(folder, config_folder(config))),
+        chain(
+            examine_outbox(folder, now_ms()),
+            examine_imports(folder),
+            _key_findings(folder, config_folder(config)),
+        ),
     )
 
 

@@ -20,6 +20,7 @@ from ledger.signer.written import (
     parse_parent,
     parse_share,
     quoted,
+    split_row,
 )
 from ledger.statements import words
 from ledger.statements.record import Parent
@@ -93,7 +94,7 @@ class RowMap:
     def _parents(self, cell: Any, earlier: Sequence[bytes], resolve: Resolve) -> tuple[Parent, ...]:
         texts = [cell] if isinstance(cell, str) else cell
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise _refuse("it is neither a list of strings nor one", "Write [RELATION=]ID[@SHARE].")
+            raise _refuse("it is neither a list of strings nor one", "Write [RELATION=]ID[:ROW][@SHARE].")
         return tuple(self._parent(text, earlier, resolve) for text in texts)
 
     def _parent(self, text: str, earlier: Sequence[bytes], resolve: Resolve) -> Parent:
@@ -107,9 +108,10 @@ class RowMap:
                     "Rows are counted from 0; a parent stands first.",
                 )
             return Parent(relation, earlier[row_index], ppm)
+        name, row = split_row(name)
         if name not in self._resolved:
             self._resolved[name] = resolve(name)
-        return Parent(relation, self._resolved[name], ppm)
+        return Parent(relation, self._resolved[name], ppm, row=row)
 
 
 def _kind(cell: Any) -> str:

@@ -305,6 +305,8 @@ class Session:
         if isinstance(artifact, tuple):
             artifact, row = artifact
         with self._access.view() as view:
+            if isinstance(artifact, str) and row is None:
+                artifact, row = self._meant(view, artifact)
             artifact_id, standing = self._standing(view, artifact)
         if row is not None and not 0 <= row < standing.row_count:
             raise NotFound(
@@ -339,7 +341,7 @@ class Session:
         if isinstance(artifact, bytes) and len(artifact) == HASH_BYTES:
             return artifact
         if isinstance(artifact, str):
-            return self._id_of_text(view, artifact)
+            return self._meant(view, artifact)[0]
         if isinstance(artifact, os.PathLike):
             return finding.resolve(view, Path(artifact).absolute())
         raise RefusedInput(
@@ -349,23 +351,26 @@ class Session:
             "Give an item, an id (32 bytes, or 64 hex digits), a text, a Path, or (one of these, row_index).",
         )
 
-    def _id_of_text(self, view: LogView, text: str) -> bytes:
+    def _meant(self, view: LogView, text: str) -> tuple[bytes, int | None]:
+        """The artifact that an id, a content or a path means; of an imported dataset the row with that content."""
         if ID.fullmatch(text):
-            return bytes.fromhex(text)
-        try:
-            found = finding.find_text(view, text)
-        except NotFound:
-            if "\0" not in text and len(text) < _PATH_CHARS_MAX and os.path.lexists(text):
-                return finding.resolve(view, Path(text).absolute())
-            raise
-        if len(found) > 1:
+            return bytes.fromhex(text), None
+        found = finding.search_text(view, self._access.rows, text)
+        matches: list[tuple[bytes, int | None]] = [(artifact_id, None) for artifact_id in found.artifacts]
+        matches = matches or [(match.id, match.row) for match in found.rows]
+        if not matches and "\0" not in text and len(text) < _PATH_CHARS_MAX and os.path.lexists(text):
+            return finding.resolve(view, Path(text).absolute()), None
+        if not matches:
+            finding.ids_found(found, "text")
+        if len(matches) > 1:
+            names = ", ".join(artifact_id.hex()[:16] for artifact_id, _row in matches)
             raise RefusedInput(
                 "ambiguous",
                 "text",
-                f"{len(found)} artifacts of this log have this content",
-                f"Read one by its id: {', '.join(artifact_id.hex()[:16] for artifact_id in found)}",
+                f"{len(matches)} artifacts of this log have this content",
+                f"Read one by its id: {names}",
             )
-        return found[0]
+        return matches[0]
 
 
 _PATH_CHARS_MAX = 4_096

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ledger.audit.finding import Finding
+from ledger.audit.rows import examine_rows
 from ledger.errors import LineageError, ProofInvalid, RefusedInput, StoreFault
 from ledger.identity.vkey import Vkey
 from ledger.merkle import tiles
@@ -31,6 +32,7 @@ from ledger.store.head import Head, decode_head
 from ledger.store.lock import LOCK_FILE, WriterLock
 from ledger.store.mounts import refuse_network
 from ledger.store.reader import StoreReader
+from ledger.store.rows_file import RowsFolder
 
 DISK_FREE_LEAST_BYTES: Final = 1_073_741_824  # below this a commit may soon fail
 RECORDS_SAMPLED: Final = 256
@@ -39,16 +41,6 @@ DATA_FILE: Final = "data.mdb"
 
 _FINISH: Final = "Open the ledger for writing: it finishes what was begun."
 _AUDIT: Final = "Run `lineage audit` on the folder; if it finds damage, restore a backup."
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check: `what` was found; `fix` says what to do and is empty where `ok`."""
-
-    name: str
-    ok: bool
-    what: str
-    fix: str = ""
 
 
 def doctor(
@@ -76,7 +68,7 @@ def doctor(
         else:
             try:
                 with store.snapshot() as snapshot:
-                    findings += _look_inside(snapshot, marker, now_ms)
+                    findings += _look_inside(snapshot, marker, RowsFolder(folder), now_ms)
             except StoreFault as error:
                 findings.append(_failed("store", error))
             finally:
@@ -132,7 +124,7 @@ def _writer(folder: Path) -> Finding:
     )
 
 
-def _look_inside(snapshot: Snapshot, marker: Marker, now_ms: int) -> Iterator[Finding]:
+def _look_inside(snapshot: Snapshot, marker: Marker, rows: RowsFolder, now_ms: int) -> Iterator[Finding]:
     try:
         head = decode_head(bytes(snapshot.head()))
         if not head.note:
@@ -154,6 +146,10 @@ def _look_inside(snapshot: Snapshot, marker: Marker, now_ms: int) -> Iterator[Fi
             yield check()
         except (RefusedInput, StoreFault, ProofInvalid) as error:
             yield Finding(name, ok=False, what=f"{error.item}: {error.reason}", fix=_AUDIT)
+    try:
+        yield from examine_rows(reader, _closing_state(reader, checkpoint)["records"], rows)
+    except (RefusedInput, StoreFault) as error:
+        yield Finding("rows", ok=False, what=f"{error.item}: {error.reason}", fix=_AUDIT)
 
 
 def _head(head: Head, checkpoint: Checkpoint) -> Finding:

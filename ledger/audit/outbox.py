@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ledger.audit.doctor import Finding
+from ledger.audit.finding import Finding
 from ledger.errors import StoreFault
 from ledger.store.outbox import Outbox
 

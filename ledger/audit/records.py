@@ -16,6 +16,7 @@ import msgpack
 
 from ledger.audit.index import IndexAudit
 from ledger.audit.report import AuditReport, entries_named
+from ledger.audit.rows import RowsAudit
 from ledger.audit.sources import Source
 from ledger.errors import RefusedInput, StoreFault
 from ledger.fold.faults import Fault
@@ -40,10 +41,13 @@ _BUNDLES_KEPT: Final = 32  # of records that are read once more
 class RecordAudit:
     """Takes the `artifacts` entries of a log in order; `index` collects where digests are to be found, if asked for."""
 
-    def __init__(self, source: Source, report: AuditReport, index: IndexAudit | None) -> None:
+    def __init__(
+        self, source: Source, report: AuditReport, index: IndexAudit | None, sidecars: RowsAudit | None = None
+    ) -> None:
         self._source = source
         self._report = report
         self._index = index
+        self._sidecars = sidecars
         self._standing: dict[bytes, int] = {}
         self._first_signers: dict[bytes, bytes] = {}  # of what cannot be read
         self._erased: list[tuple[int, int, bytes]] = []
@@ -87,6 +91,8 @@ class RecordAudit:
                 doubtful.add(start + fault.record_index)
         self._expect(held, hashes, range(start, start + count), doubtful)
         for place, (leaf_hash, standing) in enumerate(zip(hashes, standings, strict=False), start):
+            if standing.row_count and place not in doubtful and self._sidecars is not None:
+                self._sidecars.take(log_index, place - start, leaf_hash)
             known = self._standing.get(leaf_hash)  # none stands under another root
             if known is None or not (known & 7 or not standing.kind):
                 packed = standing.row_count << _KIND_BITS | _CODES[standing.kind]

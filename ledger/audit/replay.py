@@ -19,6 +19,7 @@ from ledger.audit.erasures import Erasures
 from ledger.audit.index import IndexAudit
 from ledger.audit.records import RecordAudit
 from ledger.audit.report import AuditReport, entries_named
+from ledger.audit.rows import RowsAudit
 from ledger.audit.sources import FolderSource, LedgerSource, Source
 from ledger.audit.storage import StorageAudit
 from ledger.audit.tree import TreeAudit
@@ -37,6 +38,7 @@ from ledger.statements.entry import Entry
 from ledger.statements.statement import log_id
 from ledger.store.contract import Store
 from ledger.store.index import statement_position
+from ledger.store.rows_file import RowsFolder
 
 Progress = Callable[[int, int], None]  # done and total, in steps: two for each entry
 
@@ -44,19 +46,32 @@ _BUNDLES_KEPT: Final = 32  # of entries: a segment of an honest log is read once
 _WITH_CONSEQUENCES: Final = words.TYPES_KEY_EVENT | {"attest", "notice", "rules"}
 
 
-def audit_ledger(store: Store, vkey: Vkey, progress: Progress | None = None) -> AuditReport:
-    """Audits a ledger's store, as of now; `vkey` is the marker's."""
+def audit_ledger(
+    store: Store, vkey: Vkey, progress: Progress | None = None, rows: RowsFolder | None = None
+) -> AuditReport:
+    """Audits a ledger's store, as of now; `vkey` is the marker's.
+
+    `rows`: where its sidecars lie; None: it is asked of the log alone, and whether rows can be proved is not said.
+    """
     with store.snapshot() as snapshot:
-        return audit(LedgerSource(snapshot, vkey), progress)
+        return audit(LedgerSource(snapshot, vkey), progress, rows=rows)
 
 
-def audit_folder(folder: Path, vkey: Vkey | None = None, progress: Progress | None = None) -> AuditReport:
-    """Audits a published folder. Without `vkey` the genesis names it, and the report is `self_trusted`."""
-    return audit(FolderSource(folder, vkey), progress)
+def audit_folder(
+    folder: Path,
+    vkey: Vkey | None = None,
+    progress: Progress | None = None,
+    rows: RowsFolder | None = None,
+) -> AuditReport:
+    """Audits a published folder; `rows` as above. Without `vkey` the genesis names it, and the report is `self_trusted`."""
+    return audit(FolderSource(folder, vkey), progress, rows=rows)
 
 
 def audit(
-    source: Source, progress: Progress | None = None, verify: SignatureCheck = check_signatures
+    source: Source,
+    progress: Progress | None = None,
+    verify: SignatureCheck = check_signatures,
+    rows: RowsFolder | None = None,
 ) -> AuditReport:
     """Replays all that `source` holds up to its checkpoint. `verify` may remember signatures checked before."""
     report = AuditReport()
@@ -74,7 +89,8 @@ def audit(
     tree = TreeAudit(source, report)
     tree.run(report.checkpoint.root if report.checkpoint else None, advance)
     is_ledger = isinstance(source, LedgerSource)
-    replay = _Replay(source, report, log_id(str(source.vkey)), tree.readable, keeps_index=is_ledger)
+    sidecars = RowsAudit(rows, report) if rows is not None else None
+    replay = _Replay(source, report, log_id(str(source.vkey)), tree.readable, sidecars, keeps_index=is_ledger)
     replay.run(verify, lambda done: advance(size + done))
     if isinstance(source, LedgerSource):
         _audit_storage(source, report, replay, verify)
@@ -105,7 +121,15 @@ def _audit_storage(
 class _Replay:
     """The fold over the entries, in segments that a well-formed state closes (SPEC §9.5, §9.6)."""
 
-    def __init__(self, source: Source, report: AuditReport, log: bytes, stop: int, keeps_index: bool) -> None:
+    def __init__(
+        self,
+        source: Source,
+        report: AuditReport,
+        log: bytes,
+        stop: int,
+        sidecars: RowsAudit | None,
+        keeps_index: bool,
+    ) -> None:
         self._source = source
         self._report = report
         self._log = log
@@ -116,7 +140,7 @@ class _Replay:
         self.starts = array("Q")  # how many records stand before each entry
         self.index = IndexAudit() if keeps_index else None
         self.state = FoldState(log, self.pairs.get, self.nodes.get)
-        self._records = RecordAudit(source, report, self.index)
+        self._records = RecordAudit(source, report, self.index, sidecars)
         self._erasures = Erasures()
         self._cuts = False
 

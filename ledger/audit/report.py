@@ -16,7 +16,7 @@ class AuditReport:
     """The outcome of one audit, filled while it runs.
 
     `checkpoint` is the log checkpoint that was audited; its signature held unless a fault says otherwise. `size` and
-    `records` are what was replayed, `identities` those enrolled, the operator's among them, `key_events` their rotations,
+    `records` are what was replayed, `rows` those of imported datasets whose digests were hashed, `identities` those enrolled, the operator's among them, `key_events` their rotations,
     recoveries and retirements, `disowned` the statements that were disowned by the end. `faults` are the first
     FAULTS_KEPT of `fault_count`; the log_index of one that concerns a range is the range's first, and its text names
     the range. `self_trusted`: the vkey came from the log itself. `remarks` are no faults.
@@ -26,6 +26,7 @@ class AuditReport:
     note: bytes = b""
     size: int = 0
     records: int = 0
+    rows: int = 0
     identities: int = 0
     key_events: int = 0
     disowned: int = 0

@@ -52,6 +52,7 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
         "ok": report.ok,
         "size": report.size,
         "records": report.records,
+        "rows": report.rows,
         "incomplete": report.incomplete,
         "self_trusted": report.self_trusted,
         "fault_count": report.fault_count,
@@ -66,8 +67,9 @@ def _words(report: Any, folder: Path) -> str:
     verdict = (
         "ok" if report.ok else "INCOMPLETE" if report.incomplete and not report.fault_count else "FAULTY"
     )
+    rows = f", {report.rows:,} rows hashed" if report.rows else ""
     lines = [
-        f"{printable(str(folder))}: {verdict}: {report.size:,} entries, {report.records:,} records replayed"
+        f"{printable(str(folder))}: {verdict}: {report.size:,} entries, {report.records:,} records replayed{rows}"
     ]
     for fault in report.faults[:SHOWN_MAX]:
         place = f"log index {fault.log_index}"

@@ -137,9 +137,15 @@ def run_publish(args: argparse.Namespace, reporter: Reporter) -> int:
         published = ledger.publish(Path(args.folder))
         vkey = ledger.marker.vkey
     document = {"folder": args.folder, "size": published.size, "files_written": published.files_written}
+    document["rows_missing"] = published.rows_missing
     reporter.result(
         document,
         f"Published {published.size:,} entries to {printable(args.folder)} ({published.files_written:,} files written)\n"
         f"Others check it with: lineage audit {shlex.quote(printable(args.folder))} --vkey '{vkey}'",
     )
+    if published.rows_missing:
+        reporter.note(
+            f"Rows sidecars that are not at hand, or damaged, and were not published: {published.rows_missing:,}. An audit of the "
+            "copy will call it incomplete. Make them anew: lineage import DATASET --column C --rebuild"
+        )
     return 0

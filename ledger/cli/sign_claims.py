@@ -14,6 +14,7 @@ from ledger.signer.written import (
     check_uri,
     parse_share,
     split_relation,
+    split_row,
     split_share,
 )
 
@@ -49,10 +50,10 @@ def add_claims(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--parent",
-        metavar="[RELATION=]ID[@SHARE]",
+        metavar="[RELATION=]ID[:ROW][@SHARE]",
         action="append",
         default=[],
-        help="what it descends from: an artifact id (16 hex digits or more) or a signed file; may be repeated (default relation: derived-from)",
+        help="what it descends from: an artifact id (16 hex digits or more) or a signed file, :ROW a row of an imported dataset; may be repeated (default relation: derived-from)",
     )
     parser.add_argument(
         "--human",
@@ -147,7 +148,7 @@ def claim_of(args: argparse.Namespace, ledger: Resolves) -> Claim:
         facts["parameters"] = _no_parameters()
     return Claim(
         kind=args.kind,
-        parents=tuple(_parent(text, ledger) for text in args.parent),
+        parents=tuple(parse_parent(text, ledger) for text in args.parent),
         human=parse_share(args.human) if args.human is not None else None,
         machine=parse_share(args.machine) if args.machine is not None else None,
         reported=args.reported is not None,
@@ -183,10 +184,11 @@ def _no_parameters() -> bytes:
     return hashlib.sha256(b"{}").digest()
 
 
-def _parent(text: str, ledger: Resolves) -> Parent:
-    """[RELATION=]ID[@SHARE]; ID may be a signed file, whose name may look like anything."""
+def parse_parent(text: str, ledger: Resolves) -> Parent:
+    """[RELATION=]ID[:ROW][@SHARE]; ID may be a signed file, whose name may look like anything. Raises as `Resolves.resolve`."""
     from ledger.statements.record import Parent
 
     relation, rest = (DEFAULT_RELATION, text) if _exists(text) else split_relation(text)
     name, ppm = (rest, None) if _exists(rest) else split_share(rest)
-    return Parent(relation, ledger.resolve(name), ppm)
+    whole, row = (name, None) if _exists(name) else split_row(name)
+    return Parent(relation, ledger.resolve(whole), ppm, row=row)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger.cli import trace_words
-from ledger.cli.common import Reporter, add_common, at_least_0, command, open_for, printable, short
+from ledger.cli.common import Reporter, add_common, at_least_0, command, open_for, plural, printable, short
 from ledger.errors import NotFound, RefusedInput
 
 if TYPE_CHECKING:
-    from ledger.api import Ledger, Paths, Touched
+    from ledger.api import Found, Ledger, Paths, Touched
     from ledger.cli.trace_words import Known
     from ledger.proofs.facts import Ancestry
 
@@ -29,17 +29,21 @@ def add(commands: Any) -> None:
     parser = command(
         commands,
         "trace",
-        "Show where a file, an artifact or a text comes from, down to its humans; or what came of it.",
+        "Show where a file, an artifact, a text or a row comes from, down to its humans; or what came of it.",
         """
         lineage trace summary.md
         lineage trace 4f2a9c01d3e4b5a6 --json
         lineage trace notes.md --descendants
         lineage trace --text "a sentence as it stands in the dataset"
+        lineage trace 4f2a9c01d3e4b5a6:17
         """,
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
-        "artifact", metavar="FILE|ID", nargs="?", help="a file, or an artifact id (16 hex digits or more)"
+        "artifact",
+        metavar="FILE|ID",
+        nargs="?",
+        help="a file, an artifact id (16 hex digits or more), or ID:ROW for a row of an imported dataset",
     )
     what.add_argument("--text", metavar="TEXT", help="the text itself: a row, a sentence")
     parser.add_argument(
@@ -67,25 +71,30 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace, reporter: Reporter) -> int:
     """0 if the artifact stands and all of its ancestry is released; else 1."""
+    from ledger.api import Found, ids_found
+
+    matches = Found()
     with open_for(args) as ledger:
         try:
-            found = ledger.find_text(args.text) if args.text is not None else ledger.find_all(args.artifact)
+            matches = ledger.search_text(args.text) if args.text is not None else ledger.search(args.artifact)
+            found = ids_found(matches, "text" if args.text is not None else args.artifact)
         except NotFound as error:
             if error.code != "unlogged":
                 raise
-            return _unlogged(error, reporter)
+            return _unlogged(error, matches, reporter)
         ancestry = ledger.trace(found[0], accept=_accepted(ledger, args.accept))
         known = _known(ledger, ancestry)
         paths = ledger.paths(ancestry)
         touched = ledger.descendants([(found[0],)], reporter.progress) if args.descendants else None
     document = trace_words.document(ancestry, min(args.depth, DEPTH_MAX))
     document["rivals"] = [item.hex() for item in found[1:]]
+    document |= trace_words.row_fields(matches)
     if paths is not None:
         document["record_path"] = [item.hex() for item in paths.record_path]
         document["log_path"] = [item.hex() for item in paths.log_path]
     if touched is not None:
         document["descendants"] = trace_words.touched_fields(touched)
-    reporter.result(document, "\n".join(_lines(ancestry, known, found, paths, touched, args.depth)))
+    reporter.result(document, "\n".join(_lines(ancestry, known, matches, paths, touched, args.depth)))
     return 0 if _is_well(ancestry) else 1
 
 
@@ -106,7 +115,7 @@ def _accepted(ledger: Ledger, texts: list[str]) -> list[bytes]:
     return found
 
 
-def _unlogged(error: NotFound, reporter: Reporter) -> int:
+def _unlogged(error: NotFound, matches: Found, reporter: Reporter) -> int:
     document: dict[str, Any] = {
         "id": None,
         "level": "L0",
@@ -116,6 +125,7 @@ def _unlogged(error: NotFound, reporter: Reporter) -> int:
         "humans": [],
         "parents": [],
     }
+    document |= trace_words.row_fields(matches)
     reporter.result(document, f"L0 unlogged: {printable(error.item)}: {printable(error.reason)}")
     return 1
 
@@ -123,12 +133,13 @@ def _unlogged(error: NotFound, reporter: Reporter) -> int:
 def _lines(
     ancestry: Ancestry,
     known: Known,
-    found: list[bytes],
+    matches: Found,
     paths: Paths | None,
     touched: list[Touched] | None,
     depth_max: int,
 ) -> list[str]:
-    lines = trace_words.tree(ancestry, known, depth_max)
+    lines = [*trace_words.row_lines(matches, ancestry), *trace_words.tree(ancestry, known, depth_max)]
+    found = matches.ids
     if paths is not None:
         lines.append(_where(ancestry, paths))
     lines += ["", *trace_words.people(ancestry, known), *trace_words.explanations(ancestry)]
@@ -136,6 +147,10 @@ def _lines(
         rivals = ", ".join(short(item) for item in found[1:][:RIVALS_SHOWN_MAX])
         lines.append(
             f"Rival claims: {len(found) - 1} more artifacts have this content: {rivals}. First come is not first believed."
+        )
+    if matches.unsearched:
+        lines.append(
+            f"Not searched: the rows of {plural(len(matches.unsearched), 'imported dataset')} ({matches.unsearched[0][1]}); rivals may stand there."
         )
     if touched is not None:
         lines += ["", *trace_words.descendant_lines(touched, known)]

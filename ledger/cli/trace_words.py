@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ledger.cli.common import duration, moment, percent, plural, printable, short
 
 if TYPE_CHECKING:
-    from ledger.api import Touched
+    from ledger.api import Found, Touched
     from ledger.proofs.facts import Ancestry, Attestation, Disowning, Grade, Node, Notice, Place
     from ledger.statements.record import Parent
 
@@ -164,6 +164,37 @@ def _grade_words(item: Grade, known: Known) -> str:
         else f"{known.who(item.issuer)}, not listed"
     )
     return f"{known.who(item.subject)} is {item.grade} ({item.method}) by {by}{until}"
+
+
+def row_lines(matches: Found, ancestry: Ancestry) -> list[str]:
+    """Which row it is, if what was found is one of an imported dataset; the dataset itself is the root of the tree."""
+    if matches.artifacts or not matches.rows:
+        return []
+    match = matches.rows[0]
+    record = ancestry.nodes[ancestry.root].record
+    count = f" of {record.row_count:,}" if record is not None else ""
+    path = f"{len(match.path)} hashes lead from the row's digest to the signed record"
+    lines = [
+        f"row {match.row:,}{count} of dataset {short(match.id)}: reported, not made, by who signed it ({path})"
+    ]
+    if match.copies > 1:
+        lines.append(f"    the first of {match.copies:,} equal rows of that dataset")
+    return lines
+
+
+def row_fields(matches: Found) -> dict[str, Any]:
+    """The rows that were found, for a program; that of the root by itself, with what proves it."""
+    fields: dict[str, Any] = {
+        "rows": [
+            {"id": item.id.hex(), "row_index": item.row, "copies": item.copies} for item in matches.rows
+        ],
+        "unsearched": [{"id": item.hex(), "reason": reason} for item, reason in matches.unsearched],
+    }
+    if matches.rows and not matches.artifacts:
+        match = matches.rows[0]
+        path = [item.hex() for item in match.path]
+        fields |= {"row_index": match.row, "row_digest": match.digest.hex(), "row_path": path}
+    return fields
 
 
 def people(ancestry: Ancestry, known: Known) -> list[str]:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final, NamedTuple, Self
 
 from ledger import spec
 from ledger.errors import NotFound, RefusedInput
@@ -58,6 +58,15 @@ class Walk:
     companion_count: int = 0
 
 
+class Fingerprint(NamedTuple):
+    """By which a file is known again: where it lies, its length, and when it was last written to (ns)."""
+
+    device: int
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+
+
 class RegularFile:
     """A regular file open for reading, which can tell whether it changed since it was opened.
 
@@ -74,8 +83,9 @@ class RegularFile:
             raise _refusal(error, path) from error
         self._file = os.fdopen(descriptor, "rb")
         try:
-            self._before = os.fstat(descriptor)
-            _check_regular(self._before, path)
+            status = os.fstat(descriptor)
+            _check_regular(status, path)
+            self.fingerprint = _fingerprint(status)
         except BaseException:
             self._file.close()
             raise
@@ -86,12 +96,16 @@ class RegularFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the file."""
         self._file.close()
 
     @property
     def size_bytes(self) -> int:
         """The file's length when it was opened."""
-        return self._before.st_size
+        return self.fingerprint.size_bytes
 
     @property
     def handle(self) -> BinaryIO:
@@ -105,6 +119,17 @@ class RegularFile:
         except OSError as error:
             raise _refusal(error, self._path) from error
 
+    def read_at(self, offset: int, size: int) -> bytes:
+        """The bytes at [offset, offset + size), which were there when it was opened. Raises RefusedInput `file-changed`."""
+        try:
+            self._file.seek(offset)
+            found = self._file.read(size)
+        except OSError as error:
+            raise _refusal(error, self._path) from error
+        if len(found) != size:
+            raise file_changed(self._path)
+        return found
+
     def chunks(self) -> Iterator[bytes]:
         """The bytes from here on, some at a time; checks at the end that they are what the file held when opened."""
         read_bytes = 0
@@ -112,19 +137,22 @@ class RegularFile:
             while chunk := self._file.read(_CHUNK_BYTES):
                 read_bytes += len(chunk)
                 if read_bytes > self.size_bytes:  # somebody appends as fast as we read
-                    raise _changed(self._path)
+                    raise file_changed(self._path)
                 yield chunk
         except OSError as error:
             raise _refusal(error, self._path) from error
         if read_bytes != self.size_bytes:  # some kernel file systems state a size that is not the content's
-            raise _changed(self._path)
+            raise file_changed(self._path)
         self.check_unchanged()
 
     def check_unchanged(self) -> None:
         """Refuse the file if its size or its time of change is no longer what it was when it was opened."""
-        after = os.fstat(self._file.fileno())
-        if (after.st_size, after.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
-            raise _changed(self._path)
+        self.check_is(self.fingerprint)
+
+    def check_is(self, known: Fingerprint) -> None:
+        """Refuse the file if it is another one, or changed, since its fingerprint was taken. Raises RefusedInput `file-changed`."""
+        if _fingerprint(os.fstat(self._file.fileno())) != known:
+            raise file_changed(self._path)
 
 
 def read_file(path: str | os.PathLike[str]) -> FileContent:
@@ -253,6 +281,13 @@ def _named(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
+def check_in_place(path: str | os.PathLike[str], known: Fingerprint) -> None:
+    """Refuse a path that leads to another file than it did, or to one that changed. Raises RefusedInput `file-changed`."""
+    named = _named(path)
+    if _fingerprint(_stat(named)) != known:
+        raise file_changed(named)
+
+
 def _stat(path: Path) -> os.stat_result:
     try:
         return path.stat()
@@ -272,6 +307,10 @@ def _check_regular(status: os.stat_result, path: Path) -> None:
         )
     if status.st_size > spec.CONTENT_BYTES_MAX:
         raise _too_big(path, spec.CONTENT_BYTES_MAX)
+
+
+def _fingerprint(status: os.stat_result) -> Fingerprint:
+    return Fingerprint(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _kind(mode: int) -> str:
@@ -298,7 +337,8 @@ def _refusal(error: OSError, path: Path) -> RefusedInput:
     )
 
 
-def _changed(path: Path) -> RefusedInput:
+def file_changed(path: str | os.PathLike[str]) -> RefusedInput:
+    """The refusal of a file that did not stay as it was."""
     return RefusedInput(
         "file-changed",
         printable(path),

@@ -152,3 +152,6 @@ def _refuse_constant(name: str) -> NoReturn:
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_object_without_duplicates, parse_constant=_refuse_constant
 )
+# (value, where it ends) of the JSON value with which a text begins: no white space is passed over, what follows is not looked at.
+# It is the very decoder of `parse_json`, for readers of many short texts; whatever it raises, `parse_json` explains.
+scan_json: Final = _DECODER.raw_decode

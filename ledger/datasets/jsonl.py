@@ -7,13 +7,15 @@ so the row that a verdict names is the line that an editor shows.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from typing import Any, Final
 
 from ledger import spec
+from ledger.datasets.digests import RAW, Digests
 from ledger.datasets.files import RegularFile, printable
-from ledger.datasets.jcs import parse_json
+from ledger.datasets.jcs import parse_json, scan_json
 from ledger.datasets.rows import (
     Form,
     Row,
@@ -28,6 +30,9 @@ from ledger.datasets.rows import (
 from ledger.errors import RefusedInput
 
 _WHITE_SPACE: Final = b" \t\r\n"  # RFC 8259 §2
+_ENDS: Final = frozenset({"\n", "\r\n", ""})
+# Whatever a line that is not as simple as most may raise in the short way; the long way then says what is wrong, if anything is.
+_ODD: Final = (ValueError, LookupError, TypeError, RecursionError, RefusedInput)
 
 
 def read_jsonl(
@@ -43,7 +48,7 @@ def read_jsonl(
     """
     with RegularFile(path) as file:
         row_index = 0
-        while line := file.readline(spec.ROW_BYTES_MAX + 2):  # room for CR and LF
+        while line := file.readline(spec.ROW_BYTES_MAX + 3):  # one more than `parse_line` takes
             try:
                 content, form, members = parse_line(line, column)
             except RefusedInput as error:
@@ -63,7 +68,7 @@ def read_jsonl(
 def parse_line(line: bytes, column: str | None) -> tuple[bytes, Form, dict[str, Any]]:
     """Content and form of one line, and its members. Raises RefusedInput that names no file, for it knows none."""
     text = line.rstrip(b"\r\n")
-    if len(text) > spec.ROW_BYTES_MAX:
+    if len(text) > spec.ROW_BYTES_MAX or len(line) > spec.ROW_BYTES_MAX + 2:  # room for CR and LF
         raise too_big()
     if not text.strip(_WHITE_SPACE):
         raise RefusedInput("row-blank", "row", "the line is blank", "Delete it: each line is one JSON object")
@@ -77,6 +82,36 @@ def parse_line(line: bytes, column: str | None) -> tuple[bytes, Form, dict[str, 
         )
     content, form = content_of(whole_row(row) if column is None else column_of(row, column))
     return content, form, row
+
+
+def digest_lines(column: str | None, lines: Iterator[bytes], found: Digests) -> None:
+    """Adds the digest of each line's content, as `parse_line` has it. Raises RefusedInput as that, at the first that is refused.
+
+    Most rows are an object with a string in that column. Those go a short way, by the same decoder; what is not so simple is left
+    to `parse_line`, which alone refuses anything.
+    """
+    sha256, scan, add = hashlib.sha256, scan_json, found.hashes.append
+    size_bytes = 0
+    try:
+        for line in lines:
+            try:
+                text = line.decode()
+                row, end = scan(text)
+                value = row[column]
+                if type(value) is not str or text[end:] not in _ENDS or len(line) > spec.ROW_BYTES_MAX:
+                    value = ""
+                content = value.encode()
+            except _ODD:
+                content = b""
+            if content:
+                add(sha256(content).digest())
+                size_bytes += len(content)
+            else:
+                found.add(*parse_line(line, column)[:2])
+    finally:
+        if size_bytes:
+            found.size_bytes += size_bytes
+            found.forms |= RAW
 
 
 def _kind(value: Any) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ledger import spec
+from ledger.datasets.digests import Digests
 from ledger.datasets.files import RegularFile, printable
 from ledger.datasets.rows import Row, dataset_empty, row_item, too_big
 from ledger.errors import RefusedInput
@@ -36,6 +37,12 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[Row]:
         file.check_unchanged()
     if row_index == 0:
         raise dataset_empty(printable(path))
+
+
+def digest_lines(is_first: bool, lines: Iterator[bytes], found: Digests) -> None:
+    """Adds the digest of each line. `is_first`: they begin the file. Raises RefusedInput as `line_content`, at the first refused."""
+    for line in lines:
+        found.add(line_content(line, is_first=is_first and not found.hashes), "raw")
 
 
 def line_content(line: bytes, *, is_first: bool) -> bytes:

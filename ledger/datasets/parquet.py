@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ledger.datasets.files import RegularFile, printable
 from ledger.datasets.rows import (
@@ -24,7 +24,8 @@ from ledger.datasets.rows import (
 from ledger.errors import RefusedInput
 from ledger.extras import load
 
-_BATCH_ROWS: Final = 64  # of which each may have 4 MiB, though all are one value in the file
+BATCH_ROWS: Final = 64  # of which each may have 4 MiB, though all are one value in the file
+_BUFFER_BYTES: Final = 1_048_576  # of a column chunk that are read at once; without, it is read whole
 _JSON_TYPES: Final = (str, int, float, bool, type(None))
 
 
@@ -37,12 +38,11 @@ def read_parquet(
     column-twice, too-large, dataset-empty, those of `canonical_json`, and of the file itself those of `RegularFile`.
     """
     item = printable(path)
-    parquet = load("pyarrow.parquet", "parquet")
     with RegularFile(path) as file:
         row_index = 0
-        for row in _rows(parquet, file, item, column, cells):
+        for row in _rows(file, item, column, cells):
             try:
-                _check_json(row)
+                check_json(row)
                 content, form = content_of(whole_row(row) if column is None else column_of(row, column))
             except RefusedInput as error:
                 where = row_item(item, row_index, is_line=False)
@@ -55,16 +55,41 @@ def read_parquet(
 
 
 def _rows(
-    parquet: Any, file: RegularFile, item: str, column: str | None, cells: tuple[str, ...]
+    file: RegularFile, item: str, column: str | None, cells: tuple[str, ...]
 ) -> Iterator[dict[str, Any]]:
     """Each row as a map, of the columns that are needed alone. Raises RefusedInput."""
+    table, names, failures = open_table(file, item, column)
+    needed = [name for name in names if column is None or name == column or name in cells]
+    batches = table.iter_batches(batch_size=BATCH_ROWS, columns=needed, use_threads=False)
+    while True:
+        try:
+            batch = next(batches, None)
+            rows = batch.to_pylist() if batch is not None else []
+        except failures as error:
+            raise not_parquet(item, error) from error
+        if batch is None:
+            return
+        yield from rows
+
+
+class Table(NamedTuple):
+    """An open table, the names of its columns, and what reading it may raise."""
+
+    file: Any
+    names: list[str]
+    failures: tuple[type[Exception], ...]
+
+
+def open_table(file: RegularFile, item: str, column: str | None) -> Table:
+    """The table in an open file, which has the column that is wanted. Raises RefusedInput, naming `item`."""
+    parquet = load("pyarrow.parquet", "parquet")
     # what pyarrow says of a file; and Python of a value that it has no object for, such as a day in the year 10,000
     failures = (OSError, ValueError, ArithmeticError, load("pyarrow", "parquet").ArrowException)
     try:
-        table = parquet.ParquetFile(file.handle)
+        table = parquet.ParquetFile(file.handle, buffer_size=_BUFFER_BYTES)
         names = list(table.schema_arrow.names)
     except failures as error:
-        raise _not_parquet(item, error) from error
+        raise not_parquet(item, error) from error
     if len(set(names)) != len(names):
         raise RefusedInput(
             "column-twice", item, "two of its columns have the same name", "Rename one of them"
@@ -72,20 +97,10 @@ def _rows(
     if column is not None and column not in names:
         missing = column_missing(column, names)
         raise RefusedInput(missing.code, item, missing.reason, missing.fix)
-    needed = [name for name in names if column is None or name == column or name in cells]
-    batches = table.iter_batches(batch_size=_BATCH_ROWS, columns=needed, use_threads=False)
-    while True:
-        try:
-            batch = next(batches, None)
-            rows = batch.to_pylist() if batch is not None else []
-        except failures as error:
-            raise _not_parquet(item, error) from error
-        if batch is None:
-            return
-        yield from rows
+    return Table(table, names, failures)
 
 
-def _check_json(row: Mapping[str, Any]) -> None:
+def check_json(row: Mapping[str, Any]) -> None:
     """Raises RefusedInput `cell-not-json` for a value that JSON Lines could not carry."""
     for name, cell in row.items():
         waiting = [cell]
@@ -104,6 +119,7 @@ def _check_json(row: Mapping[str, Any]) -> None:
                 )
 
 
-def _not_parquet(item: str, error: Exception) -> RefusedInput:
+def not_parquet(item: str, error: Exception) -> RefusedInput:
+    """The refusal of a file that its library cannot read."""
     said = str(error).partition("\n")[0]
     return RefusedInput("not-parquet", item, f"it cannot be read as Parquet ({said})", "Write it anew")

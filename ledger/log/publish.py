@@ -24,32 +24,42 @@ from pathlib import Path
 
 from ledger.errors import InvariantBroken, ProofInvalid, RefusedInput, StoreFault
 from ledger.identity.vkey import Vkey
+from ledger.log.rows import rows_records
+from ledger.log.view import LogView
 from ledger.merkle import tiles
 from ledger.merkle.tree import hash_leaf, root_of
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
+from ledger.proofs.rows import check_rows
 from ledger.spec import HASH_BYTES, NOTE_BYTES_MAX, TILE_WIDTH
+from ledger.statements.statement import log_id
 from ledger.store.bundles import BUNDLE_BYTES_MAX, Erased, encode
 from ledger.store.contract import Store
 from ledger.store.files import holds, read_regular, refuse_links, write_atomically
 from ledger.store.head import decode_head
 from ledger.store.reader import StoreReader
+from ledger.store.rows_file import FOLDER as ROWS_FOLDER
+from ledger.store.rows_file import RowsFolder
 from ledger.store.static import CHECKPOINT_PATH, partial_width
 
-_FOLDERS = frozenset({"tile", "records"})
+_FOLDERS = frozenset({"tile", "records", ROWS_FOLDER})
 _NOWHERE = "Publish into an empty folder, or one that does not exist."
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """`size` entries and `records` records stand in the folder, of them `files_written` files by this publication."""
+    """`size` entries and `records` records stand in the folder, of them `files_written` files by this publication.
+
+    `rows_missing` records of rows stand there without their sidecar, which is not at hand, or damaged.
+    """
 
     size: int
     records: int
     files_written: int
+    rows_missing: int = 0
 
 
-def publish(store: Store, vkey: Vkey, folder: Path) -> Published:
-    """Brings `folder` to the newest signed checkpoint of the log under `vkey`; made if absent.
+def publish(store: Store, vkey: Vkey, folder: Path, rows: RowsFolder | None = None) -> Published:
+    """Brings `folder` to the newest signed checkpoint of the log under `vkey`; made if absent. `rows`: the ledger's sidecars.
 
     Raises RefusedInput `checkpoint-missing` (nothing is signed yet), `wrong-log` and `folder-not-empty` (the folder
     is not this log's), `published-ahead` (it is, and newer); ProofInvalid `consistency-invalid` (its checkpoint
@@ -86,8 +96,12 @@ def publish(store: Store, vkey: Vkey, folder: Path) -> Published:
         for _, number, width in _bundles_between(records_before(old_size) if old else 0, records):
             start = number * TILE_WIDTH
             out.put_bundle("records", number, list(reader.records(start, start + width)))
+        missing = 0
+        if rows is not None:
+            view = LogView(snapshot, head.note, checkpoint, log_id(str(vkey)))
+            missing = sum(not out.put_rows(rows, item.record.id) for item in rows_records(view))
         out.finish(head.note)
-        return Published(checkpoint.size, records, out.written)
+        return Published(checkpoint.size, records, out.written, missing)
 
 
 def _bundles_between(old: int, new: int) -> Iterable[tuple[int, int, int]]:
@@ -213,6 +227,24 @@ class _Folder:
         data = b"".join(map(encode, items))
         self.put(tiles.bundle_path(kind, number, len(items)), data, replace=erased)
         self.drop_partials(tiles.bundle_path(kind, number, TILE_WIDTH), len(items))
+
+    def put_rows(self, rows: RowsFolder, artifact_id: bytes) -> bool:
+        """A sidecar, unless it stands already; False if it is not at hand, or does not hash to its record."""
+        published = RowsFolder(self._folder)
+        path = published.path(artifact_id)
+        refuse_links(self._folder, f"{ROWS_FOLDER}/{path.name}")
+        if not os.path.lexists(path):
+            try:
+                with rows.open(artifact_id) as sidecar:
+                    check_rows(artifact_id, sidecar)
+                    published.copy(artifact_id, sidecar)
+            except (StoreFault, ProofInvalid) as error:
+                if error.code not in ("rows-missing", "rows-damaged", "rows-differ"):
+                    raise
+                return False
+            self.written += 1
+        self._touched.add(path.parent)
+        return True
 
     def drop_partials(self, full_path: str, width: int) -> None:
         """Removes the partial files of a tile or bundle whose full one stands; other files stay, and their folder."""

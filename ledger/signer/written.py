@@ -12,6 +12,7 @@ from ledger.spec import PPM
 from ledger.statements import words
 
 DEFAULT_RELATION: Final = "derived-from"
+_IN_ROWS: Final = re.compile(r"(?P<name>.+):(?P<row>[0-9]{1,9})", re.DOTALL | re.ASCII)
 _SHARED: Final = re.compile(r"(?P<name>.+)@(?P<share>[0-9.]+%?)", re.DOTALL)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _QUOTED_CHARS_MAX: Final = 80
@@ -98,6 +99,12 @@ def split_relation(text: str) -> tuple[str, str]:
         "there is no such relation",
         f"Relations: {', '.join(sorted(words.RELATIONS))}.",
     )
+
+
+def split_row(text: str) -> tuple[str, int | None]:
+    """Name and row index of NAME[:ROW]; a row has 1 to 9 digits, what is longer belongs to the name."""
+    found = _IN_ROWS.fullmatch(text)
+    return (text, None) if found is None else (found["name"], int(found["row"]))
 
 
 def split_share(text: str) -> tuple[str, int | None]:

@@ -158,10 +158,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _make_folders(folder: Path, mode: int) -> None:
+def make_folders(folder: Path, mode: int = _PUBLIC_FOLDER) -> None:
+    """Makes a folder, those above it too where absent, durably. Raises OSError."""
     if folder.is_dir():
         return
-    _make_folders(folder.parent, mode)
+    make_folders(folder.parent, mode)
     folder.mkdir(mode=mode, exist_ok=True)
     sync_folder(folder.parent)
 
@@ -185,7 +186,7 @@ def write_atomically(path: Path, data: bytes, *, replace: bool = False, private:
                     "publish into an empty folder, and compare the two with `lineage audit`",
                 )
             return
-        _make_folders(path.parent, _PRIVATE_FOLDER if private else _PUBLIC_FOLDER)
+        make_folders(path.parent, _PRIVATE_FOLDER if private else _PUBLIC_FOLDER)
         with writing(path, PRIVATE if private else PUBLIC) as file:
             file.write(data)
     except OSError as error:

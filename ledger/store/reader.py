@@ -151,6 +151,19 @@ class StoreReader(BundleReader):
             )
         return bytes(found)
 
+    def records_with(self, mark: bytes, stop: int) -> Iterator[tuple[int, bytes]]:
+        """(number, record) of those before record `stop` in whose bytes `mark` occurs, ascending.
+
+        Bundles without it are passed over at the speed of memory; erased records have no bytes.
+        """
+        for number in range(-(-stop // TILE_WIDTH)):
+            if mark not in bytes(self._bundle(Space.RECORDS, number)):
+                continue
+            start = number * TILE_WIDTH
+            for place, item in enumerate(self.records(start, min(start + TILE_WIDTH, stop)), start):
+                if not isinstance(item, Erased) and mark in item:
+                    yield place, item
+
     def status_node(self, node_hash: bytes) -> bytes | None:
         """The node of the status map with this hash, or None."""
         return self._value(Space.STATUS, node_hash)
