@@ -21,7 +21,6 @@ from ledger.statements import words
 from ledger.statements.legal import RELATIONS, default_relation
 from ledger.statements.record import Parent, Record, decode_record
 from tests.batch_scene import FullDisk, Place, code_of, ending_in, error_of
-from tests.world import enrol
 
 TOLD: dict[str, Any] = {
     "case": "A queue filled up at night.",
@@ -125,11 +124,11 @@ def test_default_relations_are_legal_or_refused(kind: str, parent_kind: str) -> 
 
 
 def test_rows_are_read_by_their_index(place: Place) -> None:
+    data = place.file("old.jsonl", "".join(f'{{"text": "old row {n}"}}\n' for n in range(3)))
     with place.open() as opened:
-        bob = enrol("bob", opened.marker.log_id)
-        rows = bob.record("rows", "dataset", form="rows", facts={"count": 3})
-        entry, records = bob.artifacts([rows])
-        opened.append_entries([bob.enrolment.encoded, entry.encoded], {1: records})
+        (rows,) = opened.import_rows(
+            [data], "text", "ada", source="https://example.org/old", license="CC0-1.0", workers=0
+        ).records
         with opened.session("ada+m", (rows.id, 0)) as session:
             assert session.read((rows.id, 2)) == rows.id
             session.read((rows.id.hex(), 2))
@@ -145,6 +144,21 @@ def test_rows_are_read_by_their_index(place: Place) -> None:
     assert parents_of(whole) == {Parent(relation, rows.id, row=0), Parent(relation, rows.id)}
     assert parents_of(explicit) == {Parent(relation, rows.id, row=1)}
     assert place.is_sound()
+
+
+def test_row_of_an_imported_dataset_is_read_by_its_text(place: Place) -> None:
+    data = place.folder / "old.jsonl"
+    data.write_text("".join(f'{{"text": "old row {n}"}}\n' for n in range(4)))
+    with place.open() as door:
+        imported = door.import_rows(
+            [data], "text", "ada", source="https://example.org/old", license="CC0-1.0", workers=0
+        )
+        with door.session(by="ada+m") as session:
+            read = session.read("old row 2")
+            item = session.output("what the model made of it")
+    dataset = imported.records[0].id
+    assert read == dataset
+    assert parents_of(item) == {Parent("derived-from", dataset, row=2)}
 
 
 def test_what_is_not_logged_and_not_of_the_session_is_not_read(place: Place) -> None:
