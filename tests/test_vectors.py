@@ -12,18 +12,20 @@ from typing import Any
 import pytest
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from ledger.errors import LineageError, ProofInvalid
+from ledger.errors import LineageError, ProofInvalid, StoreFault
 from ledger.identity.vkey import Vkey
 from ledger.proofs.receipt import Content, check_receipt
+from ledger.proofs.rows import check_row, check_rows, open_rows, prove_row
 from ledger.statements.entry import decode_entry
 from ledger.statements.record import decode_record
 from ledger.statements.statement import decode_statement
+from ledger.store.rows_file import RowsFile
 from tests.cases.logs import Erased
 from tests.cases.replay import by_ledger, clocks, fold_numbers
 from tests.reference import pae as naive_pae
 from tools.make_vectors import FOLDER, files, hex_of, unhexed
 
-COUNTS = {"record": 161, "payload": 164, "entry": 24, "log": 338, "receipt": 110, "algorithm": 1}
+COUNTS = {"record": 161, "payload": 164, "entry": 24, "log": 338, "receipt": 110, "rows": 20, "algorithm": 1}
 
 # Codes of SPEC §14 that neither admission nor the fold gives: those that receipts show, and of folders and libraries.
 OF_RECEIPTS = {"checkpoint-invalid", "note-invalid", "inclusion-invalid", "receipt-invalid"}
@@ -35,6 +37,7 @@ ELSEWHERE = OF_RECEIPTS | {
     "consistency-invalid",
     "multiproof-invalid",
     "status-invalid",
+    "rows-missing",
 }
 
 
@@ -112,6 +115,30 @@ def test_receipt_vector(name: str) -> None:
     assert facts.maker.hex() == vector["maker"]
     assert (facts.anchor.hex() if facts.anchor else None) == vector["anchor"]
     assert (facts.log_index, facts.content_checked) == (vector["log_index"], content is not None)
+
+
+@pytest.mark.parametrize("name", names("rows"))
+def test_rows_vector(name: str, tmp_path: Path) -> None:
+    vector = stored()[name]
+    path, artifact_id = tmp_path / "sidecar", bytes.fromhex(vector["artifact_id"])
+    path.write_bytes(bytes.fromhex(vector["file"]))
+    if "error" in vector:
+        with pytest.raises((ProofInvalid, StoreFault)) as refusal:
+            check_sidecar(path, artifact_id)
+        assert refusal.value.code == vector["error"]
+        return
+    check_sidecar(path, artifact_id)
+    with RowsFile(path) as rows:
+        record = open_rows(artifact_id, rows)
+        for row, expected in vector["rows"].items():
+            digest, proof = prove_row(record, rows, int(row))
+            assert (digest.hex(), hex_of(proof)) == (expected["digest"], expected["path"])
+            check_row(record, int(row), digest, proof)
+
+
+def check_sidecar(path: Path, artifact_id: bytes) -> None:
+    with RowsFile(path) as rows:
+        check_rows(artifact_id, rows)
 
 
 @pytest.mark.parametrize("name", names("log"))

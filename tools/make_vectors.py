@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.cases import algorithms, forged_receipts, payloads, receipts, records
+from tests.cases import algorithms, forged_receipts, payloads, receipts, records, sidecars
 from tests.cases.algorithms import Algorithm
 from tests.cases.logs import Erased
 from tests.cases.receipts import ReceiptCase
 from tests.cases.replay import by_naive, clocks, fold_numbers
 from tests.cases.samples import Case
 from tests.cases.scenarios import all_scenarios
+from tests.cases.sidecars import SidecarCase
 from tests.cases.worlds import Scenario
 from tests.reference import tagged
 from tools import spec_examples
@@ -39,6 +40,7 @@ hex; an object {{"byte": "00", "times": n}} stands for n equal bytes. {count} fi
 | entry | {entry} | an entry (SPEC §8.1); its signatures are not verified | `statement_id`, `leaf_hash` | `error` |
 | log | {log} | (see below) | | |
 | receipt | {receipt} | (see below) | | |
+| rows | {rows} | (see below) | | |
 | algorithm | {algorithm} | (see below) | | |
 
 `error` is a code of SPEC §14. Each bad file breaks one rule, except `log/order-*`, which break several: the first of SPEC §9.2
@@ -55,6 +57,9 @@ issuer, the endorsements that count).
 A receipt has `text`, the file (SPEC §11.1); `vkey`, which the verifier trusts; and `content`, which he holds: its form, its digest
 and its true size, or null if he has none. Good ones give `artifact_id`, `maker`, `anchor` (null if the maker is no pair) and
 `log_index`; bad ones `error`, after the support was folded in order.
+
+A rows sidecar (SPEC §10.7) has `file`, and the `artifact_id` that it is named by. Good ones give of some `rows`, by row index, the `digest` and
+the `path` that proves it (SPEC §11.6); bad ones `error`, if all of the file is checked.
 
 An algorithm has `algorithm`, a `public_key`, the `payload` of an enrolment by it, its `pae` (SPEC §6) and the `signature` of that, which
 any other implementation verifies; `entry` is that enrolment whole, and `refused` the fault that it is in any log of this version.
@@ -160,6 +165,19 @@ def receipt_vector(case: ReceiptCase) -> dict[str, Any]:
     }
 
 
+def sidecar_vector(case: SidecarCase) -> dict[str, Any]:
+    rows = {
+        str(row): {"digest": digest.hex(), "path": hex_of(path)} for row, (digest, path) in case.rows.items()
+    }
+    return {
+        "what": case.what,
+        "kind": "rows",
+        "artifact_id": case.artifact_id.hex(),
+        "file": case.file.hex(),
+        **({"error": case.code} if case.code else {"rows": rows}),
+    }
+
+
 def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, content) of every file."""
     for group in (records.legal, records.refused, payloads.legal, payloads.refused, payloads.entries):
@@ -169,13 +187,15 @@ def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
         yield scenario.name, log_vector(scenario)
     for receipt in (*receipts.legal(), *forged_receipts.refused()):
         yield receipt.name, receipt_vector(receipt)
+    for sidecar in (*sidecars.legal(), *sidecars.refused()):
+        yield sidecar.name, sidecar_vector(sidecar)
     yield "algorithm/ml-dsa-44", algorithm_vector(algorithms.ml_dsa_44())
 
 
 def files() -> dict[str, str]:
     """Path below tests/vectors -> text; names are unique."""
     result: dict[str, str] = {}
-    counts = dict.fromkeys(("record", "payload", "entry", "log", "receipt", "algorithm"), 0)
+    counts = dict.fromkeys(("record", "payload", "entry", "log", "receipt", "rows", "algorithm"), 0)
     for name, vector in vectors():
         path = f"{name}.json"
         if path in result:

@@ -257,6 +257,9 @@ class _Importer:
         self._crew = crew
         self._journal = journal
         self._outcome = outcome
+        self._done: dict[str, list[Done]] = {}
+        for item in journal.done:
+            self._done.setdefault(item.shard, []).append(item)
 
     def run(self, found: Sequence[Shard], progress: Progress) -> None:
         """All shards, each from where it was left; first all that was read before is looked at again."""
@@ -269,8 +272,7 @@ class _Importer:
 
     def _resume(self, shard: Shard) -> shards.Progress:
         """How far a shard was imported. Raises RefusedInput `shard-changed`."""
-        name = os.path.realpath(shard.path)
-        done = [item for item in self._journal.done if item.shard == name]
+        done = self._done.get(os.path.realpath(shard.path), [])
         if not done:
             return shards.Progress()
         last = done[-1]

@@ -36,6 +36,7 @@ _TASKS_AHEAD: Final = 2
 _END_S: Final = 5.0  # that a worker has to end by itself
 _PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from ledger.datasets.crew import serve; serve()"
 _NAMES: Final = "surrogateescape"  # a path may hold any bytes
+_FLAGS: Final = {"isolated": "-I", "ignore_environment": "-E", "no_user_site": "-s", "no_site": "-S"}
 _DONE: Final = "done"
 _REFUSED: Final = "refused"
 
@@ -167,7 +168,8 @@ def _start() -> subprocess.Popen[bytes]:
 
     -P: it looks for no module in the folder that it is started in, which may be a stranger's dataset.
     """
-    command = [sys.executable, "-P", "-c", _PROGRAM, *filter(_is_text, sys.path)]
+    flags = [option for name, option in _FLAGS.items() if getattr(sys.flags, name)]
+    command = [sys.executable, "-P", *flags, "-c", _PROGRAM, *filter(_is_text, sys.path)]
     apart: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
     try:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **apart)  # noqa: S603 - our own Python

@@ -64,7 +64,12 @@ def canonical_json(value: Any) -> bytes:
 
     Raises RefusedInput: json-too-deep, json-integer-too-big, json-number-not-finite, lone-surrogate, not-json.
     """
-    import rfc8785  # noqa: PLC0415  # lazily: plain text rows never need it
+    if _is_plain(value):
+        try:
+            return _PLAIN.encode(value).encode()
+        except UnicodeEncodeError as error:
+            raise lone_surrogate() from error
+    import rfc8785  # noqa: PLC0415  # lazily: plain rows never need it
 
     _check(value)
     try:
@@ -92,6 +97,35 @@ def lone_surrogate() -> RefusedInput:
         r"a string holds a surrogate that stands alone (such as \ud800), which has no UTF-8 form",
         "Write the character as UTF-8, or as both halves of its surrogate pair",
     )
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether the standard encoder writes the canonical form: names in ASCII, whose code points are their UTF-16 units; no float.
+
+    The two escape the same characters in the same way. What is too deep or too big is not plain: it is refused elsewhere.
+    """
+    level: list[Any] = [value]
+    for _ in range(spec.JSON_DEPTH_MAX + 1):
+        below: list[Any] = []
+        has_containers = False
+        for each in level:
+            kind = type(each)
+            has_containers = has_containers or kind is dict or kind is list
+            if kind is dict:
+                if not all(type(name) is str and name.isascii() for name in each):
+                    return False
+                below += each.values()
+            elif kind is list:
+                below += each
+            elif kind is int:
+                if not -spec.INTEGER_MAX <= each <= spec.INTEGER_MAX:
+                    return False
+            elif kind is not str and kind is not bool and each is not None:
+                return False
+        if not has_containers:
+            return True
+        level = below
+    return False
 
 
 def _check(value: Any) -> None:
@@ -149,6 +183,9 @@ def _refuse_constant(name: str) -> NoReturn:
     raise RefusedInput("not-json", _ITEM, f"{name} is no JSON", "Use null, or leave the member out")
 
 
+_PLAIN: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_object_without_duplicates, parse_constant=_refuse_constant
 )

@@ -7,11 +7,14 @@ import struct
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import spec
+from ledger.datasets import jcs
 from ledger.datasets.jcs import canonical_json, parse_json
+from ledger.errors import RefusedInput
 from tests.test_datasets.refusals import refused
 
 # RFC 8785 Appendix B: the bits of a double, and its only text.
@@ -55,6 +58,45 @@ json_values = st.recursive(
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
     max_leaves=20,
 )
+
+
+@given(json_values | st.text(st.characters(exclude_categories=()), max_size=4))
+def test_the_short_way_writes_what_the_library_writes(value: Any) -> None:
+    try:
+        expected = rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
+        with pytest.raises(RefusedInput):
+            canonical_json(value)
+        return
+    assert canonical_json(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "is_plain"),
+    [
+        ({"b": [1, {"a": None}], "a": "é\x7f\u2028"}, True),
+        ([True, False, -spec.INTEGER_MAX], True),
+        ("\ud800", True),  # and then refused
+        ({"é": 1}, False),
+        (1.0, False),
+        (spec.INTEGER_MAX + 1, False),
+        ([[1.5]], False),
+        ({1: 2}, False),
+        (b"x", False),
+    ],
+)
+def test_the_short_way_is_taken_where_it_is_known_to_be_right(value: Any, is_plain: bool) -> None:
+    assert jcs._is_plain(value) is is_plain
+
+
+def test_the_short_way_is_no_deeper_than_the_long_one() -> None:
+    values: list[Any] = ["x", [], {}]
+    for value in values:
+        deep: Any = value
+        for _ in range(spec.JSON_DEPTH_MAX - (value != "x")):
+            deep = [deep]
+        assert jcs._is_plain(deep)
+        assert not jcs._is_plain([deep])
 
 
 def double(bits: str) -> float:

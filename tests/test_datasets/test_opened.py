@@ -141,7 +141,7 @@ def test_values_and_forms_that_no_reader_has_are_refused(
         with refused("not-parquet", "rows.parquet"):
             list(read_rows(path, None))
 
-    def unknown(*_: Any) -> None:
+    def unknown(*_: Any, **__: Any) -> None:
         raise arrow.ArrowNotImplementedError("Integers with more than 64 bits not implemented")
 
     monkeypatch.setattr(parquet, "ParquetFile", unknown)

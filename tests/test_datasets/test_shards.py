@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +273,19 @@ def test_few_digests_are_out_at_a_time_however_short_the_rows(
     assert 8 <= out <= 256
     assert len(reader._out) == 0
     assert reader._parts_max() == 20, "5,000 rows at 250 in a stretch"
+
+
+def test_great_rows_of_a_small_table_are_not_held_together(tmp_path: Path) -> None:
+    """Each row is the same megabyte, which stands in the file once."""
+    values = arrow.DictionaryArray.from_arrays(arrow.array([0] * 256, arrow.int32()), ["x" * 2**20])
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(arrow.table({"text": values}), path, compression="zstd")
+    tracemalloc.start()
+    try:
+        assert taken(path, "text") == [hashlib.sha256(b"x" * 2**20).digest()] * 256
+        assert tracemalloc.get_traced_memory()[1] < 200 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_forms_are_told(tmp_path: Path) -> None:
