@@ -96,3 +96,5 @@ COMMIT_BYTES_MAX: Final = 134_217_728  # records and entries in one commit, toge
 PARCEL_BYTES_MAX: Final = 2 * COMMIT_BYTES_MAX  # of a parcel: no more than a commit takes, with its lengths
 COMMIT_SAID_BYTES_MAX: Final = 2_097_152  # entries in one commit that sign no records, together
 WRITER_WAIT_S: Final = 30  # how long a second writer waits by default
+VAULT_WAIT_S: Final = 30  # how long who keeps salts waits for others
+VAULT_PENDING_MAX: Final = 16_384  # salts that wait in memory to be kept together
