@@ -78,7 +78,8 @@ def test_the_public_names_are_these() -> None:
     assert all(getattr(ledger, name) is not None for name in ledger.__all__)
     with pytest.raises(AttributeError):
         _ = ledger.absent
-    verbs = {name for name in vars(ledger.Ledger) if not name.startswith("_")}
+    parts = [kind for kind in ledger.Ledger.__mro__ if kind is not object]
+    verbs = {name for kind in parts for name in vars(kind) if not name.startswith("_")}
     assert verbs == {
         *("close", "sign", "sign_rows", "sign_again"),
         *("new_identity", "delegate", "undelegate", "foresee", "change_keys"),
@@ -99,7 +100,10 @@ def test_the_public_names_are_these() -> None:
             "follow",
         ),
         *("view", "resolve", "find_all", "find_text", "first_index_since", "descendants"),
+        *("superseded", "without_effect", "kept_content"),
         *("foresee_receipts", "write_receipts", "write_row_receipts"),
+        *("foresee_salts", "write_salts", "foresee_lineage", "write_lineage"),
+        *("foresee_signing", "foresee_signing_rows"),
         *("trace", "paths", "receipt", "checkpoint", "checkpoint_note", "status"),
         *("publish", "sign_checkpoint"),
     }

@@ -184,7 +184,7 @@ def _cases(ledger: Ledger, ancestry: Ancestry) -> Mapping[bytes, str]:
     for node in ancestry.nodes.values():
         if node.record is None or node.kind != "experience":
             continue
-        content = ledger.content.get(node.record.content)
+        content = ledger.kept_content(node.record)
         try:
             if content is not None:
                 check_experience(content)

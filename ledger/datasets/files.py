@@ -94,6 +94,11 @@ class RegularFile:
         return self._before.st_size
 
     @property
+    def stamp(self) -> tuple[int, ...]:
+        """What tells this state of this file from others: device, file, length, time of change."""
+        return _stamp(self._before)
+
+    @property
     def handle(self) -> BinaryIO:
         """The open file itself, for a library that reads it."""
         return self._file
@@ -112,19 +117,28 @@ class RegularFile:
             while chunk := self._file.read(_CHUNK_BYTES):
                 read_bytes += len(chunk)
                 if read_bytes > self.size_bytes:  # somebody appends as fast as we read
-                    raise _changed(self._path)
+                    raise file_changed(self._path)
                 yield chunk
         except OSError as error:
             raise _refusal(error, self._path) from error
         if read_bytes != self.size_bytes:  # some kernel file systems state a size that is not the content's
-            raise _changed(self._path)
+            raise file_changed(self._path)
         self.check_unchanged()
 
     def check_unchanged(self) -> None:
         """Refuse the file if its size or its time of change is no longer what it was when it was opened."""
         after = os.fstat(self._file.fileno())
         if (after.st_size, after.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
-            raise _changed(self._path)
+            raise file_changed(self._path)
+
+
+def stamp_of(path: str | os.PathLike[str]) -> tuple[int, ...]:
+    """The `stamp` of a file that is not opened. Raises as `RegularFile`."""
+    return _stamp(_stat(_named(path)))
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def read_file(path: str | os.PathLike[str]) -> FileContent:
@@ -298,7 +312,8 @@ def _refusal(error: OSError, path: Path) -> RefusedInput:
     )
 
 
-def _changed(path: Path) -> RefusedInput:
+def file_changed(path: Path) -> RefusedInput:
+    """The refusal of a file that is not the one any more that it was."""
     return RefusedInput(
         "file-changed",
         printable(path),

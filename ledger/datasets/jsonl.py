@@ -62,7 +62,13 @@ def read_jsonl(
 
 def parse_line(line: bytes, column: str | None) -> tuple[bytes, Form, dict[str, Any]]:
     """Content and form of one line, and its members. Raises RefusedInput that names no file, for it knows none."""
-    text = line.rstrip(b"\r\n")
+    row = row_of_line(line.rstrip(b"\r\n"))
+    content, form = content_of(whole_row(row) if column is None else column_of(row, column))
+    return content, form, row
+
+
+def row_of_line(text: bytes) -> dict[str, Any]:
+    """The members of one line, its end left out. Raises as `parse_line`."""
     if len(text) > spec.ROW_BYTES_MAX:
         raise too_big()
     if not text.strip(_WHITE_SPACE):
@@ -75,8 +81,7 @@ def parse_line(line: bytes, column: str | None) -> tuple[bytes, Form, dict[str, 
             f"the line is a JSON {_kind(row)}, not an object",
             'Write each row as an object such as {"text": "..."}',
         )
-    content, form = content_of(whole_row(row) if column is None else column_of(row, column))
-    return content, form, row
+    return row
 
 
 def _kind(value: Any) -> str:

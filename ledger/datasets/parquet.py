@@ -7,7 +7,7 @@ it. What has no such value (bytes, times, decimals) is refused by row and column
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ledger.datasets.files import RegularFile, printable
@@ -37,10 +37,9 @@ def read_parquet(
     column-twice, too-large, dataset-empty, those of `canonical_json`, and of the file itself those of `RegularFile`.
     """
     item = printable(path)
-    parquet = load("pyarrow.parquet", "parquet")
     with RegularFile(path) as file:
         row_index = 0
-        for row in _rows(parquet, file, item, column, cells):
+        for row in _rows(file, item, column, cells):
             try:
                 _check_json(row)
                 content, form = content_of(whole_row(row) if column is None else column_of(row, column))
@@ -54,32 +53,57 @@ def read_parquet(
         raise dataset_empty(item)
 
 
-def _rows(
-    parquet: Any, file: RegularFile, item: str, column: str | None, cells: tuple[str, ...]
-) -> Iterator[dict[str, Any]]:
-    """Each row as a map, of the columns that are needed alone. Raises RefusedInput."""
+class ParquetTable:
+    """An open Parquet file. Made by `open_parquet`."""
+
+    def __init__(self, file: Any, item: str) -> None:
+        """`file`: pyarrow's; `item`: what it is called in an error."""
+        self._file = file
+        self._item = item
+        self.schema: Final = file.schema_arrow
+
+    def batches(self, rows_max: int, columns: Sequence[str] | None = None) -> Iterator[Any]:
+        """Its record batches, in order, of some columns or all. Raises RefusedInput `not-parquet`."""
+        batches = self._file.iter_batches(batch_size=rows_max, columns=columns, use_threads=False)
+        while True:
+            try:
+                batch = next(batches, None)
+            except (OSError, ValueError, NotImplementedError) as error:
+                raise not_parquet(self._item, error) from error
+            if batch is None:
+                return
+            yield batch
+
+
+def open_parquet(file: RegularFile, item: str) -> ParquetTable:
+    """Reads what a Parquet file says of itself. Raises RefusedInput `not-parquet`, `column-twice`, `extra-missing`."""
+    parquet = load("pyarrow.parquet", "parquet")
     try:
-        table = parquet.ParquetFile(file.handle)
-        names = list(table.schema_arrow.names)
-    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
-        raise _not_parquet(item, error) from error
-    if len(set(names)) != len(names):
+        table = ParquetTable(parquet.ParquetFile(file.handle), item)
+    except (OSError, ValueError, NotImplementedError) as error:  # pyarrow's own errors are ValueErrors
+        raise not_parquet(item, error) from error
+    if len(set(table.schema.names)) != len(table.schema.names):
         raise RefusedInput(
             "column-twice", item, "two of its columns have the same name", "Rename one of them"
         )
+    return table
+
+
+def _rows(
+    file: RegularFile, item: str, column: str | None, cells: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    """Each row as a map, of the columns that are needed alone. Raises RefusedInput."""
+    table = open_parquet(file, item)
+    names = list(table.schema.names)
     if column is not None and column not in names:
         missing = column_missing(column, names)
         raise RefusedInput(missing.code, item, missing.reason, missing.fix)
     needed = [name for name in names if column is None or name == column or name in cells]
-    batches = table.iter_batches(batch_size=_BATCH_ROWS, columns=needed, use_threads=False)
-    while True:
+    for batch in table.batches(_BATCH_ROWS, needed):
         try:
-            batch = next(batches, None)
-            rows = batch.to_pylist() if batch is not None else []
+            rows = batch.to_pylist()
         except (OSError, ValueError) as error:
-            raise _not_parquet(item, error) from error
-        if batch is None:
-            return
+            raise not_parquet(item, error) from error
         yield from rows
 
 
@@ -102,6 +126,7 @@ def _check_json(row: Mapping[str, Any]) -> None:
                 )
 
 
-def _not_parquet(item: str, error: Exception) -> RefusedInput:
+def not_parquet(item: str, error: Exception) -> RefusedInput:
+    """The refusal of a file that pyarrow cannot read."""
     said = str(error).partition("\n")[0]
     return RefusedInput("not-parquet", item, f"it cannot be read as Parquet ({said})", "Write it anew")

@@ -17,7 +17,7 @@ from ledger.statements import codec
 from ledger.statements.record import Parent, make_record
 
 _SENTINEL_CONTENT: Final = bytes(range(spec.HASH_BYTES))
-_SENTINEL_SIZE: Final = 0xA1B2C3D4E5  # encoded in nine bytes, unlike anything else in a template
+_SENTINEL_SIZE: Final = 1 << 40  # which sealed content may have, too; encoded in nine bytes
 
 
 class RecordTemplate:
