@@ -31,7 +31,8 @@ def find(
     """All artifact ids that an id in hex, or a file's content, may mean; in log order.
 
     Sealed content is found by the salts that are kept here, and by the one beside the file; with `salt` by that alone.
-    Raises NotFound `unlogged`; RefusedInput `salt-differs` if what lies beside the file is not its salt.
+    Raises NotFound `unlogged`; RefusedInput `salt-differs` if what lies beside the file is not its salt, `usage` for an id
+    with a salt.
     """
     named = os.fspath(text)
     if HEX.fullmatch(named) and not Path(named).exists():
@@ -42,6 +43,8 @@ def find(
                 f"there is no such file, and as an id it is too short: it takes {ID_CHARS_LEAST} digits",
                 "Check the path, or give more of the id.",
             )
+        if salt is not None:
+            raise RefusedInput("usage", "salt", "an id is found without any", "Leave it out, or name a file.")
         return _find_id(view, named)
     plain, contents = _held_in(named)
     if salt is not None:
@@ -174,18 +177,20 @@ def superseded(view: LogView, artifact_ids: Sequence[bytes]) -> dict[bytes, byte
 
 
 def without_effect(view: LogView, artifact_id: bytes) -> dict[bytes, str]:
-    """The artifacts that one names by `supersedes` and does not replace, and why; whether sealed content differs is not known."""
-    newer = record_of(view, artifact_id)
+    """As `Ledger.without_effect`."""
+    record = record_of(view, artifact_id)
+    return {} if record is None else why_in_vain(view, record)
+
+
+def why_in_vain(view: LogView, newer: Record) -> dict[bytes, str]:
+    """The artifacts that a record names by `supersedes` and does not replace, and why (SPEC §4.3)."""
     found = {}
-    for older_id in corrected(newer) if newer is not None else ():
+    for older_id in corrected(newer):
         older = record_of(view, older_id)
-        if newer is None or older is None:
+        if older is None:
             continue
-        why = (
-            why_without_effect(newer, older)
-            if _of_one_content(newer, older)
-            else "it is about another content"
-        )
+        other = None if _of_one_content(newer, older) else "it is about another content"
+        why = other or why_without_effect(newer, older)
         if why is not None:
             found[older_id] = why
     return found

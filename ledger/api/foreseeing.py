@@ -18,6 +18,7 @@ from ledger.api.access import now_ms
 from ledger.api.contents import Content, in_row
 from ledger.api.door import standing_in
 from ledger.api.drafting import Read, record_of
+from ledger.api.finding import why_in_vain
 from ledger.api.sealing import known_sealed
 from ledger.errors import RefusedInput
 from ledger.fold.objects import Identity
@@ -61,7 +62,7 @@ class WouldSign:
 
     Not `is_told`: whether the log holds them could not be looked up, and `new` are those of which nothing is known. `groups`
     counts them by what is claimed, `held` those that name the artifact that they are; `more` are of further groups. `files` has
-    the artifact id of each, None where it is not known.
+    the artifact id of each, None where it is not known. `in_vain`: what would be superseded without effect, and why (SPEC §4.3).
     """
 
     identity: LocalIdentity
@@ -76,6 +77,7 @@ class WouldSign:
     copies: int = 0
     is_told: bool = False
     files: list[tuple[str, bytes | None]] = field(default_factory=list)
+    in_vain: dict[bytes, str] = field(default_factory=dict)
     hidden_files: int = 0
     companions: int = 0
 
@@ -93,6 +95,7 @@ class Foresight:
         self._kinds: dict[bytes, Standing] = {}  # of what was read before
         self._judged: set[Any] = set()
         self.ids: list[bytes] = []
+        self.in_vain: dict[bytes, str] = {}
 
     def take(self, content: Content) -> tuple[Record, bool]:
         """The record that would be made of a content, and whether its id is what it would be."""
@@ -128,6 +131,7 @@ class Foresight:
     def _judge(self, record: Record) -> None:
         if self._view is not None and self._signer is not None:
             judge_record(record, self._signer, self._view.log_id, self._find)
+            self.in_vain |= why_in_vain(self._view, record)
 
     def _find(self, artifact_id: bytes) -> Standing | None:
         before = self._kinds.get(artifact_id)
@@ -189,7 +193,7 @@ def foresee(intent: Intent, salts: Salts, view: LogView | None, progress: Callab
                     (content.label, record.id if is_exact and not intent.names_authors else None)
                 )
             progress(found.count)
-    found.is_told = is_told
+    found.is_told, found.in_vain = is_told, foresight.in_vain
     return found
 
 
@@ -209,7 +213,7 @@ def _group(record: Record, intent: Intent) -> Group:
         for parent in record.parents
     )
     allowed = legal.OWN_SHARES[role].get(record.kind, legal.NONE) if record.stance == "made" else legal.NONE
-    unstated = [share for share in ("human", "machine") if share in allowed and share not in fields]
+    unstated: list[str] = [s for s in ("human", "machine") if s in allowed and s not in fields]
     unstated += sorted(
         {parent.rel for parent in parents if legal.RELATIONS[parent.rel].share and parent.ppm is None}
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.api.access import Progress, silent, unseen
+from ledger.api.beside import Travels
 from ledger.api.contents import ARTIFACT_ID, Rows, experience_offline, file_contents, row_contents
 from ledger.api.drafting import Drafts, Read, drafted
 from ledger.api.foreseeing import NO_SECRET, Intent, WouldSign, foresee
@@ -32,7 +33,7 @@ from ledger.statements.statement import log_id
 
 
 @dataclass(frozen=True, slots=True)
-class OfflineKeys:
+class OfflineKeys(Travels):
     """The keys of one log on this machine, and what opens them; its ledger is elsewhere."""
 
     vkey: Vkey

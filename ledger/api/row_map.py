@@ -12,7 +12,7 @@ from typing import Any, Final
 from ledger import spec
 from ledger.errors import LineageError, RefusedInput
 from ledger.signer.claims import Said
-from ledger.signer.written import parse_date_ms, parse_parent, parse_share
+from ledger.signer.written import parse_date_ms, parse_parent, parse_share, split_row
 from ledger.statements import words
 from ledger.statements.record import Parent
 
@@ -82,7 +82,7 @@ class RowMap:
     def _parents(self, cell: Any, earlier: Sequence[bytes], resolve: Resolve) -> tuple[Parent, ...]:
         texts = [cell] if isinstance(cell, str) else cell
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise _refuse("it is neither a list of strings nor one", "Write [RELATION=]ID[@SHARE].")
+            raise _refuse("it is neither a list of strings nor one", "Write [RELATION=]ID[:ROW][@SHARE].")
         return tuple(self._parent(text, earlier, resolve) for text in texts)
 
     def _parent(self, text: str, earlier: Sequence[bytes], resolve: Resolve) -> Parent:
@@ -95,9 +95,10 @@ class RowMap:
                     "Rows are counted from 0; a parent stands first.",
                 )
             return Parent(relation, earlier[int(number)], ppm)
+        name, row = split_row(name)
         if name not in self._resolved:
             self._resolved[name] = resolve(name)
-        return Parent(relation, self._resolved[name], ppm)
+        return Parent(relation, self._resolved[name], ppm, row=row)
 
 
 def _kind(cell: Any) -> str:

@@ -108,17 +108,22 @@ def _verify_row(
         return False
     is_sealed = _FORMS[note.form] == "sealed"
     given = row.cells.get(LINEAGE_SALT)
-    kept = salts.salt_of(note.artifact_id) if is_sealed and given is None and salts is not None else None
+    kept = salts.salt_of(note.artifact_id) if is_sealed and salts is not None else None
     if is_sealed and given is None and kept is None:
         outcome.unlogged += 1  # without its salt nobody can tell what a sealed record is about
-    elif note.form and _is_about(note, row, signers[note.signer][0].maker, kept):
+        return True
+    maker = signers[note.signer][0].maker if note.form else b""
+    if note.form and _is_about(note, row, maker, kept if given is None else None):
         outcome.count(*signers[note.signer])
-    else:
-        outcome.invalid += 1
-        if note.form:
-            other = "the record is about another content than the row"
-            reason = f"{other}, or has another salt" if is_sealed else other
-            outcome.fault(_fault(outcome, row.row_index, reason))
+        return True
+    outcome.invalid += 1
+    if kept is not None and given is not None and _is_about(note, row, maker, kept):
+        reason = f"its {LINEAGE_SALT} is not the salt under which it was sealed, which this machine keeps"
+        outcome.fault(_fault(outcome, row.row_index, reason, "salt-differs"))
+    elif note.form:
+        other = "the record is about another content than the row"
+        reason = f"{other}, or has another salt" if is_sealed else other
+        outcome.fault(_fault(outcome, row.row_index, reason))
     return True
 
 

@@ -43,6 +43,11 @@ def add(commands: Any) -> None:
     )
     what.add_argument("--text", metavar="TEXT", help="the text itself: a row, a sentence")
     parser.add_argument(
+        "--salt",
+        metavar="HEX",
+        help="look for FILE or TEXT sealed under this salt alone (default: not sealed, and under FILE.salt and the salts kept here)",
+    )
+    parser.add_argument(
         "--depth",
         metavar="N",
         type=at_least_0,
@@ -69,24 +74,52 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
     """0 if the artifact stands and all of its ancestry is released; else 1."""
     with open_for(args) as ledger:
         try:
-            found = ledger.find_text(args.text) if args.text is not None else ledger.find_all(args.artifact)
+            found = _find(args, ledger)
         except NotFound as error:
             if error.code != "unlogged":
                 raise
             return _unlogged(error, reporter)
-        ancestry = ledger.trace(found[0], accept=_accepted(ledger, args.accept))
+        former = ledger.superseded(found) if len(found) > 1 else {}
+        claims = Claims(*[item for item in found if item not in former], former=tuple(former))
+        claims.in_vain = ledger.without_effect(claims.root)
+        ancestry = ledger.trace(claims.root, accept=_accepted(ledger, args.accept))
         known = _known(ledger, ancestry)
         paths = ledger.paths(ancestry)
-        touched = ledger.descendants([(found[0],)], reporter.progress) if args.descendants else None
+        touched = ledger.descendants([(claims.root,)], reporter.progress) if args.descendants else None
     document = trace_words.document(ancestry, min(args.depth, DEPTH_MAX))
-    document["rivals"] = [item.hex() for item in found[1:]]
+    document["rivals"] = [item.hex() for item in claims.rivals]
+    document["superseded"] = [item.hex() for item in claims.former]
+    document["supersedes_in_vain"] = {item.hex(): reason for item, reason in claims.in_vain.items()}
     if paths is not None:
         document["record_path"] = [item.hex() for item in paths.record_path]
         document["log_path"] = [item.hex() for item in paths.log_path]
     if touched is not None:
         document["descendants"] = trace_words.touched_fields(touched)
-    reporter.result(document, "\n".join(_lines(ancestry, known, found, paths, touched, args.depth)))
+    reporter.result(document, "\n".join(_lines(ancestry, known, claims, paths, touched, args.depth)))
     return 0 if _is_well(ancestry) else 1
+
+
+class Claims:
+    """What was claimed of one content: the first claim that nobody superseded, its rivals, and what was superseded.
+
+    `in_vain`: what the first names by `supersedes` without effect, and why.
+    """
+
+    def __init__(self, root: bytes, *rivals: bytes, former: tuple[bytes, ...] = ()) -> None:
+        self.root = root
+        self.rivals = rivals
+        self.former = former
+        self.in_vain: Mapping[bytes, str] = {}
+
+
+def _find(args: argparse.Namespace, ledger: Ledger) -> list[bytes]:
+    """All artifacts that are meant. Raises as `Ledger.find_all`."""
+    from ledger.api.salts import parse_salt
+
+    salt = parse_salt("--salt", args.salt) if args.salt is not None else None
+    if args.text is not None:
+        return ledger.find_text(args.text, salt=salt)
+    return ledger.find_all(args.artifact, salt=salt)
 
 
 def _accepted(ledger: Ledger, texts: list[str]) -> list[bytes]:
@@ -123,7 +156,7 @@ def _unlogged(error: NotFound, reporter: Reporter) -> int:
 def _lines(
     ancestry: Ancestry,
     known: Known,
-    found: list[bytes],
+    claims: Claims,
     paths: Paths | None,
     touched: list[Touched] | None,
     depth_max: int,
@@ -132,10 +165,17 @@ def _lines(
     if paths is not None:
         lines.append(_where(ancestry, paths))
     lines += ["", *trace_words.people(ancestry, known), *trace_words.explanations(ancestry)]
-    if len(found) > 1:
-        rivals = ", ".join(short(item) for item in found[1:][:RIVALS_SHOWN_MAX])
+    if claims.former:
+        earlier = ", ".join(map(short, claims.former[:RIVALS_SHOWN_MAX]))
         lines.append(
-            f"Rival claims: {len(found) - 1} more artifacts have this content: {rivals}. First come is not first believed."
+            f"Superseded by its maker: {earlier}. An earlier claim about this content, which counts no more."
+        )
+    for older, reason in claims.in_vain.items():
+        lines.append(f"It supersedes {short(older)} without effect: {reason}. Both claims count.")
+    if claims.rivals:
+        rivals = ", ".join(map(short, claims.rivals[:RIVALS_SHOWN_MAX]))
+        lines.append(
+            f"Rival claims: {len(claims.rivals)} more artifacts have this content: {rivals}. First come is not first believed."
         )
     if touched is not None:
         lines += ["", *trace_words.descendant_lines(touched, known)]

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from ledger import spec
-from ledger.errors import RefusedInput
+from ledger.errors import InvariantBroken, RefusedInput
 from ledger.statements import legal
 from ledger.statements.record import Parent
 from ledger.statements.template import RecordTemplate
@@ -95,7 +95,12 @@ class Claimant:
     def record(
         self, content: bytes, size_bytes: int, form: str, media: str | None, said: Said = NOTHING_SAID
     ) -> bytes:
-        """The record of one content digest (32 bytes). Raises RefusedInput with the code of what SPEC §4 forbids."""
+        """The record of one content digest (32 bytes). Raises RefusedInput with the code of what SPEC §4 forbids.
+
+        Under a claim that is to be sealed nothing else is made: InvariantBroken `not-sealed`.
+        """
+        if self.claim.sealed and form != "sealed":
+            raise InvariantBroken("not-sealed", "content", "it was to be sealed, and was not", "Report it.")
         return self._template(form, media, said).encode(content, size_bytes)
 
     def check(self, form: str, media: str, said: Said) -> None:

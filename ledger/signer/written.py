@@ -12,6 +12,7 @@ from ledger.spec import PPM
 from ledger.statements.words import RELATIONS
 
 DEFAULT_RELATION: Final = "derived-from"
+ROW_DIGITS_MAX: Final = 20
 _SHARED: Final = re.compile(r"(?P<name>.+)@(?P<share>[0-9.]+%?)", re.DOTALL)
 
 
@@ -81,6 +82,23 @@ def split_share(text: str) -> tuple[str, int | None]:
             "Leave @SHARE out if it is unknown.",
         )
     return found["name"], ppm
+
+
+def split_row(text: str) -> tuple[str, int | None]:
+    """Name and row of NAME[:ROW]. Raises RefusedInput `schema` for a row that no dataset has."""
+    name, colon, row = text.rpartition(":")
+    if colon and not row:
+        raise RefusedInput("schema", f"'{text}'", "it names no row", "Write ID:ROW, rows from 0.")
+    if not colon or not (row.isascii() and row.isdigit()):
+        return text, None
+    if len(row) > ROW_DIGITS_MAX:
+        raise RefusedInput(
+            "schema",
+            f"'{name[:ROW_DIGITS_MAX]}:{row[:ROW_DIGITS_MAX]}…'",
+            f"no dataset has a row whose number takes {len(row)} digits",
+            "Write ID:ROW, rows from 0.",
+        )
+    return name, int(row)
 
 
 def parse_parent(text: str) -> WrittenParent:
