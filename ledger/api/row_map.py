@@ -102,7 +102,7 @@ class RowMap:
 
 
 def _kind(cell: Any) -> str:
-    if cell not in words.KINDS:
+    if not isinstance(cell, str) or cell not in words.KINDS:
         raise _refuse("there is no such kind", f"Kinds: {', '.join(sorted(words.KINDS))}.")
     return str(cell)
 

@@ -91,7 +91,12 @@ def judge_record(record: Record, signer: Identity, log: bytes, find: FindStandin
         if standing.kind:
             legal.check_relation(record.kind, parent["rel"], standing.kind, where)
             if parent.get("row", -1) >= standing.row_count:
-                raise RefusedInput("parent-kind", f"{where}.row", f"the parent has {standing.row_count} rows")
+                raise RefusedInput(
+                    "parent-kind",
+                    f"{where}.row",
+                    f"the parent has {standing.row_count} rows",
+                    "Name one of them, counted from 0, or the whole artifact.",
+                )
 
 
 def _check_scope(record: Record, scope: Mapping[str, Any]) -> None:
