@@ -192,7 +192,7 @@ def test_earlier_rows_are_named_by_their_number(rows: list[list[tuple[str, int, 
     ids: list[bytes] = []
     mapped = RowMap({"parents": "from"})
     for number, parents in enumerate(rows):
-        cell = parents and [
+        cell: Any = parents and [
             f"{relation}=row:{row}" + (f"@{Fraction(ppm, spec.PPM) * 100}%" if ppm else "")
             for relation, row, ppm in parents
         ]
@@ -350,7 +350,7 @@ def test_whole_rows_are_signed_with_the_columns_that_speak_of_them(place: Place)
 
 
 def test_a_parquet_file_says_the_same_as_json_lines(place: Place) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"text": "one", "from": None, "h": None, "when": 5},
         {"text": "two", "from": ["derived-from=row:0@40%"], "h": 0.6, "when": None},
     ]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -58,7 +59,7 @@ def test_what_is_no_share_is_refused(text: str) -> None:
     assert text in refused("share-illegal", lambda: written.parse_share(text)).item
 
 
-ZONES = st.none() | st.integers(-1_439, 1_439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+ZONES: Any = st.none() | st.integers(-1_439, 1_439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
 @given(st.datetimes(min_value=datetime(1970, 1, 3), max_value=datetime(9999, 12, 30), timezones=ZONES))  # noqa: DTZ001
