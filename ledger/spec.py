@@ -114,3 +114,5 @@ BATCH_QUEUE_BYTES_MAX: Final = 134_217_728  # of them, with what is to be kept b
 BATCH_ADD_WAIT_S: Final = 60  # how long who adds waits for room
 BATCH_WAITING_MAX: Final = 262_144  # records signed and not answered that are held in memory
 BATCH_TRIES_MAX: Final = 3  # how often a record is signed anew because another one of its lane was refused
+VAULT_WAIT_S: Final = 30  # how long who keeps salts waits for others
+VAULT_PENDING_MAX: Final = 16_384  # salts that wait in memory to be kept together

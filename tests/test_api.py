@@ -73,13 +73,15 @@ def place(tmp_path: Path) -> Place:
 
 def test_the_public_names_are_these() -> None:
     assert ledger.__all__ == [
-        *("CallableSigner", "Claim", "GivenKeys", "Ledger", "Parent", "Signed", "Signer", "Verified"),
-        *("agent_key", "create", "import_key", "open", "verify_receipt"),
+        *("Batch", "CallableSigner", "Claim", "GivenKeys", "Item", "Ledger", "Parent", "Session"),
+        *("Signed", "Signer", "Verified"),
+        *("agent_key", "create", "derive", "import_key", "open", "verify_receipt"),
     ]
     assert all(getattr(ledger, name) is not None for name in ledger.__all__)
     with pytest.raises(AttributeError):
         _ = ledger.absent
-    verbs = {name for name in vars(ledger.Ledger) if not name.startswith("_")}
+    parts = [kind for kind in ledger.Ledger.__mro__ if kind is not object]
+    verbs = {name for kind in parts for name in vars(kind) if not name.startswith("_")}
     assert verbs == {
         *("close", "sign", "sign_rows", "sign_again"),
         *("new_identity", "delegate", "undelegate", "foresee", "change_keys"),
@@ -100,7 +102,11 @@ def test_the_public_names_are_these() -> None:
             "follow",
         ),
         *("view", "resolve", "find_all", "find_text", "first_index_since", "descendants"),
+        *("superseded", "without_effect", "kept_content"),
         *("foresee_receipts", "write_receipts", "write_row_receipts"),
+        *("foresee_salts", "write_salts", "foresee_lineage", "write_lineage"),
+        *("foresee_signing", "foresee_signing_rows", "batch", "session"),
+        *("import_rows", "rebuild_rows", "search", "search_text", "prove_row"),
         *("trace", "paths", "receipt", "checkpoint", "checkpoint_note", "status"),
         *("publish", "sign_checkpoint"),
     }

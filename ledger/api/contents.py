@@ -8,48 +8,51 @@ import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 from ledger.api.row_map import Resolve, RowMap
+from ledger.api.salts import parse_salt
 from ledger.datasets.experience import check_experience
 from ledger.datasets.files import load_file, printable, read_file
 from ledger.datasets.media import guess_media
 from ledger.datasets.opened import by_line, read_rows
-from ledger.datasets.rows import LINEAGE_ID, Row, row_item
+from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT, Row, row_item
 from ledger.errors import RefusedInput
 from ledger.signer.claims import NOTHING_SAID, Claimant, Said
-from ledger.statements.record import decode_record
+from ledger.statements.record import Record, decode_record, sealed_content, sealed_size
 from ledger.store.content import ContentStore
 
 ARTIFACT_ID: Final = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
-Keep = Callable[[bytes], None]  # checks an experience's content and keeps it
+Keep = Callable[[bytes, bytes], None]  # keeps an experience's content under the digest that its record names
 
 
 class Content(NamedTuple):
     """One content to be signed: `label` is its path or 0-based row index, `digest` has 32 bytes.
 
-    `said` is what a row's cells claim of it. `held`: the record under which it stands in the log already, as its
-    `lineage_id` says.
+    `opened`: the content itself, or the file that holds it. `said` is what a row's cells claim of it. `held`: the record
+    under which it stands in the log already, as its `lineage_id` says.
     """
 
     label: str | int
     digest: bytes
     size_bytes: int
     form: str
-    media: str
+    media: str | None
+    opened: bytes | Path = b""
     said: Said = NOTHING_SAID
     held: bytes | None = None
 
 
 Contents = Generator[Content, None, None]  # to be closed by who reads it: it may hold a file, or a view
 FindRecord = Callable[[bytes], bytes | None]  # of an artifact id: its record, if it stands in the log
+FindSalt = Callable[[bytes], bytes | None]  # of an artifact id: the salt of its content, if it is kept here
 
 
 class Rows(NamedTuple):
     """A dataset whose rows are to be signed: one column, or with None whole rows.
 
     `mapped`: the columns that claim something; `resolve`: the artifact that a parent's hex digits mean; `find_record`
-    looks up a row's `lineage_id`, None where no ledger is.
+    looks up a row's `lineage_id`, None where no ledger is; `find_salt` the salt of what is sealed.
     """
 
     path: str | os.PathLike[str]
@@ -57,38 +60,45 @@ class Rows(NamedTuple):
     mapped: RowMap
     resolve: Resolve
     find_record: FindRecord | None = None
+    find_salt: FindSalt | None = None
 
 
-def file_contents(files: Sequence[Path], keep: Keep | None) -> Contents:
-    """Each file as content of form `raw`; `keep` is given where they are experiences. Raises RefusedInput."""
+def file_contents(files: Sequence[Path], *, are_experiences: bool = False) -> Contents:
+    """Each file as content of form `raw`. Raises RefusedInput."""
     for path in files:
-        if keep is None:
-            file = read_file(path)
+        opened: bytes | Path = path
+        if are_experiences:
+            file, opened = load_file(path)
+            check_experience(opened)
         else:
-            file, content = load_file(path)
-            keep(content)
-        yield Content(os.fspath(path), file.digest, file.size_bytes, "raw", guess_media(path))
+            file = read_file(path)
+        yield Content(os.fspath(path), file.digest, file.size_bytes, "raw", guess_media(path), opened)
 
 
-def row_contents(rows: Rows, claimant: Claimant, keep: Keep, earlier: Sequence[bytes]) -> Contents:
-    """Each row of a dataset; `earlier` are the artifact ids of the rows before. Raises RefusedInput."""
-    cells = (LINEAGE_ID, *rows.mapped.names)
+def row_contents(rows: Rows, claimant: Claimant, earlier: Sequence[bytes]) -> Contents:
+    """Each row of a dataset; `earlier` are the artifact ids of the rows before. Raises RefusedInput, which names the row."""
+    cells = (LINEAGE_ID, LINEAGE_SALT, *rows.mapped.names)
     for row in read_rows(rows.path, rows.column, cells):
-        digest = hashlib.sha256(row.content).digest()
-        held = None
         try:
-            said = rows.mapped.said(row.cells, earlier, rows.resolve)
-            if row.cells.get(LINEAGE_ID) is not None:
-                held = _held(row, digest, rows.find_record)
-            if not row.content:
-                raise RefusedInput("row-blank", "row", "the line is empty", "Delete it")
-            if held is None and said != NOTHING_SAID:
-                claimant.check(row.form, row.media, said)
-            if held is None and claimant.kind_of(said) == "experience":
-                keep(row.content)
-            yield Content(row.row_index, digest, row.size_bytes, row.form, row.media, said, held)
+            content = _row_content(row, rows, claimant, earlier)
         except RefusedInput as error:
             raise in_row(error, rows.path, row.row_index) from error
+        yield content
+
+
+def _row_content(row: Row, rows: Rows, claimant: Claimant, earlier: Sequence[bytes]) -> Content:
+    digest = hashlib.sha256(row.content).digest()
+    said = rows.mapped.said(row.cells, earlier, rows.resolve)
+    if not row.content:
+        raise RefusedInput("row-blank", "row", "the line is empty", "Delete it")
+    if row.cells.get(LINEAGE_ID) is not None:
+        return _held(row, digest, rows)
+    if claimant.kind_of(said) == "experience":
+        if rows.find_record is None:
+            raise experience_offline()
+        check_experience(row.content)
+    claimant.check(row.form, row.media, said)
+    return Content(row.row_index, digest, row.size_bytes, row.form, row.media, row.content, said)
 
 
 def in_row(error: RefusedInput, path: str | os.PathLike[str], row_index: int) -> RefusedInput:
@@ -98,11 +108,11 @@ def in_row(error: RefusedInput, path: str | os.PathLike[str], row_index: int) ->
     return RefusedInput(error.code, item, error.reason, error.fix)
 
 
-def _held(row: Row, digest: bytes, find_record: FindRecord | None) -> bytes:
-    """The record that a row's `lineage_id` names, which must be about the row (SPEC §4.6). Raises RefusedInput."""
+def _held(row: Row, digest: bytes, rows: Rows) -> Content:
+    """The artifact that a row's `lineage_id` names, which must be about the row (SPEC §4.6). Raises RefusedInput."""
     cell = row.cells[LINEAGE_ID]
     item = f"column '{LINEAGE_ID}'"
-    if find_record is None:
+    if rows.find_record is None:
         raise RefusedInput(
             "not-offline", item, "only the ledger knows what an id stands for", "Sign it where the ledger is."
         )
@@ -110,7 +120,8 @@ def _held(row: Row, digest: bytes, find_record: FindRecord | None) -> bytes:
         raise RefusedInput(
             "cell-illegal", item, "it is no artifact id", "Write 64 hex digits, or null for a row of its own."
         )
-    found = find_record(bytes.fromhex(cell))
+    artifact_id = bytes.fromhex(cell)
+    found = rows.find_record(artifact_id)
     if found is None:
         raise RefusedInput(
             "lineage-id-unknown",
@@ -119,14 +130,79 @@ def _held(row: Row, digest: bytes, find_record: FindRecord | None) -> bytes:
             "Name the ledger in which it was signed, or take the id away to sign the row anew.",
         )
     record = decode_record(found)
-    if (record.form, record.content) != (row.form, digest):
+    if record.form == "sealed":
+        _check_sealed(row, record, rows.find_salt)
+    elif (record.form, record.content) != (row.form, digest):
+        raise _id_differs()
+    return Content(row.row_index, record.content, record.fields["size"], record.form, None, held=found)
+
+
+def _check_sealed(row: Row, record: Record, find_salt: FindSalt | None) -> None:
+    """Whether a sealed record is about a row, by the salt in its column, else the one that is kept here.
+
+    Raises RefusedInput `salt-missing`, `salt-differs`, `lineage-id-differs`, `cell-illegal`, `schema`.
+    """
+    item = f"column '{LINEAGE_SALT}'"
+    cell = row.cells.get(LINEAGE_SALT)
+    if cell is not None and not isinstance(cell, str):
+        raise RefusedInput("cell-illegal", item, "it is no salt", "Write 64 hex digits, or null.")
+    given = None if cell is None else parse_salt(item, cell)
+    if given is not None and is_sealed_in(record, given, row.content):
+        return
+    kept = None if find_salt is None else find_salt(record.id)
+    if kept is None:
+        _refuse_unknown_salt(item, is_given=given is not None)
+    elif not is_sealed_in(record, kept, row.content):
+        raise _id_differs()
+    elif given is not None:
         raise RefusedInput(
-            "lineage-id-differs",
+            "salt-differs",
             item,
-            "the artifact of this id has another content than the row: one was changed after it was signed",
-            "Take the id away to sign the row anew, with the old id as its parent if it descends from it.",
+            "it is not the salt under which the row was sealed, which this machine keeps",
+            "Set it to null, and the one that is kept counts; or bring the one that was written.",
         )
-    return found
+
+
+def _refuse_unknown_salt(item: str, *, is_given: bool) -> NoReturn:
+    fix = f"Bring the {LINEAGE_SALT} that was written with the id; or take both away to sign the row anew."
+    if is_given:
+        raise RefusedInput(
+            "salt-differs",
+            item,
+            "under it the artifact of the row's id is about another content: the salt, the id or the row was changed",
+            fix,
+        )
+    raise RefusedInput(
+        "salt-missing",
+        item,
+        "the artifact of the row's id is sealed, and without its salt nobody can tell whether it is the row's",
+        fix,
+    )
+
+
+def _id_differs() -> RefusedInput:
+    return RefusedInput(
+        "lineage-id-differs",
+        f"column '{LINEAGE_ID}'",
+        "the artifact of this id has another content than the row: one was changed after it was signed",
+        "Take the id away to sign the row anew, with the old id as its parent if it descends from it.",
+    )
+
+
+def is_sealed_in(record: Record, salt: bytes, content: bytes) -> bool:
+    """Whether a sealed record is about this content under this salt."""
+    held = (record.content, record.fields["size"])
+    return held == (sealed_content(record.maker, salt, content), sealed_size(len(content)))
+
+
+def experience_offline() -> RefusedInput:
+    """The refusal of an experience where no ledger is."""
+    return RefusedInput(
+        "not-offline",
+        "kind 'experience'",
+        "an experience's content is kept beside the log, which is not here",
+        "Sign it where the ledger is.",
+    )
 
 
 @contextmanager
@@ -134,12 +210,10 @@ def keeping(store: ContentStore) -> Iterator[Keep]:
     """An experience's content is always kept beside the log (SPEC §4.1); what a failed block kept anew is removed."""
     new: list[bytes] = []
 
-    def keep(content: bytes) -> None:
-        check_experience(content)
-        digest = hashlib.sha256(content).digest()
+    def keep(content: bytes, digest: bytes) -> None:
         if not store.path(digest).exists():
             new.append(digest)
-        store.put(content)
+        store.put(content, digest)
 
     try:
         yield keep

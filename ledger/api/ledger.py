@@ -26,8 +26,11 @@ from ledger.api import (
 from ledger.api.access import Access, Progress, silent, unseen
 from ledger.api.appending import FileAppended
 from ledger.api.batch import Batch
+from ledger.api.beside import Beside
 from ledger.api.descendants import Touched
+from ledger.api.foreseeing import WouldSign
 from ledger.api.identity_verbs import IdentityVerbs
+from ledger.api.lookups import Lookups
 from ledger.api.places import first_index_since
 from ledger.api.row_verbs import RowVerbs
 from ledger.api.saying import Subject
@@ -54,7 +57,7 @@ class Paths(NamedTuple):
     log_path: list[bytes]
 
 
-class Ledger(IdentityVerbs, RowVerbs):
+class Ledger(IdentityVerbs, Beside, Lookups, RowVerbs):
     """One ledger on this machine. Made by `open_ledger` and `create_ledger`; close it, or use `with`.
 
     Names (`by`, `anchor`, `name`) are those of identities whose keys are here, or the beginning of their ids; where an
@@ -101,7 +104,7 @@ class Ledger(IdentityVerbs, RowVerbs):
         claim: Claim | None = None,
         progress: Progress = silent,
     ) -> Signed:
-        """Signs files and folders, each file an artifact of form `raw`. All are read before any is signed.
+        """Signs files and folders, each file an artifact of form `raw`, or sealed. All are read before any is signed.
 
         What stands in the log already is left out; what stood there and was disowned is signed again.
         """
@@ -167,6 +170,29 @@ class Ledger(IdentityVerbs, RowVerbs):
         shared = batch or self.batch(by, **options)
         return Session(self._access, shared, task, parameters=parameters, owns_batch=batch is None)
 
+    def foresee_signing(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        by: str,
+        claim: Claim | None = None,
+        progress: Progress = silent,
+    ) -> WouldSign:
+        """What `sign` would come to. Makes nothing, asks for no passphrase; raises as `sign` would."""
+        return signing.foresee_files(self._access, paths, by, claim, progress)
+
+    def foresee_signing_rows(
+        self,
+        path: str | os.PathLike[str],
+        column: str | None,
+        by: str,
+        claim: Claim | None = None,
+        progress: Progress = silent,
+        *,
+        columns: Mapping[str, str] | None = None,
+    ) -> WouldSign:
+        """What `sign_rows` would come to. Makes nothing, asks for no passphrase; raises as `sign_rows` would."""
+        return signing.foresee_rows(self._access, path, column, by, claim, progress, columns or {})
+
     def sign_again(
         self, named: Sequence[str | os.PathLike[str]], by: str, progress: Progress = silent
     ) -> Signed:
@@ -175,30 +201,8 @@ class Ledger(IdentityVerbs, RowVerbs):
         They stand from there on. Raises NotFound `unlogged` for what `by` never signed.
         """
         with self.view() as view:
-            found = [(os.fspath(text), finding.find(view, text)) for text in named]
+            found = [(os.fspath(text), finding.find(view, text, self.keys.salts)) for text in named]
         return signing.sign_again(self._access, found, by, progress)
-
-    def foresee_receipts(self, paths: Sequence[str | os.PathLike[str]], *, rows: bool = False) -> None:
-        """Whether receipts could be written beside these files (`rows`: datasets), before anything is signed.
-
-        Raises RefusedInput `receipt-exists` where something lies that is no receipt of the file in this log, and
-        `extra-missing`.
-        """
-        receipts.foresee(self._access, paths, rows=rows)
-
-    def write_receipts(self, signed: Signed) -> list[Path]:
-        """Writes beside each file that `sign` signed its receipt, FILE.tlog-proof (SPEC §11.4); where they lie.
-
-        A receipt of another artifact is not replaced: RefusedInput `receipt-exists`, when all others are written.
-        """
-        return receipts.write_receipts(self._access, signed)
-
-    def write_row_receipts(self, path: str | os.PathLike[str], column: str | None, signed: Signed) -> Path:
-        """Writes the receipts of all rows that `sign_rows` signed, DATASET.receipts.parquet (SPEC §11.4); where they lie.
-
-        What is there is replaced if it proves nothing else. Raises RefusedInput `receipt-exists`, `extra-missing`.
-        """
-        return receipts.write_row_receipts(self._access, path, column, signed)
 
     # What is said about others, and about the log
 
@@ -296,28 +300,6 @@ class Ledger(IdentityVerbs, RowVerbs):
         """The log as of its newest signed checkpoint: the source of all proofs."""
         with self._access.view() as view:
             yield view
-
-    def resolve(self, text: str | os.PathLike[str]) -> bytes:
-        """The artifact id that a person means: an id in hex (16 digits or more) or a file that was signed.
-
-        Raises NotFound `unlogged`; RefusedInput `ambiguous` if several artifacts have that content.
-        """
-        with self.view() as view:
-            return finding.resolve(view, text)
-
-    def find_all(self, text: str | os.PathLike[str]) -> list[bytes]:
-        """All artifact ids that an id in hex, or a file's content, may mean; in log order; then datasets with such a row.
-
-        Raises NotFound `unlogged`. Which rows they are: `search`.
-        """
-        return finding.ids_found(self.search(text), os.fspath(text))
-
-    def find_text(self, text: str) -> list[bytes]:
-        """The ids of all artifacts whose content is this text in UTF-8, then of datasets with such a row (`search_text`).
-
-        Raises NotFound `unlogged`.
-        """
-        return finding.ids_found(self.search_text(text), "text", "Is it the whole text, to the letter?")
 
     def first_index_since(self, time_ms: int) -> int | None:
         """The first log index whose clock is at or after a time (SPEC §9.5); None if the log ends before."""

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.api.access import Progress, silent
-from ledger.api.contents import ARTIFACT_ID, Content, Rows, file_contents, row_contents
+from ledger.api.access import Progress, silent, unseen
+from ledger.api.beside import Travels
+from ledger.api.contents import ARTIFACT_ID, Rows, experience_offline, file_contents, row_contents
+from ledger.api.drafting import Drafts, Read, drafted
+from ledger.api.foreseeing import NO_SECRET, Intent, WouldSign, foresee
 from ledger.api.row_map import RowMap
-from ledger.api.signing import claimant_of, draft
-from ledger.datasets.files import walk
+from ledger.api.signing import claimant_of
+from ledger.datasets.files import fingerprint_of, walk
 from ledger.errors import RefusedInput
 from ledger.identity.vkey import Vkey
 from ledger.signer.claims import Claim, Claimant
@@ -28,14 +31,13 @@ from ledger.signer.passphrases import Passphrases
 from ledger.signer.places import config_folder
 from ledger.signer.signers import Signer
 from ledger.signer.signing import Signed
-from ledger.signer.spool import Spool
 from ledger.signer.statement_file import writing_statements
 from ledger.signer.written import quoted
 from ledger.statements.statement import log_id
 
 
 @dataclass(frozen=True, slots=True)
-class OfflineKeys:
+class OfflineKeys(Travels):
     """The keys of one log on this machine, and what opens them; its ledger is elsewhere."""
 
     vkey: Vkey
@@ -75,20 +77,18 @@ def sign_files_offline(
     claim: Claim | None = None,
     progress: Progress = silent,
 ) -> Signed:
-    """Signs files and folders into the new statement file `output`, each file an artifact of form `raw`.
+    """Signs files and folders into the new statement file `output`, each file an artifact of form `raw`, or sealed.
 
     All are read before any is signed. `log_indices` of the result are numbers of statements in the file. Raises as
     `Ledger.sign`; RefusedInput `file-exists`, and as `signer.offline.local_standing`.
     """
     walked = walk(paths)
     total = len(walked.files)
-    claimant = claimant_of(keys, by, claim)
-    if claimant.kind == "experience":
-        raise _experience_offline()
+    claimant = _files_claimant(keys, by, claim)
     signed = _sign(
         keys,
         claimant,
-        lambda _earlier: file_contents(walked.files, None),
+        lambda _earlier: file_contents(walked.files),
         output,
         by,
         lambda done: progress(done, total),
@@ -112,14 +112,63 @@ def sign_rows_offline(
     mapped = RowMap(columns or {})
     claimant = claimant_of(keys, by, claim, mapped.says)
     rows = Rows(path, column, mapped, artifact_id_of)
-    return _sign(
+    stamp = fingerprint_of(path)
+    signed = _sign(
         keys,
         claimant,
-        lambda earlier: row_contents(rows, claimant, _keep_nothing, earlier),
+        lambda earlier: row_contents(rows, claimant, earlier),
         output,
         by,
         lambda done: progress(done, None),
     )
+    signed.dataset_stamp = stamp
+    return signed
+
+
+def foresee_files_offline(
+    keys: OfflineKeys, paths: Sequence[str | os.PathLike[str]], by: str, claim: Claim | None = None
+) -> WouldSign:
+    """What `sign_files_offline` would sign; what the log holds is not known here."""
+    walked = walk(paths)
+    claimant = _files_claimant(keys, by, claim, secret=NO_SECRET)
+    intent = Intent(claimant, keys.keys.find(by), lambda _earlier: file_contents(walked.files))
+    with keys.keys.salts.reading() as salts:
+        found = foresee(intent, salts, None, unseen)
+    found.hidden_files, found.companions = walked.hidden_count, walked.companion_count
+    return found
+
+
+def foresee_rows_offline(
+    keys: OfflineKeys,
+    path: str | os.PathLike[str],
+    column: str | None,
+    by: str,
+    claim: Claim | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+) -> WouldSign:
+    """What `sign_rows_offline` would sign; what the log holds is not known here."""
+    mapped = RowMap(columns or {})
+    claimant = claimant_of(keys, by, claim, mapped.says, secret=NO_SECRET)
+    rows = Rows(path, column, mapped, artifact_id_of)
+    intent = Intent(
+        claimant,
+        keys.keys.find(by),
+        lambda earlier: row_contents(rows, claimant, earlier),
+        os.fspath(path),
+        columns or {},
+    )
+    with keys.keys.salts.reading() as salts:
+        return foresee(intent, salts, None, unseen)
+
+
+def _files_claimant(
+    keys: OfflineKeys, by: str, claim: Claim | None, *, secret: bytes | None = None
+) -> Claimant:
+    claimant = claimant_of(keys, by, claim, secret=secret)
+    if claimant.kind == "experience":
+        raise experience_offline()
+    return claimant
 
 
 def artifact_id_of(text: str) -> bytes:
@@ -134,23 +183,10 @@ def artifact_id_of(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
-def _keep_nothing(_content: bytes) -> None:
-    raise _experience_offline()
-
-
-def _experience_offline() -> RefusedInput:
-    return RefusedInput(
-        "not-offline",
-        "kind 'experience'",
-        "an experience's content is kept beside the log, which is not here",
-        "Sign it where the ledger is.",
-    )
-
-
 def _sign(
     keys: OfflineKeys,
     claimant: Claimant,
-    read: Callable[[Sequence[bytes]], Iterable[Content]],
+    read: Read,
     output: Path,
     by: str,
     progress: Callable[[int], None],
@@ -158,11 +194,9 @@ def _sign(
     identity = keys.keys.find(by)
     local_standing(identity)  # what cannot be signed is told before a passphrase is asked for
     signer = keys.keys.unlock(identity, keys.keyring)
-    signed = Signed()
-    with Spool() as spool:
-        draft(claimant, read(signed.ids), spool, signed, progress)
-        with writing_statements(output) as file:
-            add_records(file, keys.keys.log_id, signer, spool, signed, progress)
+    drafts = Drafts(claimant, keys.keys.salts, None)
+    with drafted(drafts, read, progress) as (spool, signed), writing_statements(output) as file:
+        add_records(file, keys.keys.log_id, signer, spool, signed, progress)
     return signed
 
 

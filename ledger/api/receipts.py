@@ -13,6 +13,7 @@ from typing import Final
 
 from ledger.api.access import Access
 from ledger.api.receipt_table import Head, Line, Table, open_table, write_table
+from ledger.api.salts import sealed_file
 from ledger.datasets.files import load_file, printable, read_file, walk
 from ledger.errors import LineageError, NotFound, RefusedInput
 from ledger.extras import load
@@ -64,11 +65,7 @@ def foresee(access: Access, paths: Sequence[str | os.PathLike[str]], *, rows: bo
     for file in walk(paths).files:
         path = receipt_path(file)
         facts = _receipt_there(access.vkey, path)
-        if (
-            facts is not None
-            and facts.record.form == "raw"
-            and facts.record.content != read_file(file).digest
-        ):
+        if facts is not None and not _may_be_about(access, facts, file):
             raise _not_replaced(printable(path), "it is the receipt of another content than the file has now")
 
 
@@ -159,6 +156,15 @@ def _number_at(view: LogView, artifact_id: bytes, log_index: int) -> int:
         "it does not stand in the log yet",
         "Append it first: lineage append",
     )
+
+
+def _may_be_about(access: Access, facts: ReceiptFacts, file: Path) -> bool:
+    """Whether a receipt's record is about what a file holds now, as far as that can be told here."""
+    record = facts.record
+    if record.form == "raw":
+        return record.content == read_file(file).digest
+    salt = access.keys.salts.salt_of(facts.artifact_id) if record.form == "sealed" else None
+    return salt is None or record.content == sealed_file(file, record.maker, salt).digest
 
 
 def _receipt_there(vkey: Vkey, path: Path) -> ReceiptFacts | None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ledger import spec
-from ledger.api import finding, importing, rebuilding, sidecars
+from ledger.api import importing, rebuilding, sidecars
 from ledger.api.access import Access, Progress, silent
 from ledger.api.importing import Import, Imported, Terms
 from ledger.api.rebuilding import RebuiltRows
-from ledger.api.sidecars import Found, RowMatch
+from ledger.api.sidecars import RowMatch
 from ledger.statements.record import Parent
 
 
@@ -69,19 +69,6 @@ class RowVerbs:
         `rows_each` as when they were imported. Raises RefusedInput as `import_rows` for what cannot be read.
         """
         return rebuilding.rebuild_rows(self._access, paths, column, workers, rows_each, progress)
-
-    def search_text(self, text: str) -> Found:
-        """Artifacts and rows of datasets whose content is this text in UTF-8; and which datasets could not be searched."""
-        with self._access.view() as view:
-            return finding.search_text(view, self._access.rows, text)
-
-    def search(self, named: str | os.PathLike[str]) -> Found:
-        """The same of an artifact's id in hex (16 digits or more), ID:ROW, or the content of a file.
-
-        Raises NotFound `file-not-found`; RefusedInput `index-out-of-range`, `ambiguous`.
-        """
-        with self._access.view() as view:
-            return finding.search(view, self._access.rows, named)
 
     def prove_row(self, artifact_id: bytes, row: int) -> RowMatch:
         """A row's digest, and the path that proves it in its dataset (SPEC §11.6).

@@ -343,7 +343,7 @@ class Session:
         if isinstance(artifact, str):
             return self._meant(view, artifact)[0]
         if isinstance(artifact, os.PathLike):
-            return finding.resolve(view, Path(artifact).absolute())
+            return finding.resolve(view, Path(artifact).absolute(), self._access.keys.salts)
         raise RefusedInput(
             "schema",
             "artifact",
@@ -355,13 +355,13 @@ class Session:
         """The artifact that an id, a content or a path means; of an imported dataset the row with that content."""
         if ID.fullmatch(text):
             return bytes.fromhex(text), None
-        found = finding.search_text(view, self._access.rows, text)
+        found = finding.search_text(view, self._access.rows, self._access.keys.salts, text)
         matches: list[tuple[bytes, int | None]] = [(artifact_id, None) for artifact_id in found.artifacts]
         matches = matches or [(match.id, match.row) for match in found.rows]
         if not matches and "\0" not in text and len(text) < _PATH_CHARS_MAX and os.path.lexists(text):
-            return finding.resolve(view, Path(text).absolute()), None
+            return finding.resolve(view, Path(text).absolute(), self._access.keys.salts), None
         if not matches:
-            finding.ids_found(found, "text")
+            finding.ids_found(found)
         if len(matches) > 1:
             names = ", ".join(artifact_id.hex()[:16] for artifact_id, _row in matches)
             raise RefusedInput(

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from ledger.api.access import Access
 from ledger.datasets.jcs import canonical_json, parse_json
-from ledger.errors import LineageError, ProofInvalid, RefusedInput, StoreFault
+from ledger.errors import LineageError, NotFound, ProofInvalid, RefusedInput, StoreFault
 from ledger.log.rows import rows_records
 from ledger.log.view import LogView
 from ledger.proofs.rows import find_row, open_rows, prove_row
@@ -39,12 +39,14 @@ class RowMatch(NamedTuple):
 class Found:
     """What a text, a file or an id may mean: artifacts, and rows of datasets.
 
-    `unsearched`: datasets that stand in the log, and whose rows could not be looked at (artifact id, why).
+    `unsearched`: datasets that stand in the log, and whose rows could not be looked at (artifact id, why). `missing`: what is
+    said of it where no artifact was found.
     """
 
     artifacts: list[bytes] = field(default_factory=list)
     rows: list[RowMatch] = field(default_factory=list)
     unsearched: list[tuple[bytes, str]] = field(default_factory=list)
+    missing: NotFound | None = None
 
     @property
     def ids(self) -> list[bytes]:

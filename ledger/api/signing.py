@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
 from functools import partial
 from typing import Protocol
 
 from ledger.api.access import Access, Progress
-from ledger.api.contents import Content, Contents, Keep, Rows, file_contents, keeping, row_contents
+from ledger.api.contents import Contents, Rows, file_contents, row_contents
+from ledger.api.drafting import Drafts, Read, drafted
 from ledger.api.finding import resolve_id
+from ledger.api.foreseeing import NO_SECRET, Intent, WouldSign, foresee
 from ledger.api.row_map import RowMap
-from ledger.datasets.files import walk
+from ledger.datasets.files import fingerprint_of, walk
 from ledger.errors import NotFound
 from ledger.log.view import LogView
-from ledger.merkle.tree import hash_leaf
 from ledger.signer import signing
 from ledger.signer.claims import Claim, Claimant
 from ledger.signer.keyring import Keyring
 from ledger.signer.keystore import Keystore, LocalIdentity, Unlocked
 from ledger.signer.signing import Signed
-from ledger.signer.spool import Spool
-from ledger.spec import GUESSABLE_BYTES
 from ledger.statements.record import decode_record
 
 
@@ -47,8 +45,8 @@ def sign_files(
     walked = walk(paths)
     claimant = claimant_of(access, by, claim)
 
-    def read(keep: Keep, _earlier: Sequence[bytes]) -> Contents:
-        return file_contents(walked.files, keep if claimant.kind == "experience" else None)
+    def read(_earlier: Sequence[bytes]) -> Contents:
+        return file_contents(walked.files, are_experiences=claimant.kind == "experience")
 
     signed = _sign(access, by, claimant, read, progress, len(walked.files))
     signed.hidden_files, signed.companions = walked.hidden_count, walked.companion_count
@@ -68,12 +66,15 @@ def sign_rows(
     mapped = RowMap(columns)
     claimant = claimant_of(access, by, claim, mapped.says)
 
-    def read(keep: Keep, earlier: Sequence[bytes]) -> Contents:
-        with access.view() as view:
-            rows = Rows(path, column, mapped, partial(resolve_id, view), partial(standing_record, view))
-            yield from row_contents(rows, claimant, keep, earlier)
+    def read(earlier: Sequence[bytes]) -> Contents:
+        with access.view() as view, access.keys.salts.reading() as salts:
+            finders = (partial(resolve_id, view), partial(standing_record, view), salts.salt_of)
+            yield from row_contents(Rows(path, column, mapped, *finders), claimant, earlier)
 
-    return _sign(access, by, claimant, read, progress, None)
+    stamp = fingerprint_of(path)
+    signed = _sign(access, by, claimant, read, progress, None)
+    signed.dataset_stamp = stamp
+    return signed
 
 
 def standing_record(view: LogView, artifact_id: bytes) -> bytes | None:
@@ -121,19 +122,72 @@ def _own_records(
     return found
 
 
+def foresee_files(
+    access: Access,
+    paths: Sequence[str | os.PathLike[str]],
+    by: str,
+    claim: Claim | None,
+    progress: Progress,
+) -> WouldSign:
+    """As `Ledger.foresee_signing`."""
+    walked = walk(paths)
+    claimant = claimant_of(access, by, claim, secret=NO_SECRET)
+    are_experiences = claimant.kind == "experience"
+    with access.view() as view, access.keys.salts.reading() as salts:
+        intent = Intent(
+            claimant,
+            access.keys.find(by),
+            lambda _earlier: file_contents(walked.files, are_experiences=are_experiences),
+        )
+        found = foresee(intent, salts, view, lambda done: progress(done, len(walked.files)))
+    found.hidden_files, found.companions = walked.hidden_count, walked.companion_count
+    return found
+
+
+def foresee_rows(
+    access: Access,
+    path: str | os.PathLike[str],
+    column: str | None,
+    by: str,
+    claim: Claim | None,
+    progress: Progress,
+    columns: Mapping[str, str],
+) -> WouldSign:
+    """As `Ledger.foresee_signing_rows`."""
+    mapped = RowMap(columns)
+    claimant = claimant_of(access, by, claim, mapped.says, secret=NO_SECRET)
+    with access.view() as view, access.keys.salts.reading() as salts:
+        finders = (partial(resolve_id, view), partial(standing_record, view), salts.salt_of)
+        rows = Rows(path, column, mapped, *finders)
+        intent = Intent(
+            claimant,
+            access.keys.find(by),
+            lambda earlier: row_contents(rows, claimant, earlier),
+            os.fspath(path),
+            columns,
+        )
+        return foresee(intent, salts, view, lambda done: progress(done, None))
+
+
 def claimant_of(
-    keys: KeysAtHand, by: str, claim: Claim | None, said: frozenset[str] = frozenset()
+    keys: KeysAtHand,
+    by: str,
+    claim: Claim | None,
+    said: frozenset[str] = frozenset(),
+    *,
+    secret: bytes | None = None,
 ) -> Claimant:
     """Makes the records of an identity of this machine under one claim; a ledger need not be at hand.
 
-    `said`: what each content says of itself (fields of `Said`).
+    `said`: what each content says of itself (fields of `Said`). `secret` stands in for the one behind pseudonyms, so that no
+    passphrase is asked for.
     """
     identity = keys.keys.find(by)
     return Claimant(
         identity.id,
         identity.role,
         claim or Claim(),
-        lambda: keys.keys.pseudonym_secret(keys.keys.find(by), keys.keyring),
+        lambda: secret or keys.keys.pseudonym_secret(keys.keys.find(by), keys.keyring),
         said=said,
     )
 
@@ -142,15 +196,13 @@ def _sign(
     access: Access,
     by: str,
     claimant: Claimant,
-    read: Callable[[Keep, Sequence[bytes]], Contents],
+    read: Read,
     progress: Progress,
     total: int | None,
 ) -> Signed:
     signer = access.unlock(by)  # first: a wrong passphrase shows before a long reading
-    signed = Signed()
-    with Spool() as spool:
-        with keeping(access.content) as keep, closing(read(keep, signed.ids)) as contents:
-            draft(claimant, contents, spool, signed, lambda done: progress(done, total))
+    drafts = Drafts(claimant, access.keys.salts, access.content)
+    with drafted(drafts, read, lambda done: progress(done, total)) as (spool, signed):
         _append(access, signer, spool, signed, lambda done: progress(done, spool.count))
     return signed
 
@@ -184,29 +236,3 @@ def _has_cut(view: LogView, signer: LocalIdentity) -> bool:
         if identity is not None and any(event.cuts for event in view.key_events(identity)):
             return True
     return False
-
-
-def draft(
-    claimant: Claimant,
-    contents: Iterable[Content],
-    spool: Spool,
-    signed: Signed,
-    progress: Callable[[int], None],
-) -> None:
-    """The records of all contents, each once, into the spool; their labels and ids in order into `signed`."""
-    seen: set[bytes] = set()
-    labels: list[str | int] = []
-    for done, content in enumerate(contents, 1):
-        record = content.held or claimant.record(
-            content.digest, content.size_bytes, content.form, content.media, content.said
-        )
-        artifact_id = hash_leaf(record)
-        labels.append(content.label)
-        signed.ids.append(artifact_id)
-        signed.guessable += content.form == "raw" and content.size_bytes < GUESSABLE_BYTES
-        if artifact_id not in seen:
-            seen.add(artifact_id)
-            spool.add(record)
-        progress(done)
-    are_rows = bool(labels) and isinstance(labels[0], int)
-    signed.labels = range(len(labels)) if are_rows else labels  # a million row indices need not be held

@@ -21,10 +21,13 @@ from ledger.datasets.jcs import canonical_json, parse_json
 from ledger.errors import NotFound, NotYet, ProofInvalid, RefusedInput
 from ledger.identity.vkey import Vkey
 from ledger.proofs.receipt import Content, ReceiptFacts, check_receipt
+from ledger.signer.keystore import Keystore
 from ledger.signer.known_logs import known_logs
 from ledger.signer.places import config_folder, ledger_folder
 from ledger.spec import RECEIPT_BYTES_MAX, RECEIPT_SUFFIX, ROW_RECEIPTS_SUFFIX
+from ledger.statements.statement import log_id
 from ledger.store.folder import MARKER_FILE, open_folder
+from ledger.store.salts import SaltVault
 
 _ANCESTRY_SUFFIX: Final = ".lineage"
 
@@ -99,7 +102,7 @@ def verify_receipt(
 ) -> Verified:
     """Checks the receipt of a file, or of a dataset's rows: the one named, else the one beside it (SPEC §11.4).
 
-    `salt`: of a sealed file, where it does not lie beside it. Whose signature counts, `trusted_log` says. What does not hold is in the result; raises as `verify`, `trusted_log` and
+    `salt`: of a sealed file, where it neither lies beside it nor is kept here. Whose signature counts, `trusted_log` says. What does not hold is in the result; raises as `verify`, `trusted_log` and
     `receipts_of`; RefusedInput `ambiguous` if receipts of the file and of its rows lie there.
     """
     trusted = trusted_log(vkey, ledger, config)
@@ -111,31 +114,41 @@ def verify_receipt(
             "receipts of the file and of its rows lie beside it",
             "Name the one that is meant.",
         )
-    return verify(path, found[0], trusted.vkey, salt)
+    return verify(path, found[0], trusted.vkey, salt, vault=salts_here(trusted.vkey, config))
+
+
+def salts_here(vkey: Vkey, config: str | None = None) -> SaltVault:
+    """The salts of a log that this machine's user keeps, if there are any."""
+    return Keystore(config_folder(config), log_id(str(vkey))).salts
 
 
 def verify(
-    path: str | os.PathLike[str], receipt: str | os.PathLike[str], vkey: Vkey, salt: bytes | None = None
+    path: str | os.PathLike[str],
+    receipt: str | os.PathLike[str],
+    vkey: Vkey,
+    salt: bytes | None = None,
+    *,
+    vault: SaltVault | None = None,
 ) -> Verified:
     """Checks one receipt of a file, or of a dataset's rows. What does not hold is in `faults`.
 
-    `salt`: of a sealed file, else it is looked for beside it; those of sealed rows stand in their column `lineage_salt`.
-    Raises RefusedInput where file or dataset cannot be read, `salt-missing`; NotYet for a record about rows or a manifest.
+    `salt`: of a sealed file, else it is looked for beside it, and then in `vault`; those of sealed rows stand in their
+    column `lineage_salt`, else in `vault`. Raises RefusedInput where file or dataset cannot be read, `salt-missing`; NotYet for a record about rows or a manifest.
     """
     outcome = Verified(os.fspath(path), os.fspath(receipt))
     with RegularFile(receipt) as file:
         outcome.is_table = is_table(file.readline(RECEIPT_BYTES_MAX)[:4])
     try:
         if outcome.is_table:
-            verify_rows(outcome, vkey)
+            verify_rows(outcome, vkey, vault)
         else:
-            _verify_file(outcome, vkey, salt)
+            _verify_file(outcome, vkey, salt, vault)
     except ProofInvalid as error:
         outcome.fault(error)
     return outcome
 
 
-def _verify_file(outcome: Verified, vkey: Vkey, salt: bytes | None) -> None:
+def _verify_file(outcome: Verified, vkey: Vkey, salt: bytes | None, vault: SaltVault | None) -> None:
     try:
         _, text = load_file(outcome.receipt, max_bytes=RECEIPT_BYTES_MAX)
     except RefusedInput as error:
@@ -143,25 +156,17 @@ def _verify_file(outcome: Verified, vkey: Vkey, salt: bytes | None) -> None:
             raise
         raise ProofInvalid("receipt-invalid", printable(outcome.receipt), error.reason) from error
     facts = check_receipt(text, vkey)
-    facts = facts.about(_content(outcome.path, facts, salt))
+    facts = facts.about(_content(outcome.path, facts, salt, vault))
     outcome.facts = facts
     outcome.size = facts.checkpoint.size
     outcome.count(signer_of(facts), facts.record.stance)
 
 
-def _content(path: str, facts: ReceiptFacts, salt: bytes | None) -> Content:
+def _content(path: str, facts: ReceiptFacts, salt: bytes | None, vault: SaltVault | None) -> Content:
     """A file's content under the form that its record names."""
     form = facts.record.form
     if form == "sealed":
-        given = salt if salt is not None else salt_beside(path)
-        if given is None:
-            raise RefusedInput(
-                "salt-missing",
-                printable(path),
-                "its record is sealed, and without its salt nobody can tell what it is about",
-                f"Put the salt beside it ({printable(salt_path(path).name)}), or give it: --salt HEX",
-            )
-        return sealed_file(path, facts.maker, given)
+        return sealed_file(path, facts.maker, _salt_of(path, facts, salt, vault))
     if form == "raw":
         file = read_file(path)
         return Content(form, file.digest, file.size_bytes)
@@ -178,3 +183,26 @@ def _content(path: str, facts: ReceiptFacts, salt: bytes | None) -> Content:
         f"its record is of form '{form}', whose content this version does not check by a receipt",
         "Look it up in its ledger: lineage trace FILE",
     )
+
+
+def _salt_of(path: str, facts: ReceiptFacts, salt: bytes | None, vault: SaltVault | None) -> bytes:
+    """The salt given, else the one beside the file, else the one kept here."""
+    beside = salt_beside(path) if salt is None else None
+    given = beside if salt is None else salt
+    kept = None if vault is None else vault.salt_of(facts.artifact_id)
+    if given is not None and kept is not None and given != kept:
+        raise ProofInvalid(
+            "salt-differs",
+            "salt" if beside is None else printable(salt_path(path)),
+            "it is not the salt under which the artifact was sealed, which this machine keeps",
+            "Leave it out, and the one that is kept counts; or bring the right one.",
+        )
+    found = kept if given is None else given
+    if found is None:
+        raise RefusedInput(
+            "salt-missing",
+            printable(path),
+            "its record is sealed, and without its salt nobody can tell what it is about",
+            f"Put the salt beside it ({printable(salt_path(path).name)}), or give it: --salt HEX",
+        )
+    return found

@@ -1,12 +1,14 @@
 """Checking the receipts of a dataset's rows, offline, in bounded memory (SPEC §11.4).
 
-First all receipts are checked, statement by statement, and of each row what its record is about is noted, in 45 bytes;
+First all receipts are checked, statement by statement, and of each row what its record is about is noted, in 77 bytes;
 then the rows are read and compared.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from struct import Struct
 from typing import Final, NamedTuple
@@ -22,22 +24,24 @@ from ledger.identity.vkey import Vkey
 from ledger.proofs.receipt import Listing, ReceiptFacts, check_statement
 from ledger.statements import words
 from ledger.statements.record import sealed_content, sealed_size
+from ledger.store.salts import Salts, SaltVault
 
 _FORMS: Final = ("", *sorted(words.FORMS))  # by their numbers in a note; "": the receipt does not hold
 _CHUNK: Final = 64  # rows whose notes are kept together
 
 
 class _Note(NamedTuple):
-    """What the record of a row is about: the digest of its content, its size and form; and who signed it."""
+    """What the record of a row is about: the digest of its content, its size and form; who signed it; the artifact's id."""
 
     digest: bytes
     size_bytes: int
     form: int
     signer: int
+    artifact_id: bytes = bytes(32)
 
 
-_NOTE: Final = Struct("<32sQBI")
-_FAULTY: Final = _Note(bytes(32), 0, 0, 0)
+_NOTE: Final = Struct("<32sQBI32s")
+_FAULTY: Final = _Note(bytes(32), 0, 0, 0, bytes(32))
 _WHICH: Final = Struct("<Q")  # at the beginning of a chunk: the rows of it that have a note, a bit for each
 
 
@@ -76,29 +80,17 @@ def _start(which: int, place: int) -> int:
     return _WHICH.size + _NOTE.size * (which & (1 << place) - 1).bit_count()
 
 
-def verify_rows(outcome: Verified, vkey: Vkey) -> None:
+def verify_rows(outcome: Verified, vkey: Vkey, vault: SaltVault | None = None) -> None:
     """Checks the receipts at `outcome.receipt` and the rows at `outcome.path`, and fills in the rest.
 
+    `vault` has the salts of sealed rows that do not stand in their column `lineage_salt`.
     Raises ProofInvalid `receipt-invalid` for a file whose form is broken; RefusedInput for a dataset that cannot be read.
     """
     notes = _Notes()
     signers: list[tuple[Signer, str]] = []  # with their stances
     _check_lines(outcome, vkey, notes, signers)
-    seen = 0
-    for row in read_rows(outcome.path, outcome.column, (LINEAGE_SALT,)):
-        note = notes.get(row.row_index)
-        seen += note is not None
-        is_sealed = note is not None and _FORMS[note.form] == "sealed"
-        if note is None or (is_sealed and row.cells.get(LINEAGE_SALT) is None):
-            outcome.unlogged += 1  # without its salt nobody can tell what a sealed record is about
-        elif note.form and _is_about(note, row, signers[note.signer][0].maker):
-            outcome.count(*signers[note.signer])
-        else:
-            outcome.invalid += 1
-            if note.form:
-                other = "the record is about another content than the row"
-                reason = f"{other}, or has another salt" if is_sealed else other
-                outcome.fault(_fault(outcome, row.row_index, reason))
+    with nullcontext() if vault is None else vault.reading() as salts:
+        seen = sum(_verify_row(outcome, row, notes, signers, salts) for row in _rows(outcome))
     if seen < notes.count:
         outcome.fault(
             ProofInvalid(
@@ -107,6 +99,39 @@ def verify_rows(outcome: Verified, vkey: Vkey) -> None:
                 f"{notes.count - seen:,} of its rows stand behind the end of the dataset",
             )
         )
+
+
+def _rows(outcome: Verified) -> Iterator[Row]:
+    return read_rows(outcome.path, outcome.column, (LINEAGE_SALT,))
+
+
+def _verify_row(
+    outcome: Verified, row: Row, notes: _Notes, signers: list[tuple[Signer, str]], salts: Salts | None
+) -> bool:
+    """Counts a row; whether there is a receipt of it."""
+    note = notes.get(row.row_index)
+    if note is None:
+        outcome.unlogged += 1
+        return False
+    is_sealed = _FORMS[note.form] == "sealed"
+    given = row.cells.get(LINEAGE_SALT)
+    kept = salts.salt_of(note.artifact_id) if is_sealed and salts is not None else None
+    if is_sealed and given is None and kept is None:
+        outcome.unlogged += 1  # without its salt nobody can tell what a sealed record is about
+        return True
+    maker = signers[note.signer][0].maker if note.form else b""
+    if note.form and _is_about(note, row, maker, kept if given is None else None):
+        outcome.count(*signers[note.signer])
+        return True
+    outcome.invalid += 1
+    if kept is not None and given is not None and _is_about(note, row, maker, kept):
+        reason = f"its {LINEAGE_SALT} is not the salt under which it was sealed, which this machine keeps"
+        outcome.fault(_fault(outcome, row.row_index, reason, "salt-differs"))
+    elif note.form:
+        other = "the record is about another content than the row"
+        reason = f"{other}, or has another salt" if is_sealed else other
+        outcome.fault(_fault(outcome, row.row_index, reason))
+    return True
 
 
 def _check_lines(outcome: Verified, vkey: Vkey, notes: _Notes, signers: list[tuple[Signer, str]]) -> None:
@@ -126,7 +151,8 @@ def _check_lines(outcome: Verified, vkey: Vkey, notes: _Notes, signers: list[tup
                     signers.append(key)
                 outcome.size = max(outcome.size, facts.checkpoint.size)
                 record = facts.record
-                note = _Note(record.content, record.fields["size"], _FORMS.index(record.form), number)
+                about = (record.content, record.fields["size"], _FORMS.index(record.form))
+                note = _Note(*about, number, facts.artifact_id)
             if not notes.add(line.row_index, note):
                 raise ProofInvalid(
                     "receipt-invalid", printable(outcome.receipt), f"row {line.row_index} has two lines"
@@ -155,12 +181,12 @@ def _facts(outcome: Verified, listing: Listing, line: Line) -> ReceiptFacts | No
     return facts
 
 
-def _is_about(note: _Note, row: Row, maker: bytes) -> bool:
+def _is_about(note: _Note, row: Row, maker: bytes, kept: bytes | None = None) -> bool:
     if _FORMS[note.form] != "sealed":
         held = (row.form, row.size_bytes, hashlib.sha256(row.content).digest())
         return held == (_FORMS[note.form], note.size_bytes, note.digest)
     try:
-        salt = parse_salt("salt", str(row.cells[LINEAGE_SALT]))
+        salt = parse_salt("salt", str(row.cells[LINEAGE_SALT])) if kept is None else kept
     except RefusedInput:
         return False
     held_sealed = (sealed_size(row.size_bytes), sealed_content(maker, salt, row.content))

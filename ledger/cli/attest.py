@@ -17,7 +17,7 @@ from ledger.cli.common import (
     plural,
     short,
 )
-from ledger.errors import RefusedInput
+from ledger.signer.written import split_row
 
 if TYPE_CHECKING:
     from ledger.api import Ledger, Subject
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _SUBJECT_HELP: Final = (
     "an artifact id (16 hex digits or more), a signed file, or ID:ROW for a row of a dataset"
 )
-_ROW_DIGITS_MAX: Final = 20
 _PAST: Final = {
     "hold": "held",
     "release": "released",
@@ -150,21 +149,8 @@ def parse_subjects(texts: list[str], ledger: Ledger) -> list[Subject]:
 
 
 def _parse_subject(text: str, ledger: Ledger) -> Subject:
-    name, colon, row = text.rpartition(":")
-    if not colon or os.path.lexists(text):
-        return (ledger.resolve(text),)
-    if not row:
-        raise RefusedInput("schema", f"subject '{text}'", "it names no row", "Write ID:ROW, rows from 0.")
-    if not (row.isascii() and row.isdigit()):
-        return (ledger.resolve(text),)
-    if len(row) > _ROW_DIGITS_MAX:
-        raise RefusedInput(
-            "schema",
-            f"subject '{name[:_ROW_DIGITS_MAX]}:{row[:_ROW_DIGITS_MAX]}…'",
-            f"no dataset has a row whose number takes {len(row)} digits",
-            "Write ID:ROW, rows from 0.",
-        )
-    return (ledger.resolve(name), int(row))
+    name, row = (text, None) if os.path.lexists(text) else split_row(text)
+    return (ledger.resolve(name),) if row is None else (ledger.resolve(name), row)
 
 
 def _counted(subjects: list[Subject]) -> str:

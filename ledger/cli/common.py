@@ -286,15 +286,20 @@ def tell_kept(reporter: Reporter, ledger: Ledger, by: str) -> None:
 
 def tell_left_out(reporter: Reporter, signed: Signed) -> None:
     """What was not signed with the rest, and what may be guessed of what was."""
-    if signed.hidden_files:
-        reporter.note(f"Hidden files and folders left out: {signed.hidden_files:,}")
-    if signed.companions:
-        reporter.note(f"Receipts and salts beside their files left out: {signed.companions:,}")
+    tell_not_walked(reporter, signed.hidden_files, signed.companions)
     if signed.guessable:
         reporter.note(
             f"Contents under {GUESSABLE_BYTES} bytes: {signed.guessable:,}. The log holds only their digests, "
-            "but whoever guesses one can confirm it."
+            "but whoever guesses one can confirm it. What nobody shall guess is signed with --sealed."
         )
+
+
+def tell_not_walked(reporter: Reporter, hidden_files: int, companions: int) -> None:
+    """What lies in a folder and is not signed with it."""
+    if hidden_files:
+        reporter.note(f"Hidden files and folders left out: {hidden_files:,}")
+    if companions:
+        reporter.note(f"Receipts and salts beside their files left out: {companions:,}")
 
 
 def tell_pending_recovery(reporter: Reporter, ledger: Ledger, by: str) -> None:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ledger.cli import given
+from ledger.cli import beside, dry_run, given
 from ledger.cli.common import (
     Reporter,
     only_identity,
@@ -69,25 +69,45 @@ def run_sign(args: argparse.Namespace, reporter: Reporter) -> int:
     from ledger.api.offline import sign_files_offline, sign_rows_offline
 
     _refuse(args)
+    if args.dry_run:
+        return _run_dry(args, reporter)
     output = _output(args)
     keys = _keys(args)
     by = only_identity(keys, args.by)
+    beside.foresee(args, keys)
     claim = claim_of(args, Parents())
     if args.rows is None:
         signed = sign_files_offline(keys, args.paths, output, by, claim, reporter.progress)
-    elif len(args.paths) == 1:
+    else:
         column = None if args.rows == "." else args.rows
         signed = sign_rows_offline(
             keys, args.paths[0], column, output, by, claim, reporter.progress, columns=columns_of(args)
         )
-    else:
-        raise RefusedInput("no-paths", "--rows", "it takes one dataset at a time", "Run it once for each.")
     reporter.done()
+    written = beside.write(args, keys, signed)
     if reporter.wants_json:
-        _write_json(reporter, signed, "path" if args.rows is None else "row_index", output)
+        _write_json(reporter, signed, "path" if args.rows is None else "row_index", output, written)
     else:
-        reporter.write(_words(signed, by, output) + "\n")
+        reporter.write("\n".join([*_lines(signed, by, output), *written.lines()]) + "\n")
     tell_left_out(reporter, signed)
+    for error in written.errors:
+        reporter.note(f"Not written: {printable(str(error))}")
+    return 2 if written.errors else 0
+
+
+def _run_dry(args: argparse.Namespace, reporter: Reporter) -> int:
+    from ledger.api.offline import foresee_files_offline, foresee_rows_offline
+
+    keys = _keys(args)
+    by = only_identity(keys, args.by)
+    beside.foresee(args, keys)
+    claim = claim_of(args, Parents())
+    if args.rows is None:
+        found = foresee_files_offline(keys, args.paths, by, claim)
+    else:
+        column = None if args.rows == "." else args.rows
+        found = foresee_rows_offline(keys, args.paths[0], column, by, claim, columns=columns_of(args))
+    dry_run.tell(reporter, found, is_rows=args.rows is not None)
     return 0
 
 
@@ -147,7 +167,7 @@ def _keys(args: argparse.Namespace) -> OfflineKeys:
     return open_keys(args.log, passphrases=passphrases(args))
 
 
-def _write_json(reporter: Reporter, signed: Signed, label: str, output: Path) -> None:
+def _write_json(reporter: Reporter, signed: Signed, label: str, output: Path, written: beside.Beside) -> None:
     """One document, written piece by piece: a million rows are not held twice."""
     reporter.write('{"artifacts": [')
     items = zip(signed.labels, signed.ids, signed.log_indices, strict=True)
@@ -155,10 +175,10 @@ def _write_json(reporter: Reporter, signed: Signed, label: str, output: Path) ->
         item = {"id": artifact_id.hex(), label: name, "statement": number}
         reporter.write((", " if position else "") + json.dumps(item))
     counts = {"new": signed.new, "output": str(output)}
-    reporter.write("], " + json.dumps(counts)[1:] + "\n")
+    reporter.write("], " + json.dumps(counts | written.fields())[1:] + "\n")
 
 
-def _words(signed: Signed, by: str, output: Path) -> str:
+def _lines(signed: Signed, by: str, output: Path) -> list[str]:
     name = printable(str(output))
     lines = [f"Signed by '{by}' into {name}: {plural(signed.new, 'artifact')}"]
     for label, artifact_id in list(zip(signed.labels, signed.ids, strict=True))[:_SHOWN_MAX]:
@@ -167,4 +187,4 @@ def _words(signed: Signed, by: str, output: Path) -> str:
     if len(signed.ids) > _SHOWN_MAX:
         lines.append(f"  … and {len(signed.ids) - _SHOWN_MAX:,} more (--json lists all)")
     lines.append(f"Nothing of it is logged yet. Where the ledger is: lineage append {name}")
-    return "\n".join(lines)
+    return lines

@@ -37,46 +37,47 @@ class Resolves(Protocol):
 
 def add_claims(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
-    parser.add_argument(
-        "--map",
-        metavar="WHAT=COLUMN,…",
-        action="append",
-        help="with --rows: what each row says of itself in a column: kind, parents, made_at, license, attributed (its author, with --reported), human, source; null says nothing",
-    )
-    parser.add_argument(
+    group = parser.add_argument_group("what is claimed of it")
+    group.add_argument(
         "--kind",
         metavar="KIND",
         help="work, experience, abstract, output, derived, model or dataset (default: a human's is a work, a pair's or machine's an output)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--parent",
         metavar="[RELATION=]ID[:ROW][@SHARE]",
         action="append",
         default=[],
-        help="what it descends from: an artifact id (16 hex digits or more) or a signed file, :ROW a row of an imported dataset; may be repeated (default relation: derived-from)",
+        help="what it descends from: an artifact id (16 hex digits or more) or a signed file; :ROW is one row of an imported dataset; may be repeated (default relation: derived-from)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--human",
         metavar="SHARE",
         help="the signer's own human share, as 70%% (default: 100%% of a work without parents)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--machine",
         metavar="SHARE",
         help="the machine's own share (default: 100%% of an output without parents)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--reported",
         metavar="AUTHOR",
         nargs="?",
         const=NOBODY,
         help="the signer did not make it; AUTHOR is logged as a pseudonym only",
     )
+    group.add_argument(
+        "--map",
+        metavar="WHAT=COLUMN,…",
+        action="append",
+        help="with --rows: what each row says of itself in a column: kind, parents, made_at, license, attributed (its author, with --reported), human, source; null says nothing",
+    )
     _add_facts(parser)
 
 
 def _add_facts(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what else is claimed")
+    group = parser.add_argument_group("rights, source, and facts of some kinds")
     group.add_argument("--license", metavar="SPDX", help="for example CC-BY-4.0")
     group.add_argument(
         "--train", choices=("allowed", "denied", "constrained"), help="whether it may be trained on"
@@ -90,16 +91,34 @@ def _add_facts(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--model", metavar="NAME@VERSION", help="of a model: its name")
 
 
+def add_sealing(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of sealed content."""
+    group = parser.add_argument_group("content that nobody shall guess")
+    group.add_argument(
+        "--sealed",
+        action="store_true",
+        help="log a digest under a secret salt, which this machine keeps: without it nobody can tell what the record is about",
+    )
+    group.add_argument(
+        "--salt-beside",
+        action="store_true",
+        help="with --sealed: write the salt beside each file too, FILE.salt, for whoever shall be able to check it",
+    )
+
+
 def refuse_claims(args: argparse.Namespace) -> None:
     """What is signed again is signed as it stands. Raises RefusedInput `usage`."""
     options = ["rows", "map", "kind", "human", "machine", "reported", "license", "train", "source"]
     options += ["confidence", "stake", "tool", "model"]
     given = [name for name in options if getattr(args, name) is not None] + ["parent"] * bool(args.parent)
-    given += ["receipts"] * args.receipts
+    flags = ("receipts", "sealed", "salt_beside", "dry_run")
+    given += [name for name in flags if getattr(args, name)] + ["with_lineage"] * (
+        args.with_lineage is not None
+    )
     if given:
         raise RefusedInput(
             "usage",
-            f"--{given[0]}",
+            f"--{given[0].replace('_', '-')}",
             "with --again the records are signed as they stand in the log",
             "Leave it out; or sign anew without --again.",
         )
@@ -156,6 +175,7 @@ def claim_of(args: argparse.Namespace, ledger: Resolves) -> Claim:
         rights=rights,
         source={"uri": check_uri(args.source)} if args.source is not None else {},
         facts=facts,
+        sealed=args.sealed,
     )
 
 
@@ -189,6 +209,6 @@ def parse_parent(text: str, ledger: Resolves) -> Parent:
     from ledger.statements.record import Parent
 
     relation, rest = (DEFAULT_RELATION, text) if _exists(text) else split_relation(text)
-    name, ppm = (rest, None) if _exists(rest) else split_share(rest)
-    whole, row = (name, None) if _exists(name) else split_row(name)
-    return Parent(relation, ledger.resolve(whole), ppm, row=row)
+    shared, ppm = (rest, None) if _exists(rest) else split_share(rest)
+    name, row = (shared, None) if _exists(shared) else split_row(shared)
+    return Parent(relation, ledger.resolve(name), ppm, row=row)

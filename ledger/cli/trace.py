@@ -47,6 +47,11 @@ def add(commands: Any) -> None:
     )
     what.add_argument("--text", metavar="TEXT", help="the text itself: a row, a sentence")
     parser.add_argument(
+        "--salt",
+        metavar="HEX",
+        help="look for FILE or TEXT sealed under this salt alone (default: not sealed, and under FILE.salt and the salts kept here)",
+    )
+    parser.add_argument(
         "--depth",
         metavar="N",
         type=at_least_0,
@@ -76,26 +81,55 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
     matches = Found()
     with open_for(args) as ledger:
         try:
-            matches = ledger.search_text(args.text) if args.text is not None else ledger.search(args.artifact)
-            found = ids_found(matches, "text" if args.text is not None else args.artifact)
+            matches = _search(args, ledger)
+            found = ids_found(matches)
         except NotFound as error:
             if error.code != "unlogged":
                 raise
             return _unlogged(error, matches, reporter)
-        ancestry = ledger.trace(found[0], accept=_accepted(ledger, args.accept))
+        former = ledger.superseded(matches.artifacts) if len(matches.artifacts) > 1 else {}
+        claims = Claims(*[item for item in found if item not in former], former=tuple(former))
+        claims.in_vain = ledger.without_effect(claims.root)
+        ancestry = ledger.trace(claims.root, accept=_accepted(ledger, args.accept))
         known = _known(ledger, ancestry)
         paths = ledger.paths(ancestry)
-        touched = ledger.descendants([(found[0],)], reporter.progress) if args.descendants else None
+        touched = ledger.descendants([(claims.root,)], reporter.progress) if args.descendants else None
     document = trace_words.document(ancestry, min(args.depth, DEPTH_MAX))
-    document["rivals"] = [item.hex() for item in found[1:]]
+    document["rivals"] = [item.hex() for item in claims.rivals]
+    document["superseded"] = [item.hex() for item in claims.former]
+    document["supersedes_in_vain"] = {item.hex(): reason for item, reason in claims.in_vain.items()}
     document |= trace_words.row_fields(matches)
     if paths is not None:
         document["record_path"] = [item.hex() for item in paths.record_path]
         document["log_path"] = [item.hex() for item in paths.log_path]
     if touched is not None:
         document["descendants"] = trace_words.touched_fields(touched)
-    reporter.result(document, "\n".join(_lines(ancestry, known, matches, paths, touched, args.depth)))
+    shown = _lines(ancestry, known, claims, matches, paths, touched, args.depth)
+    reporter.result(document, "\n".join(shown))
     return 0 if _is_well(ancestry) else 1
+
+
+class Claims:
+    """What was claimed of one content: the first claim that nobody superseded, its rivals, and what was superseded.
+
+    `in_vain`: what the first names by `supersedes` without effect, and why.
+    """
+
+    def __init__(self, root: bytes, *rivals: bytes, former: tuple[bytes, ...] = ()) -> None:
+        self.root = root
+        self.rivals = rivals
+        self.former = former
+        self.in_vain: Mapping[bytes, str] = {}
+
+
+def _search(args: argparse.Namespace, ledger: Ledger) -> Found:
+    """All artifacts and rows that are meant. Raises as `Ledger.search`."""
+    from ledger.api.salts import parse_salt
+
+    salt = parse_salt("--salt", args.salt) if args.salt is not None else None
+    if args.text is not None:
+        return ledger.search_text(args.text, salt=salt)
+    return ledger.search(args.artifact, salt=salt)
 
 
 def _accepted(ledger: Ledger, texts: list[str]) -> list[bytes]:
@@ -133,20 +167,27 @@ def _unlogged(error: NotFound, matches: Found, reporter: Reporter) -> int:
 def _lines(
     ancestry: Ancestry,
     known: Known,
+    claims: Claims,
     matches: Found,
     paths: Paths | None,
     touched: list[Touched] | None,
     depth_max: int,
 ) -> list[str]:
     lines = [*trace_words.row_lines(matches, ancestry), *trace_words.tree(ancestry, known, depth_max)]
-    found = matches.ids
     if paths is not None:
         lines.append(_where(ancestry, paths))
     lines += ["", *trace_words.people(ancestry, known), *trace_words.explanations(ancestry)]
-    if len(found) > 1:
-        rivals = ", ".join(short(item) for item in found[1:][:RIVALS_SHOWN_MAX])
+    if claims.former:
+        earlier = ", ".join(map(short, claims.former[:RIVALS_SHOWN_MAX]))
         lines.append(
-            f"Rival claims: {len(found) - 1} more artifacts have this content: {rivals}. First come is not first believed."
+            f"Superseded by its maker: {earlier}. An earlier claim about this content, which counts no more."
+        )
+    for older, reason in claims.in_vain.items():
+        lines.append(f"It supersedes {short(older)} without effect: {reason}. Both claims count.")
+    if claims.rivals:
+        rivals = ", ".join(map(short, claims.rivals[:RIVALS_SHOWN_MAX]))
+        lines.append(
+            f"Rival claims: {len(claims.rivals)} more artifacts have this content: {rivals}. First come is not first believed."
         )
     if matches.unsearched:
         lines.append(
@@ -199,7 +240,7 @@ def _cases(ledger: Ledger, ancestry: Ancestry) -> Mapping[bytes, str]:
     for node in ancestry.nodes.values():
         if node.record is None or node.kind != "experience":
             continue
-        content = ledger.content.get(node.record.content)
+        content = ledger.kept_content(node.record)
         try:
             if content is not None:
                 check_experience(content)

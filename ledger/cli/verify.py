@@ -47,7 +47,9 @@ def add(commands: Any) -> None:
         help="the vkey of the log that you trust (default: that of the ledger at hand, else of the only log the keys here know)",
     )
     parser.add_argument(
-        "--salt", metavar="HEX", help="the salt of the one FILE, if it is sealed (default: that of FILE.salt)"
+        "--salt",
+        metavar="HEX",
+        help="the salt of the one FILE, if it is sealed (default: that of FILE.salt, else the one kept here)",
     )
     add_common(parser)
     parser.set_defaults(run=run)
@@ -57,6 +59,7 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
     """0 if every receipt holds and every row has one; else 1."""
     from ledger.api import receipts_of, trusted_log, verify
     from ledger.api.salts import parse_salt
+    from ledger.api.verifying import salts_here
 
     for option in ("receipt", "salt"):
         if getattr(args, option) is not None and len(args.files) > 1:
@@ -74,7 +77,8 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
         for file in args.files
         for receipt in ([Path(args.receipt)] if args.receipt is not None else receipts_of(file))
     ]
-    outcomes = [verify(file, receipt, trusted.vkey, salt) for file, receipt in found]
+    vault = salts_here(trusted.vkey)
+    outcomes = [verify(file, receipt, trusted.vkey, salt, vault=vault) for file, receipt in found]
     lines = [line for outcome in outcomes for line in _lines(outcome)]
     if any(outcome.verified for outcome in outcomes):
         lines += ["", STANDING]

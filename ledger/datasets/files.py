@@ -155,6 +155,11 @@ class RegularFile:
             raise file_changed(self._path)
 
 
+def fingerprint_of(path: str | os.PathLike[str]) -> Fingerprint:
+    """The fingerprint of a file that is not opened. Raises as `RegularFile`."""
+    return _fingerprint(_stat(_named(path)))
+
+
 def read_file(path: str | os.PathLike[str]) -> FileContent:
     """Digest and size of a regular file, read in bounded memory; raises what `RegularFile` raises."""
     digest = hashlib.sha256()

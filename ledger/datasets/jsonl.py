@@ -67,6 +67,13 @@ def read_jsonl(
 
 def parse_line(line: bytes, column: str | None) -> tuple[bytes, Form, dict[str, Any]]:
     """Content and form of one line, and its members. Raises RefusedInput that names no file, for it knows none."""
+    row = row_of_line(line)
+    content, form = content_of(whole_row(row) if column is None else column_of(row, column))
+    return content, form, row
+
+
+def row_of_line(line: bytes) -> dict[str, Any]:
+    """The members of one line, with or without its end. Raises as `parse_line`."""
     text = line.rstrip(b"\r\n")
     if len(text) > spec.ROW_BYTES_MAX or len(line) > spec.ROW_BYTES_MAX + 2:  # room for CR and LF
         raise too_big()
@@ -80,8 +87,7 @@ def parse_line(line: bytes, column: str | None) -> tuple[bytes, Form, dict[str, 
             f"the line is a JSON {_kind(row)}, not an object",
             'Write each row as an object such as {"text": "..."}',
         )
-    content, form = content_of(whole_row(row) if column is None else column_of(row, column))
-    return content, form, row
+    return row
 
 
 def digest_lines(column: str | None, lines: Iterator[bytes], found: Digests) -> None:

@@ -7,8 +7,8 @@ it. What has no such value (bytes, times, decimals) is refused by row and column
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from ledger.datasets.files import RegularFile, printable
 from ledger.datasets.rows import (
@@ -54,42 +54,61 @@ def read_parquet(
         raise dataset_empty(item)
 
 
-def _rows(
-    file: RegularFile, item: str, column: str | None, cells: tuple[str, ...]
-) -> Iterator[dict[str, Any]]:
-    """Each row as a map, of the columns that are needed alone. Raises RefusedInput."""
-    table, names, failures = open_table(file, item, column)
-    needed = [name for name in names if column is None or name == column or name in cells]
-    batches = table.iter_batches(batch_size=BATCH_ROWS, columns=needed, use_threads=False)
-    while True:
-        try:
-            batch = next(batches, None)
-            rows = batch.to_pylist() if batch is not None else []
-        except failures as error:
-            raise not_parquet(item, error) from error
-        if batch is None:
-            return
-        yield from rows
+class Table:
+    """An open table. Made by `open_table`.
+
+    `file` is pyarrow's; `names` those of its columns; `failures` what reading it may raise.
+    """
+
+    def __init__(self, file: Any, item: str, failures: tuple[type[Exception], ...]) -> None:
+        """`item`: what it is called in an error."""
+        self.file: Final = file
+        self.failures: Final = failures
+        self.schema: Final = file.schema_arrow
+        self.names: Final = list(self.schema.names)
+        self._item = item
+
+    def batches(self, rows_max: int, columns: Sequence[str] | None = None) -> Iterator[Any]:
+        """Its record batches, in order, of some columns or all. Raises RefusedInput `not-parquet`."""
+        batches = self.file.iter_batches(batch_size=rows_max, columns=columns, use_threads=False)
+        while True:
+            try:
+                batch = next(batches, None)
+            except self.failures as error:
+                raise not_parquet(self._item, error) from error
+            if batch is None:
+                return
+            yield batch
+
+    def rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Each row as a map, of these columns alone. Raises RefusedInput `not-parquet`."""
+        for batch in self.batches(BATCH_ROWS, columns):
+            try:
+                rows = batch.to_pylist()
+            except self.failures as error:
+                raise not_parquet(self._item, error) from error
+            yield from rows
 
 
-class Table(NamedTuple):
-    """An open table, the names of its columns, and what reading it may raise."""
+def open_table(file: RegularFile, item: str, column: str | None = None) -> Table:
+    """The table in an open file, which has the column that is wanted.
 
-    file: Any
-    names: list[str]
-    failures: tuple[type[Exception], ...]
-
-
-def open_table(file: RegularFile, item: str, column: str | None) -> Table:
-    """The table in an open file, which has the column that is wanted. Raises RefusedInput, naming `item`."""
+    Raises RefusedInput, naming `item`: `not-parquet`, `column-twice`, `column-missing`, `extra-missing`.
+    """
     parquet = load("pyarrow.parquet", "parquet")
     # what pyarrow says of a file; and Python of a value that it has no object for, such as a day in the year 10,000
-    failures = (OSError, ValueError, ArithmeticError, load("pyarrow", "parquet").ArrowException)
+    failures = (
+        OSError,
+        ValueError,
+        ArithmeticError,
+        NotImplementedError,
+        load("pyarrow", "parquet").ArrowException,
+    )
     try:
-        table = parquet.ParquetFile(file.handle, buffer_size=_BUFFER_BYTES)
-        names = list(table.schema_arrow.names)
+        table = Table(parquet.ParquetFile(file.handle, buffer_size=_BUFFER_BYTES), item, failures)
     except failures as error:
         raise not_parquet(item, error) from error
+    names = table.names
     if len(set(names)) != len(names):
         raise RefusedInput(
             "column-twice", item, "two of its columns have the same name", "Rename one of them"
@@ -97,7 +116,15 @@ def open_table(file: RegularFile, item: str, column: str | None) -> Table:
     if column is not None and column not in names:
         missing = column_missing(column, names)
         raise RefusedInput(missing.code, item, missing.reason, missing.fix)
-    return Table(table, names, failures)
+    return table
+
+
+def _rows(
+    file: RegularFile, item: str, column: str | None, cells: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    """Each row as a map, of the columns that are needed alone. Raises RefusedInput."""
+    table = open_table(file, item, column)
+    yield from table.rows([name for name in table.names if column is None or name == column or name in cells])
 
 
 def check_json(row: Mapping[str, Any]) -> None:

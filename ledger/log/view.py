@@ -17,13 +17,14 @@ from ledger.errors import NotFound, RefusedInput, StoreFault
 from ledger.fold.before import StateBefore
 from ledger.fold.disowning import disowning, signers_of
 from ledger.fold.objects import Delegation, Endorsement, Identity
+from ledger.fold.records import Standing
 from ledger.fold.state import FoldState
 from ledger.fold.subjects import Subject
 from ledger.fold.topics import Topic, topic_key
 from ledger.fold.transition import open_entry
 from ledger.identity.life import KeyEvent
 from ledger.identity.vkey import Vkey
-from ledger.log.standing import find_subject, leaf_hash_of
+from ledger.log.standing import find_standing, find_subject, leaf_hash_of
 from ledger.merkle import prefix
 from ledger.merkle.proofs import PathReader
 from ledger.merkle.tree import levels_of, path_in_levels
@@ -140,6 +141,10 @@ class LogView:
     def find_subject(self, artifact_id: bytes) -> Subject | None:
         """An artifact that stands, as the fold asks for a subject of an attestation or a notice; None: it does not."""
         return find_subject(self._reader, self.state, artifact_id, self.record_count)
+
+    def find_standing(self, artifact_id: bytes) -> Standing | None:
+        """What stands under an artifact id, as the fold asks for a parent; None: nothing does."""
+        return find_standing(self._reader, self.state, artifact_id, self.record_count)
 
     def find_prefix(self, start: bytes) -> list[int]:
         """The numbers of all records whose artifact id begins with `start`, 8 bytes or more, ascending."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from ledger.signer.keyfile import EXTERNAL, SSH_AGENT, KeyFile, load_key_file, o
 from ledger.signer.keystore import PSEUDONYM_FILE, Keystore, LocalIdentity
 from ledger.signer.lanes import pending_parcels, refused_parcels
 from ledger.signer.sshagent import find_key
+from ledger.store.salts import KEY_FILE
 
 
 class KeyFinding(NamedTuple):
@@ -37,6 +39,26 @@ def examine_keys(keys: Keystore) -> Iterator[KeyFinding]:
             yield from _examine_identity(identity)
         except LineageError as error:
             yield _failed(f"identity {name}", error)
+    yield from _examine_salts(keys)
+
+
+def _examine_salts(keys: Keystore) -> Iterator[KeyFinding]:
+    """What opens sealed contents, if anything was sealed here: it is here alone, unless it travels beside them."""
+    name = "salts"
+    path = keys.salts.path
+    if not os.path.lexists(path):
+        return
+    try:
+        count = keys.salts.check()
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except LineageError as error:
+        yield _failed(name, error)
+        return
+    if mode & 0o077:
+        yield KeyFinding(name, ok=False, what=f"{path} has mode {mode:04o}", fix=f"Run: chmod 600 '{path}'")
+    else:
+        what = f"{count:,} in {path}: without them sealed records prove nothing; copy {path.name} and {KEY_FILE} where your keys are safe"
+        yield KeyFinding(name, ok=True, what=what)
 
 
 def _examine_identity(identity: LocalIdentity) -> Iterator[KeyFinding]:

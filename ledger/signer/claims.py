@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from ledger import spec
-from ledger.errors import RefusedInput
+from ledger.errors import InvariantBroken, RefusedInput
 from ledger.statements import legal
 from ledger.statements.record import Parent
 from ledger.statements.template import RecordTemplate
@@ -24,7 +24,7 @@ class Claim:
     """What is said of every artifact of one signing; None: the default, or left out.
 
     `human` and `machine` are ppm. `reported`: the signer did not make it; `author`: whom it reports, pseudonymised
-    with a key of the signer's.
+    with a key of the signer's. `sealed`: the log is to hold nothing by which the content can be guessed (SPEC §4.2).
     """
 
     kind: str | None = None
@@ -37,6 +37,7 @@ class Claim:
     rights: dict[str, str] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    sealed: bool = False
 
 
 class Said(NamedTuple):
@@ -85,21 +86,29 @@ class Claimant:
             raise RefusedInput(
                 "record-illegal", name, "one is named for all, and one for each", "Name either."
             )
-        self._maker = maker
+        self.maker: Final = maker
+        self.claim: Final = claim
         self._role = role
-        self._claim = claim
         self._ask_pseudonym_key = pseudonym_key
         self._template = lru_cache(TEMPLATES_MAX)(self._make_template)
 
     def record(
         self, content: bytes, size_bytes: int, form: str, media: str | None, said: Said = NOTHING_SAID
     ) -> bytes:
-        """The record of one content digest (32 bytes). Raises RefusedInput with the code of what SPEC §4 forbids."""
+        """The record of one content digest (32 bytes). Raises RefusedInput with the code of what SPEC §4 forbids.
+
+        Under a claim that is to be sealed nothing else is made: InvariantBroken `not-sealed`.
+        """
+        if self.claim.sealed and form != "sealed":
+            raise InvariantBroken("not-sealed", "content", "it was to be sealed, and was not", "Report it.")
         return self._template(form, media, said).encode(content, size_bytes)
 
     def check(self, form: str, media: str | None, said: Said) -> None:
-        """Whether a record of such a content would be legal. Raises as `record`."""
-        self._template(form, media, said)
+        """Whether there can be a record of a content of this form that says so. Raises as `record`."""
+        if self.claim.sealed:
+            self._template("sealed", None, said)
+        else:
+            self._template(form, media, said)
 
     def fields(self, form: str, media: str | None) -> dict[str, Any]:
         """The fields of such a record, but for its content and size. Raises as `record`."""
@@ -114,11 +123,11 @@ class Claimant:
         return self._ask_pseudonym_key()
 
     def _make_template(self, form: str, media: str | None, said: Said) -> RecordTemplate:
-        claim = _with_said(self._claim, said)
+        claim = _with_said(self.claim, said)
         kind = self.kind_of(said)
         template = RecordTemplate(
             kind=kind,
-            maker=self._maker,
+            maker=self.maker,
             form=form,
             media=media,
             stance="reported" if claim.reported else "made",

@@ -3,6 +3,7 @@
     <config>/logs/<first 16 hex digits of the log id>/log.key                 the log's own key
                                                     /log.signed               the newest log checkpoint that it signed
                                                     /log.json                 its vkey, see `ledger.signer.known_logs`
+                                                    /salts.sqlite salts.key   what opens sealed contents, see `ledger.store.salts`
                                                     /identities/NAME/identity.json
                                                                     /current.key  signs every day
                                                                     /next.key     signs a rotation: move it away
@@ -52,6 +53,7 @@ from ledger.spec import ENTRY_BYTES_MAX, HASH_BYTES, KEY_BYTES
 from ledger.statements.entry import CURRENT, Entry, make_entry
 from ledger.statements.statement import Statement, keyset_digest, make_statement
 from ledger.store.files import read_regular, sync_folder
+from ledger.store.salts import SaltVault
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z", re.ASCII)
 ABOUT_FILE: Final = "identity.json"
@@ -172,6 +174,11 @@ class Keystore:
     @property
     def log_key_file(self) -> Path:
         return self.folder / "log.key"
+
+    @property
+    def salts(self) -> SaltVault:
+        """The salts of what these identities sealed."""
+        return SaltVault(self.folder)
 
     def log_signer(self, seed: bytes) -> Sign:
         """The signer of the log's checkpoints, which never contradicts what it signed before."""

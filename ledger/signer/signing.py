@@ -29,6 +29,7 @@ class Signed:
     `labels` are paths or 0-based row indices. `new` artifacts were appended, `already_logged` ones stood there before.
     `again` of the new ones had been there and were disowned (SPEC §7.4).
     `hidden_files` and `companions` (receipts and salts beside their files) were left out.
+    `dataset_stamp` tells the state of the dataset in which rows were read.
     `guessable` contents are so short that their digest gives them away (`spec.GUESSABLE_BYTES`).
     `broken_lanes` were refused as `lane-broken`: an older copy of them was brought back, or somebody else signs in them by
     the same keys. What was refused is kept (`lanes.refused_parcels`).
@@ -44,6 +45,7 @@ class Signed:
     companions: int = 0
     guessable: int = 0
     broken_lanes: int = 0
+    dataset_stamp: tuple[int, ...] = ()
 
 
 def enrol_pending(door: LogDoor, identity: LocalIdentity) -> None:
@@ -64,7 +66,11 @@ def standing_of(door: LogDoor, identity: LocalIdentity) -> Standing:
     """
     enrol_pending(door, identity)
     settle(door, identity)
-    standing = door.standing(identity.id)
+    return checked(door.standing(identity.id), identity)
+
+
+def checked(standing: Standing | None, identity: LocalIdentity) -> Standing:
+    """A standing under which something may be said. Raises RefusedInput `identity-unknown`, `identity-retired`."""
     if standing is None:
         raise RefusedInput(
             "identity-unknown",
@@ -80,6 +86,17 @@ def standing_of(door: LogDoor, identity: LocalIdentity) -> Standing:
             "Sign by another identity.",
         )
     return standing
+
+
+def check_delegated(standing: Standing, identity: LocalIdentity) -> None:
+    """Whether records may be signed under this standing. Raises RefusedInput `not-delegated` for a pair that may not speak."""
+    if identity.role == "pair" and standing.delegation is None:
+        raise RefusedInput(
+            "not-delegated",
+            f"pair '{identity.name}'",
+            "no delegation by its anchor is in force",
+            f"Run: lineage identity delegate {identity.name} --substrate NAME@VERSION",
+        )
 
 
 def say(door: LogDoor, signer: Unlocked, type_: str, body: dict[str, Any]) -> Placed:
@@ -104,13 +121,7 @@ def append_records(
     What was appended before a failure stays, durable; signing the same again goes on behind it.
     """
     standing = _standing_to_sign(door, signer)
-    if signer.identity.role == "pair" and standing.delegation is None:
-        raise RefusedInput(
-            "not-delegated",
-            f"pair '{signer.identity.name}'",
-            "no delegation by its anchor is in force",
-            f"Run: lineage identity delegate {signer.identity.name} --substrate NAME@VERSION",
-        )
+    check_delegated(standing, signer.identity)
     resend_pending(door, signer.identity, standing.key_event, signed)
     places = dict.fromkeys(
         signed.ids, -1

@@ -12,7 +12,7 @@ from ledger.spec import PPM
 from ledger.statements import words
 
 DEFAULT_RELATION: Final = "derived-from"
-_IN_ROWS: Final = re.compile(r"(?P<name>.+):(?P<row>[0-9]{1,9})", re.DOTALL | re.ASCII)
+ROW_DIGITS_MAX: Final = 20
 _SHARED: Final = re.compile(r"(?P<name>.+)@(?P<share>[0-9.]+%?)", re.DOTALL)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _QUOTED_CHARS_MAX: Final = 80
@@ -101,12 +101,6 @@ def split_relation(text: str) -> tuple[str, str]:
     )
 
 
-def split_row(text: str) -> tuple[str, int | None]:
-    """Name and row index of NAME[:ROW]; a row has 1 to 9 digits, what is longer belongs to the name."""
-    found = _IN_ROWS.fullmatch(text)
-    return (text, None) if found is None else (found["name"], int(found["row"]))
-
-
 def split_share(text: str) -> tuple[str, int | None]:
     """Name and ppm of NAME[@SHARE]. Raises RefusedInput `share-illegal`."""
     found = _SHARED.fullmatch(text)
@@ -121,6 +115,23 @@ def split_share(text: str) -> tuple[str, int | None]:
             "Leave @SHARE out if it is unknown.",
         )
     return found["name"], ppm
+
+
+def split_row(text: str) -> tuple[str, int | None]:
+    """Name and row of NAME[:ROW]. Raises RefusedInput `schema` for a row that no dataset has."""
+    name, colon, row = text.rpartition(":")
+    if colon and not row:
+        raise RefusedInput("schema", f"'{quoted(text)}'", "it names no row", "Write ID:ROW, rows from 0.")
+    if not colon or not (row.isascii() and row.isdigit()):
+        return text, None
+    if len(row) > ROW_DIGITS_MAX:
+        raise RefusedInput(
+            "schema",
+            f"'{quoted(name)}:{row[:ROW_DIGITS_MAX]}…'",
+            f"no dataset has a row whose number takes {len(row)} digits",
+            "Write ID:ROW, rows from 0.",
+        )
+    return name, int(row)
 
 
 def parse_parent(text: str) -> WrittenParent:

@@ -1,13 +1,18 @@
-"""The local content store: bytes by their SHA-256, kept beside the log and never in it, so that they can be erased."""
+"""The local content store: bytes by the digest that a record names, kept beside the log and never in it, so that they can be erased."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from ledger.errors import StoreFault
 from ledger.spec import ROW_BYTES_MAX
 from ledger.store.files import read_regular, write_atomically
+
+
+def _sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 class ContentStore:
@@ -21,11 +26,14 @@ class ContentStore:
         name = digest.hex()
         return self._folder / name[:2] / name[2:]
 
-    def put(self, content: bytes) -> bytes:
-        """Keeps content; returns its digest. Keeping it again changes nothing."""
-        digest = hashlib.sha256(content).digest()
-        write_atomically(self.path(digest), content, private=True)
-        return digest
+    def put(self, content: bytes, digest: bytes | None = None) -> bytes:
+        """Keeps content under its SHA-256, or under the digest (32 bytes) that it has when it is sealed; returns that.
+
+        Keeping it again changes nothing.
+        """
+        name = _sha256(content) if digest is None else digest
+        write_atomically(self.path(name), content, private=True)
+        return name
 
     def remove(self, digest: bytes) -> None:
         """Lets go of content, if it is kept. Raises StoreFault `store-failed`."""
@@ -36,15 +44,18 @@ class ContentStore:
                 "store-failed", str(self.path(digest)), f"it cannot be removed ({error.strerror})"
             ) from error
 
-    def get(self, digest: bytes) -> bytes | None:
-        """The content, or None if it is not kept. Raises StoreFault `content-damaged`, and as `read_regular` does."""
+    def get(self, digest: bytes, hash_: Callable[[bytes], bytes] = _sha256) -> bytes | None:
+        """The content, or None if it is not kept; `hash_` makes its digest, where it is sealed.
+
+        Raises StoreFault `content-damaged`, and as `read_regular` does.
+        """
         try:
             content = read_regular(self.path(digest), ROW_BYTES_MAX)
         except StoreFault as error:
             if error.code == "file-not-found":
                 return None
             raise
-        if hashlib.sha256(content).digest() != digest:
+        if hash_(content) != digest:
             raise StoreFault(
                 "content-damaged",
                 str(self.path(digest)),
