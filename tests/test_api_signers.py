@@ -13,7 +13,9 @@ from ledger.api import KeyChange, offline
 from ledger.errors import LineageError
 from ledger.identity import ed25519
 from ledger.signer.keyfile import write_elsewhere
+from ledger.signer.parcel import place_of
 from ledger.signer.passphrases import Passphrases
+from ledger.statements.statement import decode_statement
 from tests.agents import fake_agent, holding
 from tests.test_signer.test_keyimport import CHEAP_SSH, KEY, openssh, written
 from tests.world import seed_of
@@ -228,3 +230,58 @@ def test_a_key_of_the_agent_and_a_key_of_a_file_are_given_alike(
         assert opened.sign([place.file], by="eve").new == 1
         assert opened.change_keys("eve", KeyChange("rotate"), unencrypted=True).state == "in-force"
         assert opened.daily_keys("eve")[0]["public"] == imported.public_key.hex()
+
+
+def test_a_batch_is_signed_by_a_signer_of_ones_own(place: Place) -> None:
+    """In the background, from any thread; what the signer does not sign has failed, and its place gets nothing else."""
+    asked: list[bytes] = []
+
+    def remember(message: bytes) -> bytes:
+        asked.append(message)
+        return place.kms.right(message)
+
+    def fail(message: bytes) -> bytes:
+        asked.append(message)
+        raise ConnectionError("the KMS is away")
+
+    place.kms.answer = remember
+    with place.open(place.kms) as opened:
+        batch = opened.batch(by="ada", age_s=0).__enter__()
+        first = batch.add("what is signed at first, and stands in the log in the end")
+        first.signed.result(30)
+        place.kms.answer = fail
+        lost = batch.add("what the signer does not sign, so that it was never said")
+        error = lost.signed.exception(30)
+        place.kms.answer = remember
+        last = batch.add("what is signed when the signer is back")
+        last.receipt.result(30)
+        with pytest.raises(LineageError, match="1 artifact of the batch") as told:
+            batch.__exit__(None, None, None)
+        for refused in (error, told.value):
+            assert isinstance(refused, LineageError)
+            assert (refused.code, refused.family) == ("signer-failed", "StoreFault")
+        assert opened.find_all(first.id.hex()) == [first.id]
+        assert opened.find_all(last.id.hex()) == [last.id]
+        with pytest.raises(LineageError) as unknown:
+            opened.find_all(lost.id.hex())
+        assert unknown.value.code == "unlogged"
+        assert opened.status()["outbox"]["waiting"] == 0
+    places = [place_of(decode_statement(message.split(b" ", 4)[4])) for message in asked]
+    assert len(set(places)) == len(places) == 3
+
+
+def test_legacy_data_is_imported_by_a_signer_of_ones_own(place: Place, tmp_path: Path) -> None:
+    shard = tmp_path / "old.txt"
+    shard.write_text("".join(f"line {number}\n" for number in range(100)))
+
+    def imported(opened: ledger.Ledger) -> int:
+        source, license_ = "https://example.org/old", "CC0-1.0"
+        return opened.import_rows([shard], None, "ada", source=source, license=license_).rows
+
+    with place.open(place.kms) as opened:
+        place.kms.answer = lambda message: place.kms.right(message)[:-1]
+        with pytest.raises(LineageError) as refused:
+            imported(opened)
+        assert refused.value.code == "signature-wrong"
+        place.kms.answer = place.kms.right
+        assert imported(opened) == 100
