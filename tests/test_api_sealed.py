@@ -774,6 +774,9 @@ def test_another_dataset_than_was_signed_gets_no_lineage(place: Place, change: s
             if change == "other rows":
                 rows.write_text((json.dumps({"text": "six"}) + "\n") * 2)
         assert refused(lambda: door.write_lineage(rows, out, signed)).code == "file-changed"
+        signed = door.sign_rows(rows, "text", "ada", SEALED)
+        signed.ids.pop()  # as if it had more rows than were signed
+        assert refused(lambda: door.write_lineage(rows, out, signed)).code == "file-changed"
         assert not out.exists()
         assert (
             refused(lambda: door.write_lineage(rows, out, ledger.Signed(ids=signed.ids))).code
