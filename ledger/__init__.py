@@ -103,7 +103,8 @@ def derive(
     """A deterministic tool, as a decorator or a context for functions of rows; see `ledger.api.derive`.
 
     `params`: any JSON value, of which the digest is signed. `column`: the content of a row, None for the row as a whole.
-    `unsigned`: what becomes of a row without `lineage_id`: "refuse", "report" (it is signed as reported), or "skip".
+    `unsigned`: what becomes of a row without `lineage_id`: "refuse", "find" (by its content, also among the rows of
+    imported datasets), "report" (it is signed as reported), or "skip".
     """
     from ledger.api.derive import Derivation
 

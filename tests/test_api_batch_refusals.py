@@ -37,6 +37,9 @@ from tests.batch_scene import (
 NOWHERE = Parent("derived-from", b"\1" * 32)  # a parent that stands in no log
 
 
+DRAIN_AT_ONCE = "ledger.api.draining.drain_here(opened._access, grace_s=0)"
+
+
 @pytest.fixture
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place(tmp_path_factory.mktemp("place"))
@@ -171,7 +174,7 @@ def test_what_is_in_doubt_is_signed_apart_so_that_its_refusal_hurts_nobody(place
         other = batch.add("other", parents=[items[2]])
         batch.flush()
         later = batch.add("later, in the same lane")
-    run_elsewhere(place, "ledger.api.draining.drain_here(opened._access, grace_s=0)")
+    run_elsewhere(place, DRAIN_AT_ONCE)
     assert [place.places(item.id) for item in items] == [1, 1, 1, 0, 1, 1, 1, 1]
     assert [place.places(item.id) for item in (child, other, later)] == [0, 1, 1]
     assert place.refused() == ["parent-unknown"]
@@ -207,7 +210,7 @@ def test_what_was_signed_under_old_keys_comes_back_with_that_reason(
         monkeypatch.setattr(batch_work, "speaker_in", lambda *_arguments: before)  # it had looked just before
         items = [batch.add("one"), batch.add("two")]
         batch.flush()
-        run_elsewhere(place, "opened.drain()")
+        run_elsewhere(place, DRAIN_AT_ONCE)
         assert {error_of(item.receipt) for item in items} == {"key-not-in-force"}
     assert place.refused() == ["key-not-in-force"] * len(place.refused())
     assert place.refused()

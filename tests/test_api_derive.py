@@ -277,6 +277,30 @@ def test_row_without_id_is_refused_reported_or_passed_over(place: Place) -> None
     assert place.is_sound()
 
 
+def test_row_without_id_is_found_by_its_content(place: Place) -> None:
+    signed, other = signed_rows(place, "signed here", "another")
+    data = place.file("old.jsonl", "".join(f'{{"text": "old row {n}"}}\n' for n in (0, 1, 1)))
+    tool = ledger.derive("upper", "1", unsigned="find")(lambda row: {"text": row["text"].upper()})
+    with place.open() as opened:
+        (imported,) = opened.import_rows(
+            [data], "text", "ada", source="https://example.org/old", license="CC0-1.0", workers=0
+        ).records
+        with opened.batch("ada") as batch:
+            batch.add("signed here", human="40%").receipt.result(30)
+            for text in ("signed here", "nowhere"):
+                assert code_of(partial(tool, {"text": text})) == "lineage-id-missing"
+            first = tool({"text": "another"})
+            old = tool({"text": "old row 0"})
+            copied = tool({"text": "old row 1"})
+            same = ledger.derive("none", "1", unsigned="find")(lambda row: row)({"text": "old row 0"})
+    assert signed["text"] == "signed here"
+    assert parent_of(place, first)[1] == other["lineage_id"]
+    for row, index in ((old, 0), (copied, 1)):
+        record = place.record(bytes.fromhex(row["lineage_id"]))
+        assert record.parents == (Parent("derived-from", imported.id, row=index),)
+    assert same == {"text": "old row 0"}
+
+
 def test_without_a_batch_it_says_what_to_do(place: Place) -> None:
     (row,) = signed_rows(place, "a text")
     with pytest.raises(RefusedInput, match=r"no batch is open.*with l.batch") as raised:

@@ -174,6 +174,10 @@ class Batch:
         """What these artifacts are, wherever they are by now: those that are known."""
         return self._lookup.look_up(ids)
 
+    def by_content(self, form: str, digest: bytes) -> list[tuple[bytes, int | None]]:
+        """The artifacts of the log with this content; if there are none, the rows of imported datasets: (id, row_index)."""
+        return self._lookup.by_content(form, digest)
+
     @property
     def maker(self) -> bytes:
         """The id (32 bytes) of the identity that signs. Raises RefusedInput `batch-ended` outside of the block."""

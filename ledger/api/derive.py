@@ -53,7 +53,8 @@ from ledger.statements import words
 from ledger.statements.record import Parent, sealed_content, sealed_size
 
 LINEAGE_ROW: Final = "lineage_row"  # the column in which a function of columns says which row each comes from
-REFUSE, REPORT, SKIP = "refuse", "report", "skip"  # what becomes of a row without an id
+# What becomes of a row without an id: it is refused, sought by its content, signed as reported, or passed over.
+REFUSE, FIND, REPORT, SKIP = "refuse", "find", "report", "skip"
 _MEDIA: Final = {"raw": "text/plain", "jcs": "application/json"}
 
 Row = Mapping[str, Any]
@@ -62,7 +63,7 @@ Row = Mapping[str, Any]
 class Source(NamedTuple):
     """The artifact that a row is: its id, the row's content and how it became bytes; `salt` of one that is sealed.
 
-    `has_salts`: its rows have a column for salts.
+    `has_salts`: its rows have a column for salts. `row`: it is that row of an imported dataset, whose id it is.
     """
 
     id: bytes
@@ -70,6 +71,7 @@ class Source(NamedTuple):
     form: str
     salt: bytes | None = None
     has_salts: bool = False
+    row: int | None = None
 
 
 class Derivation:
@@ -100,9 +102,12 @@ class Derivation:
                     f"{name!a} is no name",
                     "Names are of SPEC §3.1: letters, digits and ._/@:+-",
                 )
-        if unsigned not in (REFUSE, REPORT, SKIP):
+        if unsigned not in (REFUSE, FIND, REPORT, SKIP):
             raise RefusedInput(
-                "usage", "unsigned", f"'{unsigned}' says nothing", f"Say {REFUSE}, {REPORT} or {SKIP}."
+                "usage",
+                "unsigned",
+                f"'{unsigned}' says nothing",
+                f"Say {REFUSE}, {FIND}, {REPORT} or {SKIP}.",
             )
         self.facts: Final = tool_facts(tool, version, params)
         self.column: Final = column
@@ -180,10 +185,14 @@ class Derivation:
         artifact_id, salt = source.id, source.salt
         if (content, form) != (source.content, source.form):
             salt = os.urandom(SALT_BYTES) if salt is not None else None
-            claim = Claim(kind="derived", parents=(Parent("derived-from", source.id),), facts=self.facts)
+            claim = Claim(
+                kind="derived", parents=(Parent("derived-from", source.id, row=source.row),), facts=self.facts
+            )
             item = batch.take(_given(content, form, batch.maker, salt), claim)
             items.append(item)
             artifact_id = item.id
+        elif source.row is not None:
+            return result  # still that row, which has no id of its own
         result[LINEAGE_ID] = artifact_id.hex()
         if source.has_salts:
             result[LINEAGE_SALT] = salt.hex() if salt is not None else None
@@ -195,11 +204,18 @@ class Derivation:
         if self._unsigned == REPORT:
             item = batch.take(_given(content, form), Claim(kind="work", reported=True))
             return Source(item.id, content, form)
+        reason = "the row has no id, so that nothing is known of which it could be derived"
+        if self._unsigned == FIND:
+            found = batch.by_content(form, hashlib.sha256(content).digest())
+            if len(found) == 1:
+                return Source(found[0][0], content, form, row=found[0][1])
+            reason = f"the row has no id, and {len(found) or 'nothing'} in this log has its content"
         raise RefusedInput(
             "lineage-id-missing",
             f"column '{LINEAGE_ID}'",
-            "the row has no id, so that nothing is known of which it could be derived",
-            f"Sign the dataset first, or say unsigned='{REPORT}' (signed as reported) or '{SKIP}' (no lineage).",
+            reason,
+            f"Sign or import the dataset first; or say unsigned='{FIND}' (sought by content), '{REPORT}' (signed as reported) "
+            f"or '{SKIP}' (no lineage).",
         )
 
     def _content(self, row: Row) -> tuple[bytes, str]:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from ledger.api.access import Access
 from ledger.api.batch_item import Item
+from ledger.api.finding import find_content
+from ledger.api.sidecars import find_rows
 from ledger.api.signing import standing_record
 from ledger.errors import RefusedInput, StoreFault
 from ledger.signer.parcel import unpack
@@ -67,6 +69,14 @@ class Lookup:
             if missing:
                 found |= look(missing)
         return found
+
+    def by_content(self, form: str, digest: bytes) -> list[tuple[bytes, int | None]]:
+        """The artifacts of the log with this content; if there are none, the rows of imported datasets: (id, row_index)."""
+        with self._access.view() as view:
+            artifacts = find_content(view, form, digest)
+            if artifacts:
+                return [(artifact_id, None) for artifact_id in artifacts]
+            return [(match.id, match.row) for match in find_rows(view, self._access.rows, [digest]).rows]
 
     def _in_log(self, ids: Sequence[bytes]) -> dict[bytes, Known]:
         found = {}
