@@ -83,7 +83,7 @@ def test_the_public_names_are_these() -> None:
     parts = [kind for kind in ledger.Ledger.__mro__ if kind is not object]
     verbs = {name for kind in parts for name in vars(kind) if not name.startswith("_")}
     assert verbs == {
-        *("close", "sign", "sign_rows", "sign_again"),
+        *("close", "sign", "sign_rows", "sign_again", "batch", "session"),
         *("new_identity", "delegate", "undelegate", "foresee", "change_keys"),
         *("settle_keys", "kept_changes", "foresee_kept", "resume_keys", "discard_keys"),
         *("clock_ms", "names", "pending_recovery"),

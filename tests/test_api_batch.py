@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ledger import spec
-from ledger.api import draining
+from ledger.api import active, draining
 from ledger.api.batch import Batch
 from ledger.api.batch_item import Item
 from ledger.api.batch_work import Answers, Signing
@@ -464,6 +464,28 @@ def test_thread_that_dies_leaves_nobody_waiting(
             assert code_of(lambda: batch.add("two")) == code
             assert code_of(batch.flush) == code
         assert code_of(lambda: batch.add("two")) == code
+
+
+def test_thread_that_cannot_be_started_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, started = threading.Thread.start, 0
+
+    def start(thread: threading.Thread) -> None:
+        nonlocal started
+        started += 1
+        if started == 2:
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    with place.open() as opened:
+        monkeypatch.setattr(threading.Thread, "start", start)
+        batch = opened.batch("ada")
+        with pytest.raises(RuntimeError, match="can't start"):
+            batch.__enter__()
+        assert code_of(lambda: batch.add("one")) == "batch-broken"
+        monkeypatch.undo()
+        with quick(opened) as batch:
+            assert batch.add("one").receipt.result(30)
+    assert len(active.OPEN) == 0
 
 
 def test_nothing_is_added_before_or_after_the_block(place: Place) -> None:

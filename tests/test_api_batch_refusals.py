@@ -264,6 +264,16 @@ def test_batch_goes_on_under_a_new_delegation(place: Place) -> None:
     assert place.is_sound()
 
 
+def test_scope_that_was_widened_meanwhile_counts_at_the_call(place: Place) -> None:
+    with place.open() as opened:
+        opened.delegate("ada", "ada+m", {"name": "m", "version": "2"}, {"kinds": ["output"]})
+        with quick(opened, "ada+m") as batch:
+            assert code_of(lambda: batch.add("x", kind="work", human=1)) == "scope-exceeded"
+            opened.delegate("ada", "ada+m", {"name": "m", "version": "3"}, {"human": 1_000_000})
+            assert batch.add("x", kind="work", human=1).receipt.result(30)
+    assert place.is_sound()
+
+
 def test_who_is_silenced_meanwhile_is_told(place: Place) -> None:
     with (
         place.open() as opened,

@@ -45,7 +45,7 @@ from ledger.api.claimants import Claimants
 from ledger.api.given import Given, Named, content_given, parents_given, share_given
 from ledger.api.known import Known, Lookup
 from ledger.api.speaker import Speaker, speaker_in
-from ledger.errors import LineageError, StoreFault
+from ledger.errors import LineageError, RefusedInput, StoreFault
 from ledger.fold.records import UNREAD, judge_record
 from ledger.merkle.tree import hash_leaf
 from ledger.signer.claims import Claim, Claimant
@@ -159,7 +159,9 @@ class Batch:
     def flush(self) -> None:
         """Returns when all that was added before is signed, durable. Raises as the block's end does, if something is not."""
         self._flow.flush()
-        self._raise_if(unsigned_only=True)
+        failure = self._failure(unsigned_only=True)
+        if failure is not None:
+            raise failure
 
     def find(self, artifact_id: bytes) -> Item | None:
         """An artifact of this batch that the log is not known to hold yet."""
@@ -228,9 +230,14 @@ class Batch:
             speaker = speaker_in(view, signer.identity, now_ms())
         if speaker.keyset != signer.keyset:
             raise keys_not_in_force(signer.identity)
-        self._signer, self._speaker, self._may_drain = signer, speaker, opens_log_key(access)
+        self._may_drain = opens_log_key(access)
+        self._signer, self._speaker = signer, speaker
         active.OPEN.add(self)
-        self._start()
+        try:
+            self._start()
+        except BaseException:
+            active.OPEN.discard(self)
+            raise
 
     def _enter(self) -> None:
         self._token = active.enter(self)
@@ -291,11 +298,6 @@ class Batch:
             first.fix,
         )
 
-    def _raise_if(self, *, unsigned_only: bool) -> None:
-        failure = self._failure(unsigned_only=unsigned_only)
-        if failure is not None:
-            raise failure
-
     # Its threads
 
     def _start(self) -> None:
@@ -310,7 +312,11 @@ class Batch:
             threads = [self._thread("signs", signing.run), self._thread("looks", self._answers.run)]
             for thread in threads:
                 self._flow.thread_began()
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError as error:  # the system grants no more of them
+                    self._flow.thread_ended(error)
+                    raise
             self._threads = threads
             if self._is_child:
                 _at_end_of_child(self)
@@ -347,6 +353,16 @@ class Batch:
 
     def _check(self, fields: dict[str, Any]) -> None:
         """Whether its signer may make such records; of their parents only what each says of itself."""
+        try:
+            self._judge(fields)
+        except RefusedInput as error:
+            if error.code != "scope-exceeded" or self._signer is None:
+                raise
+            with self._access.view() as view:  # its anchor may have delegated it anew
+                self._speaker = speaker_in(view, self._signer.identity, now_ms())
+            self._judge(fields)
+
+    def _judge(self, fields: dict[str, Any]) -> None:
         signer = self._open_speaker().identity
         judge_record(Record(b"", fields, b""), signer, self._access.marker.log_id, lambda _id: UNREAD)
 

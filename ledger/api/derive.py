@@ -35,6 +35,7 @@ import hashlib
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -46,7 +47,7 @@ from ledger.api.known import Known
 from ledger.api.salts import parse_salt
 from ledger.api.session import tool_facts
 from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT, column_of, content_of, whole_row
-from ledger.errors import RefusedInput
+from ledger.errors import LineageError, RefusedInput
 from ledger.signer.claims import Claim
 from ledger.spec import SALT_BYTES
 from ledger.statements import words
@@ -153,7 +154,8 @@ class Derivation:
         items: list[Item] = []
         results = [self._shaped(batch, *pair, items) for pair in zip(sources, made, strict=True)]
         if items and batch.is_inherited:
-            batch.flush()
+            with suppress(LineageError):  # which may tell of others
+                batch.flush()
             for item in items:
                 item.signed.result()
         return results

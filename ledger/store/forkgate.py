@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Final
 from weakref import WeakSet
@@ -51,6 +52,7 @@ class Gate:
 
     is_closed = False
     _forker = 0  # the thread that forks: what it uses meanwhile keeps nobody waiting
+    _forking = threading.Lock()  # held by it: one fork at a time
     _opened = threading.Condition()
     in_child = threading.Lock()  # held while a forked child opens anew what its parent had open
 
@@ -66,9 +68,10 @@ class Gate:
     @classmethod
     def close(cls) -> None:
         """Before a fork: nobody comes in any more, and who is inside comes out."""
+        until_s = time.monotonic() + FORK_WAIT_S
+        cls._forking.acquire(timeout=FORK_WAIT_S)
         cls._forker = threading.get_ident()
         cls.is_closed = True
-        until_s = time.monotonic() + FORK_WAIT_S
         while any(uses.count for uses in list(_ALL)) and time.monotonic() < until_s:
             time.sleep(_POLL_S)
 
@@ -78,11 +81,14 @@ class Gate:
         with cls._opened:
             cls.is_closed = False
             cls._opened.notify_all()
+        with suppress(RuntimeError):  # it waited too long for another fork
+            cls._forking.release()
 
     @classmethod
     def renew(cls) -> None:
         """After it, in the child: it is alone."""
         cls._opened = threading.Condition()
+        cls._forking = threading.Lock()
         cls.in_child = threading.Lock()
         for uses in list(_ALL):  # of threads that are no more, should the wait have been too short
             uses.count = 0
