@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import RefusedInput
@@ -79,6 +79,7 @@ def test_author_that_is_no_text_is_refused(ada: Cli, author: str) -> None:
     ]  # as bytes come that are no UTF-8
 
 
+@settings(deadline=None)
 @given(st.integers(0, 253_402_300_799_999))
 @example(1_098_844_121_251)  # whose seconds times a thousand are a little less, in floating point
 def test_dates_are_read_to_the_millisecond(time_ms: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import spec
@@ -119,6 +119,7 @@ def test_full_disk_is_told_and_leaves_nothing(
 PLACES = st.sets(st.tuples(st.sampled_from([A, B]), st.integers(0, 9)))
 
 
+@settings(deadline=None)
 @given(lengths=st.tuples(*[st.integers(0, 3)] * 6), missed_first=PLACES, missed_then=PLACES)
 def test_listing_beside_writers_never_has_a_gap(
     tmp_path_factory: pytest.TempPathFactory,
