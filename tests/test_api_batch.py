@@ -125,6 +125,17 @@ def test_experience_is_checked_at_the_call_and_kept(place: Place) -> None:
         assert b'"case":"said"' in kept
 
 
+def test_experience_that_is_logged_already_is_kept_all_the_same(place: Place) -> None:
+    told = dict.fromkeys(("case", "pattern", "constraints", "uncertainty", "consequence"), "said")
+    with place.open() as opened:
+        for _ in range(2):
+            with quick(opened) as batch:
+                item = batch.add(told, kind="experience")
+            assert opened.content.get(item.content) is not None
+            opened.content.remove(item.content)
+    assert place.statements() == [1]
+
+
 @pytest.mark.parametrize(
     ("fields", "code"),
     [

@@ -19,7 +19,7 @@ from ledger.api.batch import Batch
 from ledger.api.batch_item import Item, State
 from ledger.api.keys import KeyChange
 from ledger.api.speaker import speaker_in
-from ledger.errors import LineageError, PolicyDenied, RefusedInput
+from ledger.errors import LineageError, PolicyDenied, RefusedInput, StoreFault
 from ledger.signer.passphrases import Passphrases
 from ledger.statements.record import Parent
 from ledger.store.outbox import Refusal
@@ -31,6 +31,7 @@ from tests.batch_scene import (
     error_of,
     quick,
     run_elsewhere,
+    wait_until,
     writing,
 )
 
@@ -164,6 +165,33 @@ def test_refused_statement_that_was_let_go_of_is_signed_again_without_its_fault(
             assert batch.find(items[0].id) is None
     assert [place.places(item.id) for item in items] == [1, 0, *[1] * 7]
     assert place.is_sound()
+
+
+def test_refused_statement_that_was_let_go_of_and_is_gone_is_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spec, "BATCH_WAITING_MAX", 1)
+    with (
+        place.open(keyless=True) as opened,
+        ending_in(StoreFault, r"2 artifacts of the batch.*not there any more"),
+        opened.batch("ada", records=2, age_s=3_600) as batch,
+        writing(place),
+    ):
+        lost = [batch.add("one"), batch.add("two")]
+        batch.flush()
+        good = [batch.add("three"), batch.add("four")]
+        batch.flush()
+        assert batch.find(lost[0].id) is None
+        for waiting in place.outbox.waiting():
+            if waiting.seq == 0:
+                waiting.path.unlink()
+            else:  # its lane is broken
+                place.outbox.refuse(
+                    waiting, Refusal("lane-broken", "lane", "it is broken", "Open a new one.")
+                )
+        wait_until(lambda: len(place.outbox.waiting()) == 1, "what its lane's fault had refused is signed anew")
+    place.drain()
+    assert [place.places(item.id) for item in (*lost, *good)] == [0, 0, 1, 1]
 
 
 def test_what_is_in_doubt_is_signed_apart_so_that_its_refusal_hurts_nobody(place: Place) -> None:

@@ -186,6 +186,12 @@ class Flow:
                     self._failed_more += 1
         move(self, items, State.FAILED, error)
 
+    def were_lost(self, count: int, error: LineageError) -> None:
+        """So many were let go of, refused, and cannot be looked at any more."""
+        with self.lock:
+            self._failed_more += count
+            self._first_error = self._first_error or error
+
     # Whoever looks for answers
 
     def await_news(self, pause_s: float) -> list[Item] | None:

@@ -86,8 +86,8 @@ class Signing:
                     groups = list(self._groups(view, self._due(view, items)))
             except InvariantBroken:
                 raise
-            except LineageError as error:
-                self._flow.have_failed(items, error)
+            except LineageError as error:  # those that were told of already are no more on their way
+                self._flow.have_failed([item for item in items if self._flow.find(item.id) is item], error)
                 continue
             for speaker, group in groups:
                 self._put(speaker, group)
@@ -97,10 +97,12 @@ class Signing:
         self._lanes.refused(lane)
 
     def _due(self, view: LogView, items: Sequence[Item]) -> list[Item]:
-        """Those that do not stand in the log; the others are told so."""
+        """Those that do not stand in the log; the others are told so, what is to be kept of them being kept."""
         places = StandingPlaces(view)
         is_there = [places.find(item.id) is not None for item in items]
         there = [item for item, found in zip(items, is_there, strict=True) if found]
+        for content in {content for item in there for content in item.keep}:
+            self._access.content.put(content)
         for item in self._flow.were_placed(there):
             item.tell_receipt(receipt_of(view, item.id))
         return [item for item, found in zip(items, is_there, strict=True) if not found]
@@ -313,10 +315,16 @@ class Answers:
         if sent.items is not None:
             return sent.items
         path = self._access.outbox.refused_path(*sent.put.place)
-        if path is None:
+        try:
+            if path is None:
+                raise _taken_away(self._access.outbox.folder)
+            parcel, _place = unpack(read_regular(path, PARCEL_BYTES_MAX))
+            return [
+                signed_item(self._flow, data) for _entry, records in parcel.statements for data in records
+            ]
+        except (StoreFault, RefusedInput) as error:
+            self._flow.were_lost(sent.count, error)
             return ()
-        parcel, _place = unpack(read_regular(path, PARCEL_BYTES_MAX))
-        return [signed_item(self._flow, data) for _entry, records in parcel.statements for data in records]
 
     def _innocent(self, view: LogView, items: Sequence[Item], refusal: Refusal) -> list[Item]:
         """Fails those for which a statement was refused; the others, which are to be signed again."""
