@@ -189,7 +189,9 @@ def test_refused_statement_that_was_let_go_of_and_is_gone_is_told(
                 place.outbox.refuse(
                     waiting, Refusal("lane-broken", "lane", "it is broken", "Open a new one.")
                 )
-        wait_until(lambda: len(place.outbox.waiting()) == 1, "what its lane's fault had refused is signed anew")
+        wait_until(
+            lambda: len(place.outbox.waiting()) == 1, "what its lane's fault had refused is signed anew"
+        )
     place.drain()
     assert [place.places(item.id) for item in (*lost, *good)] == [0, 0, 1, 1]
 

@@ -281,7 +281,8 @@ class Batch:
         if answers is None:
             return
         while not self._flow.await_answers(max(0, min(_LOOK_S, until_s - time.monotonic()))):
-            if time.monotonic() >= until_s or not (answers.may_come or self._wait_s):
+            is_vain = self._flow.is_broken or not (answers.may_come or self._wait_s)
+            if is_vain or time.monotonic() >= until_s:
                 return
         answers.drain_rest(until_s)
 

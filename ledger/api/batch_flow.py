@@ -250,6 +250,11 @@ class Flow:
                 self._room.wait(left_s)
             return self._broken is None
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether a thread of it died."""
+        return self._broken is not None
+
     def look_no_more(self) -> None:
         """Who looks for answers is to end."""
         with self.lock:
