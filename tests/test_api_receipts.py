@@ -427,6 +427,18 @@ def test_rows_without_a_line_are_unlogged(place: Place, dataset: Path, tmp_path:
     assert COUNT // 2 - 3 <= outcome.unlogged <= COUNT // 2
 
 
+def test_a_lineage_id_that_is_another_rows_is_invalid(place: Place, dataset: Path, tmp_path: Path) -> None:
+    ids = {line.row_index: line.artifact_id.hex() for line in lines_of(row_receipts_path(dataset))}
+    rows = [json.loads(text) for text in dataset.read_text().splitlines()]
+    for row_index, row in enumerate(rows):
+        row["lineage_id"] = ids[row_index].upper() if row_index % 3 else None
+    rows[4]["lineage_id"], rows[5]["lineage_id"] = rows[5]["lineage_id"], 7
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    outcome = place.verify(tmp_path / "d.jsonl", row_receipts_path(dataset))
+    assert (outcome.verified, outcome.invalid) == (COUNT - 2, 2)
+    assert {fault.code for fault in outcome.faults} == {"lineage-id-differs"}
+
+
 def test_the_column_is_that_of_the_file(place: Place, dataset: Path, tmp_path: Path) -> None:
     lines = lines_of(row_receipts_path(dataset))
     for column in ("n", None):

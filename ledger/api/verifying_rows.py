@@ -18,7 +18,7 @@ from ledger.api.salts import parse_salt
 from ledger.api.verified import Signer, Verified, signer_of
 from ledger.datasets.files import printable
 from ledger.datasets.opened import read_rows
-from ledger.datasets.rows import LINEAGE_SALT, Row
+from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT, Row
 from ledger.errors import ProofInvalid, RefusedInput
 from ledger.identity.vkey import Vkey
 from ledger.proofs.receipt import Listing, ReceiptFacts, check_statement
@@ -102,7 +102,7 @@ def verify_rows(outcome: Verified, vkey: Vkey, vault: SaltVault | None = None) -
 
 
 def _rows(outcome: Verified) -> Iterator[Row]:
-    return read_rows(outcome.path, outcome.column, (LINEAGE_SALT,))
+    return read_rows(outcome.path, outcome.column, (LINEAGE_ID, LINEAGE_SALT))
 
 
 def _verify_row(
@@ -118,6 +118,12 @@ def _verify_row(
     kept = salts.salt_of(note.artifact_id) if is_sealed and salts is not None else None
     if is_sealed and given is None and kept is None:
         outcome.unlogged += 1  # without its salt nobody can tell what a sealed record is about
+        return True
+    named = row.cells.get(LINEAGE_ID)
+    if note.form and named is not None and str(named).lower() != note.artifact_id.hex():
+        outcome.invalid += 1
+        reason = f"its {LINEAGE_ID} names another artifact than the one that its receipt proves"
+        outcome.fault(_fault(outcome, row.row_index, reason, "lineage-id-differs"))
         return True
     maker = signers[note.signer][0].maker if note.form else b""
     if note.form and _is_about(note, row, maker, kept if given is None else None):
