@@ -283,7 +283,8 @@ def test_a_row_of_a_rows_record_is_a_parent(place: Place) -> None:
             assert record.parents == (Parent("quotes", dataset_id, row=row),)
         else:
             assert refused(lambda path=path: sign(place, path, {"parents": "from"})).code == code  # type: ignore[misc]
-    assert audit_folder(place.path).ok
+    report = audit_folder(place.path)
+    assert {fault.code for fault in report.faults} == {"rows-missing"}, "whose rows they are nobody brought"
 
 
 def logged_rows(place: Place, count: int) -> bytes:
