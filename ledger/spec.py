@@ -60,6 +60,8 @@ ENTRY_BYTES_MAX: Final = 65_535  # a u16 length prefix (C2SP tlog-tiles)
 RECEIPT_BYTES_MAX: Final = 1_048_576
 NOTE_BYTES_MAX: Final = 1_048_576
 NOTE_SIGNATURES_MAX: Final = 64  # signature lines of one note; C2SP asks for at least 16
+TLOG_POLICY_BYTES_MAX: Final = 1_048_576  # text of a tlog-policy: an ML-DSA-44 vkey alone has 1,800
+TLOG_POLICY_NAMES_MAX: Final = 256  # logs, witnesses, groups of one, each; C2SP asks for at least 32
 
 PARENTS_MAX: Final = 256
 SUBJECTS_MAX: Final = 512
