@@ -88,6 +88,7 @@ TILE_HEIGHT: Final = 8
 CONTENT_BYTES_MAX: Final = 1_099_511_627_776  # a file: 1 TiB
 GUESSABLE_BYTES: Final = 64  # `raw` content of fewer bytes may be guessed from its digest (SPEC §15)
 ROW_BYTES_MAX: Final = 4_194_304  # a row of a dataset: 4 MiB
+SETTINGS_BYTES_MAX: Final = 1_048_576  # a trust or policy file
 JSON_DEPTH_MAX: Final = 64  # nested objects and arrays in JSON content that is made canonical
 RECOVERY_WAIT_S: Final = 604_800  # from a `recover` until it is in force, by the log's clock (SPEC §7.2)
 ERASE_WAIT_S: Final = 604_800  # from an `erase` until it may be carried out, by the log's clock (SPEC §8.2)

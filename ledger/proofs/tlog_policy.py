@@ -77,6 +77,9 @@ class TlogPolicy:
         return self.quorum in met
 
 
+NO_POLICY: Final = TlogPolicy((), (), (), None)  # knows nobody, asks for nobody
+
+
 def parse_tlog_policy(data: bytes) -> TlogPolicy:
     """Reads a policy. Raises RefusedInput `tlog-policy-invalid` with the line, the reason and the fix."""
     if len(data) > spec.TLOG_POLICY_BYTES_MAX:
