@@ -345,7 +345,7 @@ class NaiveGate:
             else:
                 left -= parent.ppm
                 total += parent.ppm if counts else 0
-        return int(total + (left if takers and all(takers) else 0))
+        return int(total + (max(left, 0) if takers and all(takers) else 0))
 
     def content(self, artifact_id: bytes, distance: int) -> Iterator[tuple[Verdict, int, Code]]:
         """Rights, along `derived-from` alone. Sources have tests of their own."""

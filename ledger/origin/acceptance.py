@@ -7,6 +7,7 @@ better accepted or more independent.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from ledger.origin.policy import NAMED, UNGRADED
 from ledger.origin.trust import Trust
@@ -22,9 +23,16 @@ class Acceptance:
 
     def __init__(self, trust: Trust) -> None:
         self._trust = trust
+        self._known: dict[tuple[Any, ...], frozenset[str]] = {}
 
     def maker_grades(self, node: Node) -> frozenset[str]:
         """The grades of a maker, or his anchor; empty if he is not accepted."""
+        people = node.maker, node.anchor, node.endorsements, self.is_tool(node)
+        if people not in self._known:
+            self._known[people] = self._maker_grades(node)
+        return self._known[people]
+
+    def _maker_grades(self, node: Node) -> frozenset[str]:
         trust = self._trust
         people = {node.maker, node.anchor} - {None}
         found = {grade.grade for grade in node.endorsements if self._counts(grade)}

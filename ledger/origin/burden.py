@@ -11,17 +11,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ledger.origin.lattice import Verdict
-from ledger.origin.reasons import ORDER, Finding, Step
+from ledger.origin.reasons import ORDER, Finding, Step, Through
 from ledger.statements.record import Parent
 
 Key = tuple[int, int, int, bytes, int, str, str, bytes, int]
 
 
 class Burden(NamedTuple):
-    """`key` orders burdens; `finding` the reason; `parent` the first edge towards it and `rest` the burden there, if any."""
+    """`key` orders burdens; `finding` the reason; `parent` the first edge towards it and `rest` the burden there, if any.
+
+    `through`: the path's relations, from the reason on.
+    """
 
     key: Key
     finding: Finding
+    through: Through = Through()
     parent: Parent | None = None
     rest: Burden | None = None
 
@@ -61,4 +65,4 @@ def lesser_over(least: Burden | None, parent: Parent, burden: Burden | None) -> 
     key = (verdict, distance + 1, order, origin, row, says, parent.rel, parent.id, via_row)
     if least is not None and least.key <= key:
         return least
-    return Burden(key, burden.finding, parent, burden)
+    return Burden(key, burden.finding, burden.through.extended(parent.rel), parent, burden)

@@ -128,7 +128,7 @@ def _worst(claim: ClaimJudged) -> tuple[int, int, int, int, int, bytes, int]:
     judged = claim.judged
     row = -1 if claim.row is None else claim.row
     log_index = claim.node.log_index if claim.node is not None and claim.node.log_index is not None else -1
-    return (judged.verdict, len(judged.path), ORDER[judged.code], -judged.level, log_index, claim.id, row)
+    return (judged.verdict, judged.distance, ORDER[judged.code], -judged.level, log_index, claim.id, row)
 
 
 def _most_known(claim: ClaimJudged) -> tuple[int, int, bytes, int]:

@@ -20,8 +20,8 @@ from ledger.origin.lattice import PROPAGATING, Standing, Verdict, passed_over, v
 from ledger.origin.levels import Level, level_of, level_under
 from ledger.origin.moment import Footing, Moment, check_decidable
 from ledger.origin.policy import Policy
-from ledger.origin.reasons import Code, Finding, Step, derive
-from ledger.origin.rules import Case, Rules
+from ledger.origin.reasons import Code, Finding, Step, Through, derive
+from ledger.origin.rules import Case, Ruled, Rules
 from ledger.origin.said import Said, Weighed, foreign, not_at_hand, weigh
 from ledger.origin.shares import Worth
 from ledger.origin.trust import Trust
@@ -36,17 +36,43 @@ _OTHER_ROW = -1  # any row of which nothing is said by itself
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What an artifact, or a `row` of it, comes to. `path` leads to where `code` was found; `why` says it in words."""
+    """What an artifact, or a `row` of it, comes to; `burden`: the reason, None if nothing stands against it.
+
+    `row` is None too for a row of which nothing is said by itself: all those come to the same.
+    """
 
     id: bytes
     row: int | None
     level: Level
     status: Standing
     verdict: Verdict
-    code: Code
-    why: str
-    path: tuple[Step, ...]
-    finding: Finding | None
+    burden: Burden | None
+
+    @property
+    def finding(self) -> Finding | None:
+        """The reason, where it was found."""
+        return None if self.burden is None else self.burden.finding
+
+    @property
+    def code(self) -> Code:
+        """The reason's code."""
+        return Code.CLEAR if self.burden is None else self.burden.finding.code
+
+    @property
+    def distance(self) -> int:
+        """How many edges lie between the artifact and the reason."""
+        return 0 if self.burden is None else self.burden.through.steps
+
+    @property
+    def path(self) -> tuple[Step, ...]:
+        """The edges that lead from the artifact to where the reason was found."""
+        return () if self.burden is None else self.burden.path()
+
+    @property
+    def why(self) -> str:
+        """The verdict and its reason in words."""
+        through = Through() if self.burden is None else self.burden.through
+        return derive(self.verdict.label, self.finding, through)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +85,10 @@ class _Handed:
 
 @dataclass(slots=True)
 class _State:
-    """An artifact whose parents are judged. `inherited` and `standing` come from them; `content` is rights and sources."""
+    """An artifact whose parents are judged. `inherited` and `standing` come from them; `content` is rights and sources.
+
+    `common`: what is asked of it as a row's own and as an ancestor alike. `handed`, `judged`, `verdicts`: by row.
+    """
 
     node: Node | None
     said: Said
@@ -68,8 +97,10 @@ class _State:
     inherited: Burden | None = None
     content: Burden | None = None
     spoken: frozenset[int] = frozenset()
+    common: tuple[Ruled, ...] | None = None
     handed: dict[int | None, _Handed] = field(default_factory=dict)
     judged: dict[int | None, Judged] = field(default_factory=dict)
+    verdicts: dict[int | None, RowVerdict] = field(default_factory=dict)
 
 
 class Judge:
@@ -99,7 +130,18 @@ class Judge:
         No claim: unlogged. The order of claims makes no difference.
         """
         wanted = {claim if isinstance(claim, tuple) else (claim, None) for claim in claims}
-        found = [self._claim(artifact_id, row) for artifact_id, row in wanted]
+        if len(wanted) != 1:
+            return self._weigh(wanted)
+        ((artifact_id, row),) = wanted
+        state = self._states.get(artifact_id) or self._state(artifact_id)
+        key = _key(state, row)
+        found = state.verdicts.get(key)
+        if found is None:
+            found = state.verdicts[key] = self._weigh(wanted)
+        return found
+
+    def _weigh(self, claims: Iterable[Claim]) -> RowVerdict:
+        found = [self._claim(artifact_id, row) for artifact_id, row in claims]
         return weigh_claims(found, is_deciding=self.policy.decides)
 
     def _claim(self, artifact_id: bytes, row: int | None) -> ClaimJudged:
@@ -170,7 +212,8 @@ class Judge:
             standing = min(standing, weighed.passed)
             burden = lesser(burden, self._burden(weighed, weighed.passed))
         if state.node is not None and _is_told(state.node):
-            for ruled in self._rules.of_ancestor(self._case(state, state.node, row)):
+            case = self._case(state, state.node, row)
+            for ruled in (*self._rules.of_ancestor(case), *self._common(state, case)):
                 burden = lesser(burden, burden_at(ruled.verdict, ruled.finding))
         return _Handed(standing, burden)
 
@@ -206,17 +249,18 @@ class Judge:
         if state.node is not None and _is_told(state.node):
             case = self._case(state, state.node, row)
             level = case.level
-            for ruled in self._rules.of_row(case):
+            for ruled in (*self._rules.of_row(case), *self._common(state, case)):
                 burden = lesser(burden, burden_at(ruled.verdict, ruled.finding))
         verdict = Verdict.ADMITTED if burden is None else burden.verdict
         if not self.policy.decides:
             verdict = Verdict.UNDECIDED
-        finding = None if burden is None else burden.finding
-        path = () if burden is None else burden.path()
-        code = Code.CLEAR if finding is None else finding.code
-        why = derive(verdict.label, finding, path)
         told_row = None if row == _OTHER_ROW else row
-        return Judged(artifact_id, told_row, level, standing, verdict, code, why, path, finding)
+        return Judged(artifact_id, told_row, level, standing, verdict, burden)
+
+    def _common(self, state: _State, case: Case) -> tuple[Ruled, ...]:
+        if state.common is None:
+            state.common = tuple(self._rules.of_both(case))
+        return state.common
 
     def _case(self, state: _State, node: Node, row: int | None) -> Case:
         age_ms = self.footing.age_ms(node.log_index)

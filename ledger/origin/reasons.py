@@ -6,11 +6,9 @@ list. A derivation is that reason in words, and the relations through which it r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 _ID_DIGITS: Final = 8
 _RELATIONS_TOLD: Final = 6  # groups of equal relations on a path; the rest is counted
@@ -78,16 +76,38 @@ class Step:
     row: int | None
 
 
-def derive(verdict: str, finding: Finding | None, path: Sequence[Step]) -> str:
-    """The derivation in words. `path` leads from the row to where the reason was found; empty: at the row itself."""
+def derive(verdict: str, finding: Finding | None, through: Through) -> str:
+    """The derivation in words. `through`: the relations from where the reason was found to the row."""
     if finding is None:
         return f"{verdict}: nothing stands against it"
-    if not path:
+    if not through.steps:
         return f"{verdict}: it {finding.says}"
-    kin = "parent" if len(path) == 1 else "ancestor"
+    kin = "parent" if through.steps == 1 else "ancestor"
     row = "" if finding.row is None else f"row {finding.row:,} of "
-    through = _through([step.rel for step in reversed(path)])
     return f"{verdict}: {row}its {kin} {short(finding.id)} {finding.says}; reaches this row through {through}"
+
+
+class Through(NamedTuple):
+    """The relations of a path from its far end on, equal ones counted; so many as are told, and how many steps it has."""
+
+    steps: int = 0
+    runs: tuple[tuple[str, int], ...] = ()
+
+    def extended(self, relation: str) -> Through:
+        """One step nearer to the row."""
+        runs = self.runs
+        if runs and runs[-1][0] == relation and sum(count for _, count in runs) == self.steps:
+            runs = (*runs[:-1], (relation, runs[-1][1] + 1))
+        elif len(runs) < _RELATIONS_TOLD and sum(count for _, count in runs) == self.steps:
+            runs = (*runs, (relation, 1))
+        return Through(self.steps + 1, runs)
+
+    def __str__(self) -> str:
+        told = [relation if count == 1 else f"{relation} {count:,} times" for relation, count in self.runs]
+        left = self.steps - sum(count for _, count in self.runs)
+        if left:
+            told.append(f"{left:,} steps more")
+        return ", ".join(told)
 
 
 def short(identifier: bytes) -> str:
@@ -110,15 +130,3 @@ def percent(share_ppm: int) -> str:
     """A share as a percentage, without zeros at the end."""
     whole, part = divmod(share_ppm, 10_000)
     return f"{whole}{'.' if part else ''}{f'{part:04}'.rstrip('0')} %"
-
-
-def _through(relations: Sequence[str]) -> str:
-    """From the ancestor to the row; equal ones behind each other are counted."""
-    runs = [(relation, len(list(run))) for relation, run in groupby(relations)]
-    told = [
-        relation if count == 1 else f"{relation} {count:,} times"
-        for relation, count in runs[:_RELATIONS_TOLD]
-    ]
-    if len(runs) > _RELATIONS_TOLD:
-        told.append(f"{sum(count for _, count in runs[_RELATIONS_TOLD:]):,} steps more")
-    return ", ".join(told)

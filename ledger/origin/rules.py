@@ -46,18 +46,16 @@ class Case:
 
 
 class Rules:
-    """The rules of one policy. `of_row` and `of_ancestor` need a node with a record."""
+    """The rules of one policy, for a node with a record; each in no order that matters."""
 
     def __init__(self, policy: Policy, acceptance: Acceptance) -> None:
         self._policy = policy
         self._acceptance = acceptance
 
     def of_row(self, case: Case) -> Iterator[Ruled]:
-        """What keeps an artifact from being a row's, in no order that matters; rights and sources apart."""
+        """What keeps an artifact from being a row's own."""
         yield from self._maker(case.node)
         yield from self._kind(case, self._policy.rows)
-        yield from self._shares(case)
-        yield from self._derived(case)
         yield from self._attested(case)
         yield from self._age(case)
 
@@ -66,6 +64,9 @@ class Rules:
         if self._policy.ancestors_accepted:
             yield from self._maker(case.node)
         yield from self._kind(case, self._policy.ancestors)
+
+    def of_both(self, case: Case) -> Iterator[Ruled]:
+        """What is asked of both, of whatever row."""
         yield from self._shares(case)
         yield from self._derived(case)
 
@@ -148,15 +149,18 @@ class Rules:
         node, least_ppm = case.node, self._policy.human_least_ppm
         if node.record is None or not least_ppm or not shares.is_bound(node):
             return
-        for worth, verdict in ((Worth.PERHAPS, Verdict.REJECTED), (Worth.NOW, Verdict.QUARANTINED)):
-            found = shares.human_ppm(node.record, node.role, self._policy, case.worth, worth)
-            if found < least_ppm:
-                says = f"is known to be people's by {percent(found)}, under {percent(least_ppm)}"
-                code = Code.HUMAN_SHARE_TOO_SMALL
-                if shares.says_nothing(node.record, node.role):
-                    code, says = Code.SHARES_UNSTATED, f"states no human share, and {says}"
-                yield _ruled(verdict, code, node, says)
-                return
+        if node.record.fields.get("human", 0) >= least_ppm:
+            return  # whatever else there is only adds to it
+        now = shares.human_ppm(node, self._policy, case.worth, Worth.NOW)
+        if now >= least_ppm:
+            return
+        later = shares.human_ppm(node, self._policy, case.worth, Worth.PERHAPS)
+        verdict, found = (Verdict.REJECTED, later) if later < least_ppm else (Verdict.QUARANTINED, now)
+        says = f"is known to be people's by {percent(found)}, under {percent(least_ppm)}"
+        code = Code.HUMAN_SHARE_TOO_SMALL
+        if shares.says_nothing(node):
+            code, says = Code.SHARES_UNSTATED, f"states no human share, and {says}"
+        yield _ruled(verdict, code, node, says)
 
     def _derived(self, case: Case) -> Iterator[Ruled]:
         node = case.node

@@ -17,7 +17,7 @@ from ledger.origin.policy import Policy, Unstated
 from ledger.proofs.facts import Node
 from ledger.spec import PPM
 from ledger.statements.legal import NONE, OWN_SHARES, RELATIONS
-from ledger.statements.record import Parent, Record
+from ledger.statements.record import Parent
 
 HUMAN_KINDS = frozenset({"work", "experience", "derived"})
 
@@ -35,17 +35,16 @@ def is_bound(node: Node) -> bool:
     return node.stance == "made" and node.kind in HUMAN_KINDS
 
 
-def human_ppm(
-    record: Record, role: str, policy: Policy, worth: Callable[[Parent], Worth], least: Worth
-) -> int:
-    """The least share (ppm) known to be people's, counting parents of at least this worth; `role` is the maker's."""
-    fields = record.fields
-    own = own_shares(record, role)
-    unstated = policy.unstated.get(role, Unstated.UNKNOWN) is Unstated.HUMAN
+def human_ppm(node: Node, policy: Policy, worth: Callable[[Parent], Worth], least: Worth) -> int:
+    """The least share (ppm) known to be people's, counting parents of at least this worth; 0 without a record."""
+    if node.record is None:
+        return 0
+    fields = node.record.fields
+    as_human = policy.unstated.get(node.role, Unstated.UNKNOWN) is Unstated.HUMAN
     counted = fields.get("human", 0)
     rest = PPM - counted - fields.get("machine", 0)
-    sharers = [unstated for share in own if share not in fields]
-    for parent in record.parents:
+    sharers = [as_human for share in own_shares(node) if share not in fields]
+    for parent in node.parents:
         if not RELATIONS[parent.rel].share:
             continue
         counts = worth(parent) >= least
@@ -55,15 +54,15 @@ def human_ppm(
             rest -= parent.ppm
             counted += parent.ppm if counts else 0
     if sharers and all(sharers):
-        counted += rest
+        counted += max(rest, 0)  # never under 0 in a record that SPEC §4.4 lets stand
     return int(counted)
 
 
-def says_nothing(record: Record, role: str) -> bool:
+def says_nothing(node: Node) -> bool:
     """Whether the maker left a human share of his own unstated."""
-    return "human" in own_shares(record, role) and "human" not in record.fields
+    return "human" in own_shares(node) and node.record is not None and "human" not in node.record.fields
 
 
-def own_shares(record: Record, role: str) -> frozenset[str]:
-    """The shares of its own that a record may state (SPEC §4.4)."""
-    return OWN_SHARES.get(role, {}).get(record.kind, NONE)
+def own_shares(node: Node) -> frozenset[str]:
+    """The shares of its own that its record may state (SPEC §4.4)."""
+    return OWN_SHARES.get(node.role, {}).get(node.kind, NONE)
