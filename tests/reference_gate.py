@@ -297,9 +297,9 @@ class NaiveGate:
                 yield Verdict.QUARANTINED, Code.NOT_VOUCHED
         if made and node.kind in ("work", "experience", "derived"):
             yield from self.shares(node)
-        if made and node.kind == "derived" and not policy.derived_by_anyone and not self.is_tool(node):
-            if self.owners(node.id) != {answerable(node)}:
-                yield Verdict.REJECTED, Code.DERIVED_BY_STRANGER
+        by_owner_or_tool = self.is_tool(node) or self.owners(node.id) == {answerable(node)}
+        if made and node.kind == "derived" and not policy.derived_by_anyone and not by_owner_or_tool:
+            yield Verdict.REJECTED, Code.DERIVED_BY_STRANGER
         if as_row:
             if not self.is_tool(node) and count < policy.attestations:
                 yield Verdict.QUARANTINED, Code.TOO_FEW_ATTESTATIONS

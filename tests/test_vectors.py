@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from ledger.errors import LineageError, ProofInvalid, RefusedInput
 from ledger.identity.vkey import Vkey
-from ledger.origin.policy import parse_policy
-from ledger.origin.trust import parse_trust
+from ledger.origin.policy import Policy, parse_policy
+from ledger.origin.trust import Trust, parse_trust
 from ledger.proofs.receipt import Content, check_receipt
 from ledger.statements.entry import decode_entry
 from ledger.statements.record import decode_record
@@ -153,7 +154,7 @@ def test_log_vector(name: str) -> None:
 @pytest.mark.parametrize("name", names("trust", "policy"))
 def test_settings_vector(name: str) -> None:
     vector = stored()[name]
-    read = {"trust": parse_trust, "policy": parse_policy}[vector["kind"]]
+    read: Callable[[bytes], Trust | Policy] = parse_trust if vector["kind"] == "trust" else parse_policy
     data = vector["text"].encode()
     if "error" not in vector:
         assert read(data).digest.hex() == vector["digest"]

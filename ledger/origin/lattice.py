@@ -19,6 +19,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
+from ledger.errors import Undecided
+
 
 class Standing(IntEnum):
     """The lattice; `min` is the meet."""
@@ -50,7 +52,14 @@ class Verdict(IntEnum):
 
     @property
     def manifest_code(self) -> int:
-        """As a manifest has it (SPEC §4.2): 0 admitted, 1 quarantined, 2 rejected."""
+        """As a manifest has it (SPEC §4.2): 0 admitted, 1 quarantined, 2 rejected. Raises Undecided where there is none."""
+        if self is Verdict.UNDECIDED:
+            raise Undecided(
+                "undecided",
+                "manifest",
+                "the policy decides nothing, and a manifest says what was decided",
+                "Gate by another policy.",
+            )
         return int(Verdict.ADMITTED - self)
 
 

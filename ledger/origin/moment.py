@@ -11,31 +11,48 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ledger.errors import RefusedInput, Undecided
+from ledger.identity.vkey import Vkey
 from ledger.origin.policy import Policy
 from ledger.origin.reasons import duration
 from ledger.origin.trust import Trust
 from ledger.proofs.checkpoint import Checkpoint
-from ledger.proofs.facts import Existed
-from ledger.proofs.quorum import Cosigned, check_clock, existed_by
+from ledger.proofs.facts import Ancestries, Existed
+from ledger.proofs.quorum import Cosigned, check_clock, existed_by, open_cosigned
+from ledger.proofs.tlog_policy import NO_POLICY
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """`at_ms`: the time at which is judged; `checkpoint`, whose closing `state` tells the clock `clock_ms`.
+    """`at_ms`: the time at which is judged; `log`: the log's first vkey; `checkpoint`, whose `state` tells `clock_ms`.
 
-    `cosigned`: what the trust file's witnesses say of it, by `open_cosigned`; None where nobody was asked. `older`: what
-    quorums said of checkpoints that are proved to be its beginnings (`existed_before`). `clocks`: the log's own word for
-    how old its entries are (`Ancestries.clocks`), heard only where the trust file asks for no quorum.
-    `is_known_log`: the trust file knows the log (`Trust.knows_log`).
+    `cosigned`: what the trust file's witnesses say of it, by `cosigned_under`; None where nobody was asked. `older`: what
+    the same quorum said of checkpoints that are proved to be its beginnings (`existed_before`). `clocks`: the log's own
+    word for how old its entries are (`Ancestries.clocks`), heard only where the trust file asks for no quorum.
     """
 
     at_ms: int
+    log: Vkey
     checkpoint: Checkpoint
     clock_ms: int
     cosigned: Cosigned | None = None
     older: tuple[Existed, ...] = ()
     clocks: tuple[Existed, ...] = ()
-    is_known_log: bool = True
+
+
+def cosigned_under(trust: Trust, log: Vkey, note: bytes | str, at_ms: int) -> Cosigned:
+    """A log checkpoint, and what the witnesses and auditors of a trust file say of it. Raises as `open_cosigned` does."""
+    return open_cosigned(note, log, trust.tlog_policy or NO_POLICY, at_ms, trust.auditors)
+
+
+def moment_of(
+    trust: Trust, log: Vkey, note: bytes | str, traced: Ancestries, at_ms: int, older: Iterable[Existed] = ()
+) -> Moment:
+    """The moment of what was traced, under its log checkpoint `note` with whatever cosignatures stand beneath it.
+
+    Raises as `cosigned_under` does; what does not go together is refused where it is built upon (`Footing`).
+    """
+    cosigned = cosigned_under(trust, log, note, at_ms)
+    return Moment(at_ms, log, traced.checkpoint, traced.clock_ms, cosigned, tuple(older), traced.clocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +86,7 @@ class Footing:
         self.is_cosigned = cosigned is not None and cosigned.is_met
         self.is_audited = moment.cosigned is not None and bool(moment.cosigned.auditors)
         self.unverified = cosigned.unverified if cosigned is not None else ()
-        self.is_known_log = moment.is_known_log
+        self.is_known_log = trust.knows_log(moment.log)
         self.fresh_ms = self._fresh_ms(moment, cosigned)
         self._ages = _Ages(self._existed(moment, cosigned))
 

@@ -33,13 +33,31 @@ def vkey(name: str, signature_type: int) -> str:
 LOG, W1, W2 = vkey("log.example/t", 1), vkey("w.example/1", 4), vkey("w.example/2", 4)
 WITNESSED = f'tlog_policy = """\nlog {LOG}\nwitness one {W1}\nwitness two {W2}\ngroup both all one two\nquorum both\n"""\n'
 
+TRUST_WHOLE = (
+    f'{WITNESSED}max_checkpoint_age_s = 86_400\nmakers = ["{ANNA}"]\ncurators = []\ntools = ["{CARA}"]\n'
+    f'auditors = ["{W1}"]\n[registrars]\n{BEN} = ["verified", "documented"]\n'
+    f'[[controlled]]\nname = "a lab"\nidentities = ["{ANNA}", "{BEN}"]\n'
+)
+POLICY_WHOLE = (
+    'version = 1\nname = "whole"\ndecide = true\n[checkpoint]\nquorum = true\nauditor = true\n'
+    '[rows]\nwork = "L3"\nexperience = "L4"\nderived = "L2"\ndataset = "until-vouched"\n'
+    '[reported]\ndataset = "until-vouched"\nwork = "L1"\n[ancestors]\nmakers = "any"\n[ancestors.kinds]\nwork = "L2"\n'
+    '[verdicts]\nconditional = "admit"\n[makers]\ngrades = ["named", "verified"]\n[age]\nquarantine_s = 604_800\n'
+    '[attestations]\nleast = 2\nvouching = 3\nclaims = ["origin"]\ngrades = ["documented"]\nindependent = false\n'
+    '[shares]\nhuman_least_ppm = 900_000\nunstated_human = "unknown"\nunstated_pair = "human"\n[derived]\nby = "anyone"\n'
+    '[rights]\nlicenses = ["MIT", "GPL-2.0-only WITH Classpath-exception-2.0", "GPL-3.0+"]\nlicense_other = "quarantine"\n'
+    'license_unstated = "reject"\ntrain_denied = "quarantine"\ntrain_constrained = "admit"\ntrain_unstated = "reject"\n'
+    '[sources]\ncategories = ["licensed"]\nuris = ["https://a.example/"]\nuris_denied = ["https://a.example/b/"]\n'
+    'other = "quarantine"\nunstated = "reject"\n[fail_if]\nrejected_rows_over = 0\nrejected_ppm_over = 1\n'
+    "quarantined_rows_over = 2\nquarantined_ppm_over = 3\nadmitted_rows_under = 4\nadmitted_ppm_under = 5\n"
+    "[fail_if.reasons]\nheld = 0\n"
+)
+
 TRUST_GOOD = {
     "empty": ("nobody is trusted", ""),
     "whole": (
         "every key",
-        f'{WITNESSED}max_checkpoint_age_s = 86_400\nmakers = ["{ANNA}"]\ncurators = []\ntools = ["{CARA}"]\n'
-        f'auditors = ["{W1}"]\n[registrars]\n{BEN} = ["verified", "documented"]\n'
-        f'[[controlled]]\nname = "a lab"\nidentities = ["{ANNA}", "{BEN}"]\n',
+        TRUST_WHOLE,
     ),
     "all-makers": ("whoever is enrolled", 'makers = "all"\n'),
     "quorum-none": ("a log, and no witness", f'tlog_policy = """\nlog {LOG}\nquorum none\n"""\n'),
@@ -133,18 +151,7 @@ POLICY_GOOD = {
     "least": ("nothing may enter", "version = 1\n"),
     "whole": (
         "every key",
-        'version = 1\nname = "whole"\ndecide = true\n[checkpoint]\nquorum = true\nauditor = true\n'
-        '[rows]\nwork = "L3"\nexperience = "L4"\nderived = "L2"\ndataset = "until-vouched"\n'
-        '[reported]\ndataset = "until-vouched"\nwork = "L1"\n[ancestors]\nmakers = "any"\n[ancestors.kinds]\nwork = "L2"\n'
-        '[verdicts]\nconditional = "admit"\n[makers]\ngrades = ["named", "verified"]\n[age]\nquarantine_s = 604_800\n'
-        '[attestations]\nleast = 2\nvouching = 3\nclaims = ["origin"]\ngrades = ["documented"]\nindependent = false\n'
-        '[shares]\nhuman_least_ppm = 900_000\nunstated_human = "unknown"\nunstated_pair = "human"\n[derived]\nby = "anyone"\n'
-        '[rights]\nlicenses = ["MIT", "GPL-2.0-only WITH Classpath-exception-2.0", "GPL-3.0+"]\nlicense_other = "quarantine"\n'
-        'license_unstated = "reject"\ntrain_denied = "quarantine"\ntrain_constrained = "admit"\ntrain_unstated = "reject"\n'
-        '[sources]\ncategories = ["licensed"]\nuris = ["https://a.example/"]\nuris_denied = ["https://a.example/b/"]\n'
-        'other = "quarantine"\nunstated = "reject"\n[fail_if]\nrejected_rows_over = 0\nrejected_ppm_over = 1\n'
-        "quarantined_rows_over = 2\nquarantined_ppm_over = 3\nadmitted_rows_under = 4\nadmitted_ppm_under = 5\n"
-        "[fail_if.reasons]\nheld = 0\n",
+        POLICY_WHOLE,
     ),
     "decides-nothing": ("a level without a quorum", 'version = 1\ndecide = false\n[rows]\nwork = "L3"\n'),
 }

@@ -23,7 +23,8 @@ DAY_MS = 86_400_000
 NOW_MS = 1_000 * DAY_MS
 SIZE = 10_000
 CHECKPOINT = Checkpoint("log.example/test", SIZE, bytes(32))
-MOMENT = Moment(NOW_MS, CHECKPOINT, NOW_MS)
+LOG_VKEY = Vkey.make(CHECKPOINT.origin, ed25519.public_key(bytes([7]) * 32))
+MOMENT = Moment(NOW_MS, LOG_VKEY, CHECKPOINT, NOW_MS)
 COSIGNED = Cosigned(CHECKPOINT, {"w": (NOW_MS // 1_000,)}, NOW_MS // 1_000, NOW_MS // 1_000)
 LOG = hashlib.sha256(b"another log").digest()
 
@@ -208,3 +209,7 @@ def policy_of(text: str) -> Policy:
 def older(size: int, days: int) -> Existed:
     """That what stands before `size` existed so many days ago."""
     return Existed(size, NOW_MS - days * DAY_MS)
+
+
+TRUSTED = trust_of(QUORUM, makers=[ANNA, BEN, CARA], curators=[CURATOR])
+OLD = replace(UNDER_QUORUM, older=(older(8, 7),))

@@ -208,7 +208,7 @@ def test_but_never_makes_the_verdict_better() -> None:
 
 PARENT = artifact("parent", ANNA)
 OLD = claim("old", PAIR, "work", [over("derived-from", PARENT, 300_000)], human=200_000, machine=500_000)
-SAYS_BETTER = {
+SAYS_BETTER: dict[str, tuple[dict[str, Any], bool]] = {
     # what the newer record says, and whether it takes the older one's place
     "the same": ({}, True),
     "less human": ({"human": 100_000}, True),
@@ -234,7 +234,8 @@ SAYS_BETTER = {
 @pytest.mark.parametrize("name", SAYS_BETTER)
 def test_what_supersedes(name: str) -> None:
     changes, takes_place = SAYS_BETTER[name]
-    changes = {"human": 200_000, "machine": 500_000, "ppm": 300_000, "rel": "derived-from"} | dict(changes)
+    base: dict[str, Any] = {"human": 200_000, "machine": 500_000, "ppm": 300_000, "rel": "derived-from"}
+    changes = base | changes
     parents = [over(changes.pop("rel"), PARENT, changes.pop("ppm")), over("supersedes", OLD)]
     new = claim("new", changes.pop("who", PAIR), changes.pop("kind", "work"), parents, **changes)
     assert replaces(new, OLD) is takes_place

@@ -15,12 +15,11 @@ from ledger.log.view import open_view
 from ledger.origin.judge import Judge
 from ledger.origin.lattice import Standing, Verdict
 from ledger.origin.levels import Level
-from ledger.origin.moment import Moment
+from ledger.origin.moment import cosigned_under, moment_of
 from ledger.origin.policy import Policy
 from ledger.origin.reasons import Code
 from ledger.origin.trust import Trust, parse_trust, self_trust
-from ledger.proofs.quorum import existed_before, open_cosigned
-from ledger.proofs.tlog_policy import NO_POLICY
+from ledger.proofs.quorum import existed_before
 from ledger.proofs.trace import trace_many
 from ledger.statements.record import Parent, Record
 from tests import reference
@@ -74,18 +73,7 @@ class Council:
             )
             note = view.note.decode()
         lines = [cosigner.line(traced.checkpoint, world.time_ms // 1_000) for cosigner in cosigners]
-        cosigned = open_cosigned(
-            note + "".join(lines), world.vkey, trust.tlog_policy or NO_POLICY, world.time_ms, trust.auditors
-        )
-        moment = Moment(
-            world.time_ms,
-            traced.checkpoint,
-            traced.clock_ms,
-            cosigned,
-            older,
-            traced.clocks,
-            trust.knows_log(world.vkey),
-        )
+        moment = moment_of(trust, world.vkey, note + "".join(lines), traced, world.time_ms, older)
         return Judge(traced.nodes, policy, trust, moment)
 
     def trust(self, text: str = "", *makers: Actor) -> Trust:
@@ -155,8 +143,7 @@ def test_strict_admits_after_a_week_that_witnesses_tell(council: Council) -> Non
     with open_view(world.store, world.vkey) as view:
         entries = [view.entry(index) for index in range(view.checkpoint.size)]
         head = view.checkpoint
-    assert trust.tlog_policy is not None
-    older = open_cosigned(old_note + lines, world.vkey, trust.tlog_policy, world.time_ms)
+    older = cosigned_under(trust, world.vkey, old_note + lines, world.time_ms)
     existed = existed_before(older, head, reference.proof(old.size, entries))
     assert existed is not None
     both = (FIRST, SECOND)
@@ -190,7 +177,7 @@ def test_two_claims_on_one_text_in_a_real_log(council: Council) -> None:
     work = council.publish(council.anna, "text")
     rows = council.publish(council.ben, "text", "dataset", form="rows", facts={"count": 1}, stance="reported")
     trust = self_trust([council.cara.id])
-    claims = [work.id, (rows.id, 0)]
+    claims: list[tuple[bytes, int | None]] = [(work.id, None), (rows.id, 0)]
     waiting = council.judge(BALANCED, trust, work, rows).row(claims)
     assert (waiting.code, waiting.rivals) == (Code.NOT_VOUCHED, (work.id,))
     council.world.attest(council.cara, [rows.id, 0], claim="origin")
@@ -208,7 +195,8 @@ print(json.dumps(told()))
 
 def told() -> list[list[Any]]:
     """Verdicts on made-up facts, with their reasons, in words."""
-    from tests.test_origin.test_judge import CASES, STATES, child, judged
+    from tests.test_origin.facts import judged
+    from tests.test_origin.test_judge import CASES, STATES, child
 
     found = [judged(*nodes) for nodes, *_ in CASES.values()]
     found += [judged(node, child(node)) for node, *_ in STATES.values()]
