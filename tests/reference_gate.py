@@ -320,32 +320,33 @@ class NaiveGate:
 
     def human(self, node: Node, *, waiting_counts: bool) -> int:
         fields = node.record.fields if node.record is not None else {}
-        as_human = self.policy.unstated.get(node.role) == "human"
         total = fields.get("human", 0)
         left = 1_000_000 - total - fields.get("machine", 0)
-        takers = []
-        if (node.role, node.kind) in STATES_HUMAN and "human" not in fields:
-            takers.append(as_human)
-        if (node.role, node.kind) in STATES_MACHINE and "machine" not in fields:
-            takers.append(as_human)
+        fit, peoples = [], []
         for parent in node.parents:
             if parent.rel not in BEARS_SHARE:
                 continue
             worst = min((verdict for verdict, *_ in self.handed(parent, 1)), default=Verdict.ADMITTED)
             other = self.nodes.get(parent.id) if parent.log is None else None
-            is_machines = other is None or other.kind in ("output", "abstract", "model")
-            if parent.rel in HANDS_ON:
-                counts = worst is Verdict.REJECTED or not is_machines
-            else:
-                counts = not is_machines and worst >= (
-                    Verdict.QUARANTINED if waiting_counts else Verdict.ADMITTED
-                )
+            known = other is not None and other.record is not None
+            of_people = known and other is not None and other.kind not in ("output", "abstract", "model")
+            is_told = parent.rel in HANDS_ON and worst is Verdict.REJECTED  # it is told by itself
+            least = Verdict.QUARANTINED if waiting_counts or parent.rel in HANDS_ON else Verdict.ADMITTED
+            counts = is_told or (of_people and worst >= least)
             if parent.ppm is None:
-                takers.append(counts)
+                fit.append(counts)
+                peoples.append(is_told or of_people)
             else:
                 left -= parent.ppm
                 total += parent.ppm if counts else 0
-        return int(total + (max(left, 0) if takers and all(takers) else 0))
+        leaves_open = ((node.role, node.kind) in STATES_HUMAN and "human" not in fields) or (
+            (node.role, node.kind) in STATES_MACHINE and "machine" not in fields
+        )
+        if leaves_open:
+            counts = self.policy.unstated.get(node.role) == "human" and all(peoples)
+        else:
+            counts = bool(fit) and all(fit)
+        return int(total + (max(left, 0) if counts else 0))
 
     def content(self, artifact_id: bytes, distance: int) -> Iterator[tuple[Verdict, int, Code]]:
         """Rights, along `derived-from` alone. Sources have tests of their own."""

@@ -284,12 +284,14 @@ class Judge:
         burden = self._handed_by(parent).burden
         verdict = Verdict.ADMITTED if burden is None else burden.verdict
         propagates = parent.rel in PROPAGATING
-        if verdict is Verdict.REJECTED:
-            return Worth.NOW if propagates else Worth.NEVER
-        node = self._nodes.get(parent.id)
-        if node is None or node.kind in _MACHINE_KINDS:
+        if propagates and verdict is Verdict.REJECTED:
+            return Worth.NOW
+        node = self._nodes.get(parent.id) if parent.log is None else None
+        if node is None or node.record is None or node.kind in _MACHINE_KINDS:
             return Worth.NEVER
-        return Worth.NOW if propagates or verdict is Verdict.ADMITTED else Worth.PERHAPS
+        if propagates or verdict is Verdict.ADMITTED:
+            return Worth.NOW
+        return Worth.PERHAPS if verdict is Verdict.QUARANTINED else Worth.OF_KIND
 
 
 def _key(state: _State, row: int | None) -> int | None:

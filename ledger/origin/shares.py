@@ -1,8 +1,9 @@
 """How much of a work is known to be people's, by its own record: a floor against laundering (SPEC §12.2, `[shares]`).
 
-Counted are the own human share, and the shares of parents that are works of people themselves. What is not stated belongs
-to all who might have it together (the maker's unstated own shares, the parents without a share): it counts if every one of
-them does, else not at all; so it is the least that can be meant. What nobody might have is unknown, never human.
+Counted are the own human share, and the shares of parents that are works of people themselves. What is left belongs to the
+maker where he left a share of his own unstated, and counts as the policy says of him, but for what of it might be an
+output's; else to the parents that state none, and counts if every one of them does. What nobody might have is unknown,
+never human.
 
 This looks at one record. It is not origin mass, which adds up over a whole ancestry; but since all ancestors are held to
 it too, no chain of records is better than its links.
@@ -23,11 +24,12 @@ HUMAN_KINDS = frozenset({"work", "experience", "derived"})
 
 
 class Worth(IntEnum):
-    """Whether a parent's share counts as people's: never, once what keeps it waiting is over, or now."""
+    """Whether a parent's share counts as people's: never; of its kind it would; once what it waits for is over; now."""
 
     NEVER = 0
-    PERHAPS = 1
-    NOW = 2
+    OF_KIND = 1
+    PERHAPS = 2
+    NOW = 3
 
 
 def is_bound(node: Node) -> bool:
@@ -40,22 +42,24 @@ def human_ppm(node: Node, policy: Policy, worth: Callable[[Parent], Worth], leas
     if node.record is None:
         return 0
     fields = node.record.fields
-    as_human = policy.unstated.get(node.role, Unstated.UNKNOWN) is Unstated.HUMAN
     counted = fields.get("human", 0)
     rest = PPM - counted - fields.get("machine", 0)
-    sharers = [as_human for share in own_shares(node) if share not in fields]
+    unstated = []
     for parent in node.parents:
         if not RELATIONS[parent.rel].share:
             continue
-        counts = worth(parent) >= least
         if parent.ppm is None:
-            sharers.append(counts)
+            unstated.append(worth(parent))
         else:
             rest -= parent.ppm
-            counted += parent.ppm if counts else 0
-    if sharers and all(sharers):
-        counted += max(rest, 0)  # never under 0 in a record that SPEC §4.4 lets stand
-    return int(counted)
+            counted += parent.ppm if worth(parent) >= least else 0
+    if any(share not in fields for share in own_shares(node)):
+        counts = policy.unstated.get(node.role) is Unstated.HUMAN and all(
+            each >= Worth.OF_KIND for each in unstated
+        )
+    else:
+        counts = bool(unstated) and all(each >= least for each in unstated)
+    return int(counted) + (max(rest, 0) if counts else 0)  # not under 0 in a record that SPEC §4.4 lets stand
 
 
 def says_nothing(node: Node) -> bool:

@@ -361,6 +361,21 @@ CASES: dict[str, tuple[list[Node], Verdict, Code]] = {
         REJECTED,
         Code.SHARES_UNSTATED,
     ),
+    "a work that quotes another's and says nothing": (
+        [W_BEN, artifact("n", ANNA, "work", [over("quotes", W_BEN)])],
+        ADMITTED,
+        Code.CLEAR,
+    ),
+    "a work that quotes what is erased and says nothing": (
+        [Node(id_of("gone"), Presence.ERASED), artifact("n", ANNA, "work", [over("quotes", "gone")])],
+        REJECTED,
+        Code.SHARES_UNSTATED,
+    ),
+    "a work that quotes what stands elsewhere and says nothing": (
+        [artifact("n", ANNA, "work", [Parent("quotes", id_of("x"), None, LOG)])],
+        REJECTED,
+        Code.SHARES_UNSTATED,
+    ),
     "a work that quotes output by a tenth": (
         [OUTPUT, artifact("n", ANNA, "work", [over("quotes", OUTPUT, 100_000)], human=900_000)],
         ADMITTED,
@@ -424,6 +439,14 @@ def test_balanced(name: str) -> None:
     nodes, verdict, code = CASES[name]
     found = judged(*nodes)
     assert (found.verdict, found.code) == (verdict, code), found.why
+
+
+def test_who_quotes_a_stranger_and_says_nothing_is_believed_his_own() -> None:
+    """But a stranger's share that is stated counts for nothing."""
+    stranger = artifact("s", DORA)
+    for share, code in ((None, Code.CLEAR), (600_000, Code.SHARES_UNSTATED)):
+        quoting = artifact("n", ANNA, "work", [over("quotes", stranger, share)])
+        assert judged(stranger, quoting, trust=trust_of(makers=[ANNA])).code is code
 
 
 def test_who_reports_what_he_quotes_waits_with_it() -> None:

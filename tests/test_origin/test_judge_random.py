@@ -24,6 +24,8 @@ from tests.reference_gate import Found, NaiveGate
 from tests.test_origin.facts import BALANCED, CURATOR, LISTED, id_of, notice
 from tests.test_origin.strategies import ancestries, moments, policies, trusts, worse
 
+NO_DEADLINE = settings(deadline=None)  # a machine may be busy
+
 MANY = settings(
     max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None
 )
@@ -200,6 +202,7 @@ def brief(found: Judged) -> tuple[Any, ...]:
     return found.level, found.status, found.verdict, found.code, len(found.path)
 
 
+@NO_DEADLINE
 @given(st.sampled_from(sorted(words.RELATIONS)), st.sampled_from(Standing), st.sampled_from(Standing))
 def test_every_relation_is_monotone_and_never_makes_up_for_the_unknown(
     rel: str, first: Standing, second: Standing
@@ -208,7 +211,7 @@ def test_every_relation_is_monotone_and_never_makes_up_for_the_unknown(
         assert passed_over(rel, first) <= passed_over(rel, second)
     assert passed_over(rel, min(first, second)) == min(passed_over(rel, first), passed_over(rel, second))
     assert passed_over(rel, passed_over(rel, first)) == passed_over(rel, first)
-    wanted = {"trained-on": Standing.CONDITIONAL, "derived-from": Standing.RELEASED}.get(
-        rel, Standing.RELEASED
-    )
-    assert passed_over(rel, Standing.RELEASED) is wanted
+    hands_on = rel in ("derived-from", "generated-by", "distilled-from", "trained-on")
+    assert passed_over(rel, Standing.UNKNOWN) is (Standing.UNKNOWN if hands_on else Standing.RELEASED)
+    best = Standing.CONDITIONAL if rel == "trained-on" else Standing.RELEASED
+    assert passed_over(rel, Standing.RELEASED) is best

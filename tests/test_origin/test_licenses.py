@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.origin.licenses import allows, is_simple
+
+NO_DEADLINE = settings(deadline=None)  # a machine may be busy
 
 LIST = frozenset(
     {"mit", "apache-2.0", "gpl-2.0-only with classpath-exception-2.0", "gpl-3.0", "bsd-3-clause+"}
@@ -112,6 +114,7 @@ expressions = st.recursive(
 )
 
 
+@NO_DEADLINE
 @given(expressions, st.frozensets(st.sampled_from(NAMES)), st.sampled_from(NAMES))
 def test_it_reads_as_python_does(expression: str, listed: frozenset[str], more: str) -> None:
     values = {name: name in listed for name in NAMES}
@@ -120,6 +123,7 @@ def test_it_reads_as_python_does(expression: str, listed: frozenset[str], more: 
     assert allows(listed, expression) <= allows(listed | {more}, expression)
 
 
+@NO_DEADLINE
 @given(st.text(alphabet="MIT ()+ORANDWITH.:-", max_size=40))
 def test_whatever_the_text_it_has_an_answer(text: str) -> None:
     assert allows(LIST, text) in (True, False)

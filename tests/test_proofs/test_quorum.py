@@ -6,7 +6,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import ProofInvalid
@@ -29,6 +29,8 @@ from ledger.proofs.tlog_policy import NO_POLICY, TlogPolicy, parse_tlog_policy
 from tests import reference
 from tests.shared import vectors
 from tests.test_proofs.witnesses import CHECKPOINT, LOG, ORIGIN, Cosigner, note, policy_text
+
+NO_DEADLINE = settings(deadline=None)  # a machine may be busy
 
 A, B, C = (Cosigner(f"witness.example/{name}") for name in "abc")
 PQ = Cosigner("witness.example/pq", is_ml_dsa=True)
@@ -221,6 +223,7 @@ def naive_fresh_as_of(policy: TlogPolicy, found: list[tuple[str, int]]) -> int |
     )
 
 
+@NO_DEADLINE
 @given(times, st.sampled_from(["any", "2", "all"]), st.integers(0, 6))
 def test_both_times_are_what_they_are_defined_to_be(
     found: list[tuple[str, int]], threshold: str, left_out: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import spec
@@ -14,6 +14,8 @@ from ledger.identity import ed25519
 from ledger.identity.vkey import Vkey
 from ledger.proofs.tlog_policy import Group, TlogPolicy, parse_tlog_policy
 from tests.test_proofs.witnesses import LOG, Cosigner
+
+NO_DEADLINE = settings(deadline=None)  # a machine may be busy
 
 NAMES = ("X1", "X2", "X3", "Y1", "Y2", "Y3")
 W = {name: Cosigner(f"witness.example/{name}") for name in NAMES}
@@ -183,6 +185,7 @@ def policies(draw: st.DrawFn) -> bytes:
     return f"{WITNESSES}{''.join(lines)}quorum {quorum}\n".encode()
 
 
+@NO_DEADLINE
 @given(policies(), st.frozensets(st.sampled_from(NAMES)), st.sampled_from(NAMES))
 def test_a_quorum_is_what_its_definition_says_and_grows(
     text: bytes, cosigned: frozenset[str], more: str
@@ -193,6 +196,7 @@ def test_a_quorum_is_what_its_definition_says_and_grows(
     assert policy.is_met(cosigned) <= policy.is_met(cosigned | {more})
 
 
+@NO_DEADLINE
 @given(st.binary(max_size=200))
 def test_whatever_the_bytes_a_refusal_is_named(data: bytes) -> None:
     try:
