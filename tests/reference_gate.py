@@ -52,8 +52,14 @@ class NaiveGate:
         if not self.policy.decides:
             verdict = Verdict.UNDECIDED
         node = self.nodes.get(artifact_id)
-        level = self.level(node, row) if node is not None and told(node) else Level.UNLOGGED
+        known = node is not None and told(node) and not self.lacks(node, row)
+        level = self.level(node, row) if known and node is not None else Level.UNLOGGED
         return Found(level, self.standing(artifact_id, row, own=True), verdict, code, distance)
+
+    @staticmethod
+    def lacks(node: Node, row: int | None) -> bool:
+        """Whether it has no such row."""
+        return row is not None and node.record is not None and row >= node.record.row_count
 
     # The lattice
 
@@ -76,6 +82,8 @@ class NaiveGate:
         if node is None:
             yield both(Code.UNPROVED, Standing.UNKNOWN)
             return
+        if self.lacks(node, row):
+            yield both(Code.UNPROVED, Standing.UNKNOWN)
         proved = {
             Presence.ABSENT: Code.UNLOGGED,
             Presence.FAULTY: Code.FAULTY,
@@ -243,7 +251,7 @@ class NaiveGate:
         node = self.nodes.get(artifact_id)
         if node is None:
             return
-        if told(node):
+        if told(node) and not self.lacks(node, row):
             for verdict, code in self.rules(node, row, as_row=True):
                 yield verdict, 0, code
         yield from self.content(artifact_id, 0)

@@ -22,7 +22,7 @@ from ledger.origin.moment import Footing, Moment, check_decidable
 from ledger.origin.policy import Policy
 from ledger.origin.reasons import Code, Finding, Step, Through, derive
 from ledger.origin.rules import Case, Ruled, Rules
-from ledger.origin.said import Said, Weighed, foreign, not_at_hand, weigh
+from ledger.origin.said import Said, Weighed, foreign, no_such_row, not_at_hand, weigh
 from ledger.origin.shares import Worth
 from ledger.origin.trust import Trust
 from ledger.proofs.facts import DESCENT, Node, Presence
@@ -32,6 +32,7 @@ REALITY_AGE_MS = 604_800_000  # quarantine that an L4 experience has served at l
 _MACHINE_KINDS = frozenset({"output", "abstract", "model"})
 _OWNERS_MAX = 64  # of a tool's work: more are as good as unknown
 _OTHER_ROW = -1  # any row of which nothing is said by itself
+_NO_ROW = -2  # one that the artifact does not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,7 @@ class Judge:
 
     def _hand_on(self, state: _State, row: int | None) -> _Handed:
         standing, burden = state.standing, state.inherited
-        for weighed in state.said.of(row):
+        for weighed in _said_of(state, row):
             standing = min(standing, weighed.passed)
             burden = lesser(burden, self._burden(weighed, weighed.passed))
         if state.node is not None and _is_told(state.node):
@@ -242,11 +243,11 @@ class Judge:
     def _judge(self, artifact_id: bytes, state: _State, row: int | None) -> Judged:
         standing = state.standing
         burden = lesser(state.inherited, state.content)
-        for weighed in state.said.of(row):
+        for weighed in _said_of(state, row):
             standing = min(standing, weighed.standing)
             burden = lesser(burden, self._burden(weighed, weighed.standing))
         level = Level.UNLOGGED
-        if state.node is not None and _is_told(state.node):
+        if state.node is not None and _is_told(state.node) and row != _NO_ROW:
             case = self._case(state, state.node, row)
             level = case.level
             for ruled in (*self._rules.of_row(case), *self._common(state, case)):
@@ -254,7 +255,7 @@ class Judge:
         verdict = Verdict.ADMITTED if burden is None else burden.verdict
         if not self.policy.decides:
             verdict = Verdict.UNDECIDED
-        told_row = None if row == _OTHER_ROW else row
+        told_row = row if row is not None and row >= 0 else None
         return Judged(artifact_id, told_row, level, standing, verdict, burden)
 
     def _common(self, state: _State, case: Case) -> tuple[Ruled, ...]:
@@ -295,8 +296,19 @@ class Judge:
 
 
 def _key(state: _State, row: int | None) -> int | None:
-    """Rows of which nothing is said by itself are judged once, together."""
-    return row if row is None or row in state.spoken else _OTHER_ROW
+    """Rows of which nothing is said by itself are judged once, together; so are those that the artifact does not have."""
+    if row is None:
+        return None
+    record = state.node.record if state.node is not None else None
+    if record is not None and not 0 <= row < record.row_count:
+        return _NO_ROW
+    return row if row in state.spoken else _OTHER_ROW
+
+
+def _said_of(state: _State, row: int | None) -> tuple[Weighed, ...]:
+    if row == _NO_ROW and state.node is not None:
+        return (*state.said.whole, no_such_row(state.node.id))
+    return state.said.of(row)
 
 
 def _descent(node: Node) -> Iterator[Parent]:

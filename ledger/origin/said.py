@@ -76,6 +76,11 @@ def not_at_hand(artifact_id: bytes) -> Said:
     )
 
 
+def no_such_row(artifact_id: bytes) -> Weighed:
+    """What is to be said of a row that an artifact does not have."""
+    return _both(Standing.UNKNOWN, Code.UNPROVED, artifact_id, "has no such row")
+
+
 def foreign(artifact_id: bytes, log_id: bytes) -> Said:
     """The same of another log's artifact."""
     says = f"stands in another log, {short(log_id)}, of which nothing was proved"

@@ -248,6 +248,17 @@ def test_a_notice_on_a_row_counts_for_that_row_alone(act: str, by: Who, status: 
     assert of_whole.status is Standing.CONDITIONAL
 
 
+def test_a_row_that_it_does_not_have_is_unknown() -> None:
+    rows = rows_of("rows", attestations=VOUCHED)
+    assert judged(rows, row=99).verdict is ADMITTED
+    for node, row in ((rows, 100), (rows, -1), (artifact("w"), 0)):
+        found = judged(node, row=row)
+        assert (found.status, found.verdict, found.code) == (Standing.UNKNOWN, REJECTED, Code.UNPROVED)
+        assert bench(node).judge().row([(node.id, row)]).verdict is REJECTED
+    child_of_none = artifact("d", ANNA, "derived", [over("derived-from", rows, None, 100)])
+    assert judged(rows, child_of_none).code is Code.UNPROVED
+
+
 def test_a_row_is_vouched_for_by_itself() -> None:
     rows = rows_of("rows", attestations=(attestation(BEN, "origin", row=5),))
     assert judged(rows, row=5).verdict is ADMITTED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -218,3 +219,18 @@ def test_the_same_in_another_process_time_zone_and_hash_seed() -> None:
         )
         assert result.returncode == 0, result.stderr
         assert json.loads(result.stdout) == wanted
+
+
+def test_what_workers_hand_each_other_survives_it(council: Council) -> None:
+    """Policies, trust files, moments and facts go to other processes, verdicts come back."""
+    work = council.publish(council.anna, "work")
+    council.world.attest(council.ben, [work.id])
+    trust, world = council.trust(), council.world
+    with open_view(world.store, world.vkey) as view:
+        traced = trace_many(view, [work.id], world.vkey, trust.accept, with_clocks=True)
+        note = view.note
+    moment = moment_of(trust, world.vkey, note, traced, world.time_ms)
+    parts = traced.nodes, INVENTORY, trust, moment
+    found = Judge(*parts).row([work.id])
+    again = Judge(*pickle.loads(pickle.dumps(parts))).row([work.id])
+    assert pickle.loads(pickle.dumps(again)) == again == found
