@@ -42,6 +42,7 @@ from tests.test_origin.facts import (
     judged,
     notice,
     over,
+    policy_of,
     rows_of,
     trust_of,
 )
@@ -194,6 +195,13 @@ def test_what_was_not_proved_or_stands_elsewhere_is_unknown(rel: str) -> None:
     assert (missing.status, missing.verdict, missing.code) == (Standing.UNKNOWN, REJECTED, Code.UNPROVED)
     foreign = judged(artifact("child", ANNA, "work", [Parent(rel, id_of("x"), None, LOG)]))
     assert (foreign.status, foreign.verdict, foreign.code) == (Standing.UNKNOWN, REJECTED, Code.FOREIGN)
+
+
+@pytest.mark.parametrize("rel", ["quotes", "evidence", "corrects", "supersedes"])
+def test_what_it_refers_to_must_be_proved_as_well(rel: str) -> None:
+    """Else a source that holds it back would hide what is wrong between the two."""
+    found = judged(artifact("child", ANNA, "work", [over(rel, "x")], human=1_000_000))
+    assert (found.status, found.verdict, found.code) == (Standing.UNKNOWN, REJECTED, Code.WITHHELD)
 
 
 def test_an_artifact_that_was_not_proved_is_unknown() -> None:
@@ -488,6 +496,25 @@ def test_a_tool_that_the_trust_file_names_counts() -> None:
     assert (
         judged(artifact("tw", TOOL), trust=trust).code is Code.MAKER_NOT_ACCEPTED
     )  # it derives, and makes nothing
+
+
+def test_a_named_tool_needs_no_attestation_of_its_own() -> None:
+    trust, asking = trust_of(makers=[ANNA, BEN], tools=[TOOL]), policy_of("[attestations]\nleast = 1\n")
+    chunk = artifact("d", TOOL, "derived", [over("derived-from", W)])
+    assert judged(W, chunk, trust=trust, policy=asking).verdict is ADMITTED
+    own = artifact("d", ANNA, "derived", [over("derived-from", W)])
+    assert judged(W, own, trust=trust, policy=asking).code is Code.TOO_FEW_ATTESTATIONS
+
+
+def test_of_too_many_owners_nobody_is_known_to_be_independent() -> None:
+    people = [Who(f"author {number}") for number in range(65)]
+    asking = policy_of("[rows]\nderived = 'until-vouched'\n")
+    trust = trust_of(makers=[*people, BEN], tools=[TOOL])
+    for count, code in ((64, Code.CLEAR), (65, Code.NOT_VOUCHED)):
+        works = [artifact(f"w{number}", who) for number, who in enumerate(people[:count])]
+        parents = [over("derived-from", work) for work in works]
+        merged = artifact("d", TOOL, "derived", parents, attestations=(attestation(BEN),))
+        assert judged(*works, merged, trust=trust, policy=asking).code is code
 
 
 # --- strict, inventory -----------------------------------------------------------------------------------------------
