@@ -6,6 +6,7 @@
     │   └── NotFound            no such artifact, identity, name or file
     ├── ProofInvalid            a proof, signature, root or checkpoint does not hold
     ├── PolicyDenied            valid, but the log's rules or a policy say no
+    │   └── Undecided           a policy needs what is not at hand; nothing was decided
     ├── StoreFault              disk, lock or database; nothing that was acknowledged is lost
     │   └── WriterBusy          another process holds the writer's lock
     └── InvariantBroken         a bug or a damaged ledger; never caught, the process should stop
@@ -59,6 +60,10 @@ class PolicyDenied(LineageError):
     """Valid, but the log's rules or a policy say no."""
 
     family = "PolicyDenied"
+
+
+class Undecided(PolicyDenied):
+    """A policy needs what is not at hand: nothing was decided, and nothing may be concluded from that."""
 
 
 class StoreFault(LineageError):

@@ -62,6 +62,8 @@ ENTRY_BYTES_MAX: Final = 65_535  # a u16 length prefix (C2SP tlog-tiles)
 RECEIPT_BYTES_MAX: Final = 1_048_576
 NOTE_BYTES_MAX: Final = 1_048_576
 NOTE_SIGNATURES_MAX: Final = 64  # signature lines of one note; C2SP asks for at least 16
+TLOG_POLICY_BYTES_MAX: Final = 1_048_576  # text of a tlog-policy: an ML-DSA-44 vkey alone has 1,800
+TLOG_POLICY_NAMES_MAX: Final = 256  # logs, witnesses, groups of one, each; C2SP asks for at least 32
 
 PARENTS_MAX: Final = 256
 SUBJECTS_MAX: Final = 512
@@ -90,6 +92,7 @@ CONTENT_BYTES_MAX: Final = 1_099_511_627_776  # a file: 1 TiB
 GUESSABLE_BYTES: Final = 64  # `raw` content of fewer bytes may be guessed from its digest (SPEC §15)
 ROW_BYTES_MAX: Final = 4_194_304  # a row of a dataset: 4 MiB
 STRETCH_BYTES: Final = 1_048_576  # of a shard that are read, and checked when an import goes on, at once
+SETTINGS_BYTES_MAX: Final = 1_048_576  # a trust or policy file
 JSON_DEPTH_MAX: Final = 64  # nested objects and arrays in JSON content that is made canonical
 RECOVERY_WAIT_S: Final = 604_800  # from a `recover` until it is in force, by the log's clock (SPEC §7.2)
 ERASE_WAIT_S: Final = 604_800  # from an `erase` until it may be carried out, by the log's clock (SPEC §8.2)

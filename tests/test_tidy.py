@@ -46,7 +46,7 @@ PURE_STANDARD = {
         "re",
         "string",
     ),
-    *("struct", "types", "typing", "unicodedata"),
+    *("struct", "tomllib", "types", "typing", "unicodedata"),
 }
 PURE_LIBRARIES = {"cryptography", "nacl", "msgpack"}
 PURE_OWN = {"ledger", *(f"ledger.{room}" for room in PURE_ROOMS), "ledger.spec", "ledger.errors"}

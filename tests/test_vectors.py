@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from ledger.errors import LineageError, ProofInvalid, StoreFault
+from ledger.errors import LineageError, ProofInvalid, RefusedInput, StoreFault
 from ledger.identity.vkey import Vkey
+from ledger.origin.policy import Policy, parse_policy
+from ledger.origin.trust import Trust, parse_trust
 from ledger.proofs.receipt import Content, check_receipt
 from ledger.proofs.rows import check_row, check_rows, open_rows, prove_row
 from ledger.statements.entry import decode_entry
@@ -25,9 +28,20 @@ from tests.cases.replay import by_ledger, clocks, fold_numbers
 from tests.reference import pae as naive_pae
 from tools.make_vectors import FOLDER, files, hex_of, unhexed
 
-COUNTS = {"record": 161, "payload": 164, "entry": 24, "log": 338, "receipt": 110, "rows": 20, "algorithm": 1}
+COUNTS = {
+    "record": 161,
+    "payload": 164,
+    "entry": 24,
+    "log": 338,
+    "receipt": 110,
+    "rows": 20,
+    "algorithm": 1,
+    "trust": 49,
+    "policy": 55,
+}
 
 # Codes of SPEC §14 that neither admission nor the fold gives: those that receipts show, and of folders and libraries.
+SETTINGS = {"trust", "policy"}  # their codes are no other implementation's matter (SPEC §14.1)
 OF_RECEIPTS = {"checkpoint-invalid", "note-invalid", "inclusion-invalid", "receipt-invalid"}
 ELSEWHERE = OF_RECEIPTS | {
     "ed25519-cofactor",
@@ -59,7 +73,9 @@ def test_every_code_of_admission_and_fold_is_shown() -> None:
         {
             vector["error"]
             for vector in stored().values()
-            if "error" in vector and (vector["kind"] == "receipt") is are_receipts
+            if "error" in vector
+            and (vector["kind"] == "receipt") is are_receipts
+            and vector["kind"] not in SETTINGS
         }
         for are_receipts in (False, True)
     )
@@ -161,6 +177,23 @@ def test_log_vector(name: str) -> None:
     assert {name: hex_of(meaning) for name, meaning in found._asdict().items()} == {
         name: vector[name] for name in found._fields
     }
+
+
+@pytest.mark.parametrize("name", names("trust", "policy"))
+def test_settings_vector(name: str) -> None:
+    vector = stored()[name]
+    read: Callable[[bytes], Trust | Policy] = parse_trust if vector["kind"] == "trust" else parse_policy
+    data = vector["text"].encode()
+    if "error" not in vector:
+        assert read(data).digest.hex() == vector["digest"]
+        return
+    with pytest.raises(RefusedInput) as refusal:
+        read(data)
+    assert refusal.value.code == vector["error"]
+    item = refusal.value.item.split(": ")[-1].removeprefix("key ")
+    assert item == vector["key"]
+    assert refusal.value.reason
+    assert refusal.value.fix
 
 
 def test_algorithm_vector() -> None:

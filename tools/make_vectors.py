@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.cases import algorithms, forged_receipts, payloads, receipts, records, sidecars
+from tests.cases import algorithms, forged_receipts, payloads, receipts, records, settings, sidecars
 from tests.cases.algorithms import Algorithm
 from tests.cases.logs import Erased
 from tests.cases.receipts import ReceiptCase
 from tests.cases.replay import by_naive, clocks, fold_numbers
 from tests.cases.samples import Case
 from tests.cases.scenarios import all_scenarios
+from tests.cases.settings import SettingsCase
 from tests.cases.sidecars import SidecarCase
 from tests.cases.worlds import Scenario
 from tests.reference import tagged
@@ -42,8 +43,10 @@ hex; an object {{"byte": "00", "times": n}} stands for n equal bytes. {count} fi
 | receipt | {receipt} | (see below) | | |
 | rows | {rows} | (see below) | | |
 | algorithm | {algorithm} | (see below) | | |
+| trust | {trust} | (`text`) a trust file (SPEC §12.1) | `digest` | `error`, `key` |
+| policy | {policy} | (`text`) a policy file (SPEC §12.2) | `digest` | `error`, `key` |
 
-`error` is a code of SPEC §14. Each bad file breaks one rule, except `log/order-*`, which break several: the first of SPEC §9.2
+`error` is a code of SPEC §14 (of trust and policy files, of §12.1 and §12.2; `key` is the one that the refusal names, `file` the whole). Each bad file breaks one rule, except `log/order-*`, which break several: the first of SPEC §9.2
 counts.
 
 A log has `log_id` (the log that the reader trusts), `entries` by log_index, `records` by log_index (those held of that entry,
@@ -178,6 +181,12 @@ def sidecar_vector(case: SidecarCase) -> dict[str, Any]:
     }
 
 
+def settings_vector(case: SettingsCase) -> dict[str, Any]:
+    found = {"error": case.code, "key": case.key}
+    good = {"digest": hashlib.sha256(case.text.encode()).hexdigest()}
+    return {"what": case.what, "kind": case.kind, "text": case.text, **(found if case.code else good)}
+
+
 def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, content) of every file."""
     for group in (records.legal, records.refused, payloads.legal, payloads.refused, payloads.entries):
@@ -189,13 +198,17 @@ def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
         yield receipt.name, receipt_vector(receipt)
     for sidecar in (*sidecars.legal(), *sidecars.refused()):
         yield sidecar.name, sidecar_vector(sidecar)
+    for file in settings.settings():
+        yield file.name, settings_vector(file)
     yield "algorithm/ml-dsa-44", algorithm_vector(algorithms.ml_dsa_44())
 
 
 def files() -> dict[str, str]:
     """Path below tests/vectors -> text; names are unique."""
     result: dict[str, str] = {}
-    counts = dict.fromkeys(("record", "payload", "entry", "log", "receipt", "rows", "algorithm"), 0)
+    counts = dict.fromkeys(
+        ("record", "payload", "entry", "log", "receipt", "rows", "algorithm", "trust", "policy"), 0
+    )
     for name, vector in vectors():
         path = f"{name}.json"
         if path in result:

@@ -1,4 +1,8 @@
-"""Levels: how much is known of one artifact's origin (SPEC §12). A fact about one record; it does not pass to others."""
+"""Levels: how much is known of one artifact's origin (SPEC §12). A fact about one record; it does not pass to others.
+
+L0 to L2 follow from the log alone (`level_of`). L3 and L4 follow from whom the verifier trusts as well: who cosigned the
+checkpoint, and who attested what (`level_under`).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ _ANCHORED_ROLES: Final = frozenset({"human", "pair"})
 
 
 class Level(IntEnum):
-    """Each includes the one below. VOUCHED and REALITY_BOUND are reserved: nothing yields them yet."""
+    """Each includes the one below."""
 
     UNLOGGED = 0
     LOGGED = 1
@@ -42,3 +46,15 @@ def level_of(node: Node) -> Level:
     if node.stance != "made" or node.role not in _ANCHORED_ROLES:
         return Level.LOGGED
     return Level.ANCHORED
+
+
+def level_under(node: Node, *, cosigned: bool, vouched: bool, checked: bool) -> Level:
+    """The level under a verifier's trust.
+
+    `cosigned`: his quorum cosigned the checkpoint. `vouched`: an independent identity that he accepts attested the artifact.
+    `checked`: all that makes an experience reality-bound holds too.
+    """
+    level = level_of(node)
+    if level is not Level.ANCHORED or not (cosigned and vouched):
+        return level
+    return Level.REALITY_BOUND if checked else Level.VOUCHED

@@ -23,7 +23,7 @@ from ledger.identity.c2sp_text import (
     has_control_character,
 )
 from ledger.identity.vkey import TYPE_ED25519, Vkey
-from ledger.proofs.note import Sign, parse_note, sign_note, verify_note
+from ledger.proofs.note import Note, Sign, Verified, parse_note, sign_note, verify_note
 from ledger.spec import HASH_BYTES, NOTE_BYTES_MAX, TREE_SIZE_MAX
 
 
@@ -82,14 +82,18 @@ def open_checkpoint(note: bytes | str, vkeys: Sequence[Vkey]) -> Checkpoint:
     `vkeys` may hold witnesses' keys too: theirs must hold but do not speak for the log. Raises ProofInvalid
     "note-invalid" or "checkpoint-invalid".
     """
-    parsed = parse_note(note)
-    verified = verify_note(parsed, vkeys)
-    checkpoint = Checkpoint.parse(parsed.text)
+    return open_signed(parse_note(note), vkeys)[0]
+
+
+def open_signed(note: Note, vkeys: Sequence[Vkey]) -> tuple[Checkpoint, list[Verified]]:
+    """As `open_checkpoint`, of a note that was read; and the known keys that signed it, as `verify_note` tells them."""
+    verified = verify_note(note, vkeys)
+    checkpoint = Checkpoint.parse(note.text)
     if not any(
         key.vkey.signature_type == TYPE_ED25519 and key.vkey.name == checkpoint.origin for key in verified
     ):
         raise _checkpoint_invalid(f"no known key of the log {checkpoint.origin} signed it")
-    return checkpoint
+    return checkpoint, verified
 
 
 def _checkpoint_invalid(reason: str) -> ProofInvalid:

@@ -104,18 +104,6 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Attestation:
-    """An issuer's latest attestation of one claim that counts, on the whole artifact or on one `row` of it."""
-
-    id: bytes
-    log_index: int
-    by: bytes
-    claim: str
-    result: str
-    row: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Grade:
     """An issuer's endorsement of `subject` that counts; `until` in ms; `listed`: he is a registrar by the rules in force."""
 
@@ -126,6 +114,31 @@ class Grade:
     until: int | None
     log_index: int
     listed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """An issuer's latest attestation of one claim that counts, on the whole artifact or on one `row` of it.
+
+    `anchor`: the human who answers for him, None if there is none. `contested`: evidence of a fork stands under the key
+    event that signed it. `endorsements` of him that count, by those whom somebody asked about.
+    """
+
+    id: bytes
+    log_index: int
+    by: bytes
+    claim: str
+    result: str
+    row: int | None
+    role: str = ""
+    anchor: bytes | None = None
+    contested: bool = False
+    endorsements: tuple[Grade, ...] = ()
+
+    @property
+    def answerable(self) -> bytes:
+        """Who answers for it: the anchor of a human or a pair, of others they themselves."""
+        return self.by if self.anchor is None else self.anchor
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +194,14 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Existed:
+    """That the first `size` entries of a log existed by `by_ms` (unix milliseconds): by its own clock, or by a quorum's."""
+
+    size: int
+    by_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ancestry:
     """All that `root` descends from or refers to, in the log `log_id` up to `checkpoint`.
 
@@ -197,6 +218,21 @@ class Ancestry:
     humans: tuple[bytes, ...]
     authors: tuple[bytes, ...]
     humans_behind: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestries:
+    """The ancestries of several `roots` in one log, up to one checkpoint, whose clock is `clock_ms`; nodes are shared.
+
+    `clocks`: where the log's clock told a time behind the artifacts that stand, ascending; empty if nobody asked.
+    """
+
+    roots: tuple[bytes, ...]
+    log_id: bytes
+    checkpoint: Checkpoint
+    clock_ms: int
+    nodes: Mapping[bytes, Node]
+    clocks: tuple[Existed, ...] = ()
 
 
 def own_status(

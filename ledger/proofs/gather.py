@@ -2,7 +2,8 @@
 
 Completeness comes from status proofs: of each topic asked for, all entries are at hand. What is taken from them is
 what can have an effect on the ancestry. So no number of strangers who endorse, attest and accuse makes a trace slow:
-their endorsements and attestations are counted, their notices have no effect, and none of their keys is looked up.
+their endorsements and attestations are counted, their notices have no effect, and none of their keys is looked up. Whoever
+lets registrars say whose attestations count has one topic more to read for each stranger, once.
 """
 
 from __future__ import annotations
@@ -29,10 +30,13 @@ NOTHING: Final = Said((), (), 0)
 class Gathering:
     """The entries of one trace, by log index, closed under *who signed that*. Raises ProofInvalid as VerifiedLog does.
 
-    `accept`: the identities whose word the verifier takes. `registrars` and `curators` of any rules are listened to.
+    `accept`: the identities whose word the verifier takes; `graders`: those whose endorsement makes him listen to an
+    attestation. `registrars` and `curators` of any rules are listened to.
     """
 
-    def __init__(self, log: VerifiedLog, accept: frozenset[bytes]) -> None:
+    def __init__(
+        self, log: VerifiedLog, accept: frozenset[bytes], graders: frozenset[bytes] = frozenset()
+    ) -> None:
         self.entries: dict[int, Entry] = {}
         self._log = log
         self._waiting: list[bytes] = []
@@ -49,7 +53,9 @@ class Gathering:
             for name in ("registrars", "curators")
             for identity in body.get(name, ())
         )
-        self._is_listening = self._listed | accept
+        self._is_listening = self._listed | accept | graders
+        self._graders = graders
+        self._heard: dict[bytes, bool] = {}
         self._ever_closed = any(body["mode"] != "open" for body in bodies)
         self._take(rules)
         self._waiting += self._listed
@@ -77,12 +83,15 @@ class Gathering:
             return NOTHING
         answerable = {self.anchor_of(maker) or maker for maker in makers}
         notices = self._said_by(self._listed | answerable, placed)
-        attestations = self._said_by(self._is_listening, attested)
+        heard = {by for by in {entry.statement.by for _, entry in attested} if self._is_heard(by)}
+        attestations = self._said_by(heard, attested)
         self._waiting += makers  # whose anchors may say what follows from the enrolments
         self._take(notices + attestations)
+        for attestor in sorted(heard):
+            self._add_subject(attestor)
         self._close()
         indices = [tuple(log_index for log_index, _ in found) for found in (notices, attestations)]
-        return Said(indices[0], indices[1], _others(attested, self._is_listening))
+        return Said(indices[0], indices[1], _others(attested, heard))
 
     def issuers(self, subject: bytes) -> tuple[list[bytes], int]:
         """Whose endorsements of an identity can count here, ascending, and how many others endorse it."""
@@ -90,8 +99,17 @@ class Gathering:
         found = {entry.statement.by for _, entry in self._said_by(self._is_listening, said)}
         return sorted(found), _others(said, self._is_listening)
 
+    def _is_heard(self, attestor: bytes) -> bool:
+        """Whether an attestation of his may count: he is listened to, or endorsed by a grader."""
+        if attestor in self._is_listening:
+            return True
+        if attestor not in self._heard:
+            said = self._log.topic(Topic.ENDORSEMENTS, attestor) if self._graders else ()
+            self._heard[attestor] = bool(self._said_by(self._graders, said))
+        return self._heard[attestor]
+
     def _add_subject(self, identity_id: bytes) -> None:
-        """A maker, or the anchor of one: evidence and endorsements of him are facts of the artifact."""
+        """A maker or attestor, or the anchor of one: evidence and endorsements of him are facts of the artifact."""
         subject: bytes | None = identity_id
         while subject is not None and subject not in self._subjects:
             self._subjects.add(subject)

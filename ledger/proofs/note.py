@@ -11,7 +11,8 @@ The text ends at the last empty line. A verifier key (vkey) is `<name>+<hex key 
 Name and key id together say which key signed. Lines of unknown keys are ignored, so that keys can rotate and
 witnesses can add theirs; a line of a known key that does not hold spoils the note; a note that no known key signed
 is worth nothing. Type 0x01 is Ed25519 over the text. Type 0x04 is a witness's cosignature: u64 time ‖ Ed25519 over
-"cosignature/v1\ntime <time>\n" ‖ text. Type 0x06 (ML-DSA-44) is read but not verified by this version: it never counts.
+"cosignature/v1\ntime <time>\n" ‖ text. Type 0x06 (ML-DSA-44) is no signature over the text, but over the checkpoint in
+it: `ledger.proofs.quorum` verifies it, and here it never counts.
 
 Bytes that are no note are ProofInvalid "note-invalid", as a wrong signature is: either way nothing is proved.
 """

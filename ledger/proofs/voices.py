@@ -78,9 +78,26 @@ class Voices:
             statement, body = spoken.statement, spoken.statement.body
             for row in spoken.rows.get(about.artifact_id, ()):
                 latest[statement.by, body["claim"], row] = Attestation(
-                    statement.id, spoken.log_index, statement.by, body["claim"], body["result"], row
+                    statement.id,
+                    spoken.log_index,
+                    statement.by,
+                    body["claim"],
+                    body["result"],
+                    row,
+                    **self._issuer(spoken),
                 )
         return tuple(sorted(latest.values(), key=_place_of))
+
+    def _issuer(self, spoken: Spoken) -> dict[str, Any]:
+        """What an attestation says of who said it."""
+        if spoken.signer is None:
+            return {}
+        return {
+            "role": spoken.signer.role,
+            "anchor": spoken.signer.id if spoken.signer.role == "human" else spoken.signer.anchor,
+            "contested": self._replay.contested(spoken) is not None,
+            "endorsements": self.grades(spoken.signer.id)[0],
+        }
 
     def rescuers(self, attestations: Iterable[Attestation], answerable: bytes | None) -> tuple[bytes, ...]:
         """Whose attestations rescue a disowned place of an artifact that is `answerable`'s (SPEC §7.4), ascending."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ledger.errors import Undecided
+from ledger.origin.lattice import Standing, Verdict
 from ledger.origin.levels import Level, level_of
 from ledger.proofs.facts import Node, Presence, Status
 from ledger.statements import words
@@ -46,4 +48,19 @@ def test_names_and_order_are_those_of_the_specification() -> None:
         ("L2", "anchored"),
         ("L3", "vouched"),
         ("L4", "reality-bound"),
+    ]
+
+
+def test_a_manifest_has_a_code_for_each_decision() -> None:
+    assert [
+        verdict.manifest_code for verdict in (Verdict.ADMITTED, Verdict.QUARANTINED, Verdict.REJECTED)
+    ] == [0, 1, 2]
+    with pytest.raises(Undecided, match="decides nothing"):
+        _ = Verdict.UNDECIDED.manifest_code
+    assert [standing.label for standing in Standing] == [
+        "unknown",
+        "retracted",
+        "quarantined",
+        "conditional",
+        "released",
     ]
