@@ -356,7 +356,10 @@ class Session:
         if ID.fullmatch(text):
             return bytes.fromhex(text), None
         found = finding.search_text(view, self._access.rows, self._access.keys.salts, text)
-        matches: list[tuple[bytes, int | None]] = [(artifact_id, None) for artifact_id in found.artifacts]
+        former = finding.superseded(view, found.artifacts) if len(found.artifacts) > 1 else {}
+        matches: list[tuple[bytes, int | None]] = [
+            (artifact_id, None) for artifact_id in found.artifacts if artifact_id not in former
+        ]
         matches = matches or [(match.id, match.row) for match in found.rows]
         if not matches and "\0" not in text and len(text) < _PATH_CHARS_MAX and os.path.lexists(text):
             return finding.resolve(view, Path(text).absolute(), self._access.keys.salts), None
