@@ -505,6 +505,20 @@ def test_workers_derive_and_what_they_return_is_durable(place: Place, method: st
     assert place.is_sound()
 
 
+@ledger.derive("report", "1", unsigned="report")
+def report(row: Row) -> Row:
+    return row
+
+
+def test_row_that_a_worker_reports_is_durable_when_it_returns(place: Place) -> None:
+    with place.open(keyless=True) as opened, opened.batch("ada"):
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            (row,) = pool.map(report, [{"text": "of nobody"}])
+        assert place.outbox.waiting()
+    place.drain()
+    assert place.record(bytes.fromhex(row["lineage_id"])).stance == "reported"
+
+
 def worker(path: str, config: str, rows: list[Row]) -> list[Row]:
     with ledger.open(path, config=config) as opened, opened.batch("ada"):
         return [upper(row) for row in rows]

@@ -16,6 +16,9 @@ somebody who did not say so. What the function returns gets the id of what it is
     None        no row (a filter)
     True, False a filter's answer, handed on as it is
 
+A row without `lineage_id` is refused; or, if `unsigned` says so, it is found by its content (its artifact, or the row that it
+is of an imported dataset), signed as reported, or passed over.
+
 A dict that lacks the column leaves the content as it was; all other columns are the function's own business. What was
 sealed stays sealed, each row under a new salt.
 
@@ -64,7 +67,8 @@ Row = Mapping[str, Any]
 class Source(NamedTuple):
     """The artifact that a row is: its id, the row's content and how it became bytes; `salt` of one that is sealed.
 
-    `has_salts`: its rows have a column for salts. `row`: it is that row of an imported dataset, whose id it is.
+    `has_salts`: its rows have a column for salts. `row`: it is that row of an imported dataset, whose id it is. `reported`:
+    it was signed just now.
     """
 
     id: bytes
@@ -73,6 +77,7 @@ class Source(NamedTuple):
     salt: bytes | None = None
     has_salts: bool = False
     row: int | None = None
+    reported: Item | None = None
 
 
 class Derivation:
@@ -151,7 +156,7 @@ class Derivation:
     def finish(self, sources: Sequence[Source | None], made: Sequence[Any]) -> list[Any]:
         """For each row what the tool made of it, with ids. Raises RefusedInput, and StoreFault in a forked process."""
         batch = active_batch()
-        items: list[Item] = []
+        items = [each.reported for each in sources if each is not None and each.reported is not None]
         results = [self._shaped(batch, *pair, items) for pair in zip(sources, made, strict=True)]
         if items and batch.is_inherited:
             with suppress(LineageError):  # which may tell of others
@@ -205,7 +210,7 @@ class Derivation:
             return None
         if self._unsigned == REPORT:
             item = batch.take(_given(content, form), Claim(kind="work", reported=True))
-            return Source(item.id, content, form)
+            return Source(item.id, content, form, reported=item)
         reason = "the row has no id, so that nothing is known of which it could be derived"
         if self._unsigned == FIND:
             found = batch.by_content(form, hashlib.sha256(content).digest())
