@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger.api.claimants import CLAIMANTS_MAX, Claimants
 from ledger.api.given import Given
-from ledger.errors import RefusedInput
+from ledger.errors import InvariantBroken, RefusedInput
 from ledger.signer.claims import Claim, Claimant
 from ledger.statements import words
 from ledger.statements.record import Parent, decode_record
@@ -126,3 +126,12 @@ def test_check_is_asked_before_anything_is_made() -> None:
         for _ in range(2):
             with pytest.raises(RefusedInput, match="work"):
                 quick.record(Given(b"c" * 32, 3, "raw", "text/plain"), Claim(parents=(plain,)))
+
+
+def test_a_claim_that_is_to_be_sealed_is_no_other_claim() -> None:
+    """What is remembered of the same claim in the open makes no record of it."""
+    made = claimants("human")
+    content = Given(b"c" * 32, 5, "raw", "text/plain")
+    assert decode_record(made.record(content, Claim()).record).form == "raw"
+    with pytest.raises(InvariantBroken, match="sealed"):
+        made.record(content, Claim(sealed=True))

@@ -183,6 +183,23 @@ def test_what_is_not_logged_and_not_of_the_session_is_not_read(place: Place) -> 
             assert parents_of(session.output("nothing was read")) == set()
 
 
+def test_what_its_maker_superseded_is_not_what_is_read(place: Place) -> None:
+    """Nor is a sealed content read where its salt is not."""
+    path, secret = place.file("note.txt", "a note"), place.file("secret.txt", "a secret")
+    with place.open() as opened:
+        (old,) = opened.sign([path], "ada").ids
+        claim = ledger.Claim(human=500_000, parents=(ledger.Parent("supersedes", old),))
+        (new,) = opened.sign([path], "ada", claim).ids
+        (sealed,) = opened.sign([secret], "ada", ledger.Claim(sealed=True)).ids
+        with opened.session("ada") as session:
+            assert [session.read(each) for each in ("a note", path, "a secret", secret)] == [
+                new,
+                new,
+                sealed,
+                sealed,
+            ]
+
+
 def test_content_of_two_artifacts_is_ambiguous(place: Place) -> None:
     with place.open() as opened:
         with opened.batch("ada") as batch:

@@ -152,6 +152,7 @@ class Batch:
             given.digest,
             parents=tuple(parent.id for parent in claim.parents),
             keep=given.keep,
+            seal=given.seal,
         )
         self._start()
         return self._flow.add(item)[0]
@@ -179,6 +180,10 @@ class Batch:
     def by_content(self, form: str, digest: bytes) -> list[tuple[bytes, int | None]]:
         """The artifacts of the log with this content; if there are none, the rows of imported datasets: (id, row_index)."""
         return self._lookup.by_content(form, digest)
+
+    def salt_of(self, artifact_id: bytes) -> bytes | None:
+        """The salt of a sealed artifact, if this machine keeps it."""
+        return self._access.keys.salts.salt_of(artifact_id)
 
     @property
     def maker(self) -> bytes:

@@ -153,7 +153,7 @@ class Flow:
     def were_sent(self, put: Put, items: Sequence[Item]) -> None:
         """A statement over these items is durable in the outbox."""
         for item in items:
-            item.keep = ()
+            item.keep, item.seal = (), None
         self._mend(items)
         move(self, items, State.SIGNED)
         sent = Sent(put, len(items), items)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from enum import IntEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ledger.errors import LineageError
 from ledger.statements.record import decode_record
@@ -71,6 +71,13 @@ class Told(Future[T]):
             self.is_heard = self.is_heard or self.done()
 
 
+class Seal(NamedTuple):
+    """What opens a sealed content: the SHA-256 of it (32 bytes), and its salt."""
+
+    digest: bytes
+    salt: bytes
+
+
 class Item:
     """One artifact that was added. `id` (32 bytes) is its artifact id, known before it is logged.
 
@@ -91,6 +98,7 @@ class Item:
         "kind",
         "parents",
         "record",
+        "seal",
         "since_s",
         "state",
         "tries",
@@ -108,8 +116,9 @@ class Item:
         *,
         parents: tuple[bytes, ...] = (),
         keep: tuple[bytes, ...] = (),
+        seal: Seal | None = None,
     ) -> None:
-        """`content`: its digest (32 bytes). `keep`: what is to be kept beside the log before it is signed."""
+        """`content`: its digest (32 bytes). `keep`: what is to be kept beside the log before it is signed; `seal`: likewise in the vault."""
         self._home = home
         self.id = artifact_id
         self.record = record
@@ -118,6 +127,7 @@ class Item:
         self.content = content
         self.parents = parents  # ids
         self.keep = keep
+        self.seal = seal
         self.doubts: frozenset[bytes] = frozenset()  # ids that it descends from, and that nobody here knows
         self.since_s = 0.0  # monotonic, when it was added
         self.tries = 0  # how often it was signed and refused for another's fault

@@ -48,6 +48,7 @@ from ledger.spec import BATCH_TRIES_MAX, PARCEL_BYTES_MAX
 from ledger.statements.record import decode_record
 from ledger.store.files import read_regular
 from ledger.store.outbox import Refusal
+from ledger.store.salts import Kept
 
 PAUSE_LEAST_S: Final = 0.01  # between two looks for an answer, doubled as long as none comes
 PAUSE_MOST_S: Final = 0.25
@@ -144,6 +145,7 @@ class Signing:
             for content in {content for item in items for content in item.keep}:
                 if not self._is_kept(content):
                     kept.append(self._access.content.put(content))  # noqa: PERF401 - what a failure leaves is known
+            self._keep_salts(items)
             records = [item.record for item in items]
             put = self._lanes.put(
                 self._signer,
@@ -161,6 +163,16 @@ class Signing:
             self._flow.have_failed(items, error)
         else:
             self._flow.were_sent(put, items)
+
+    def _keep_salts(self, items: Sequence[Item]) -> None:
+        """Salts are durable before what is sealed under them is signed (SPEC §10.8)."""
+        sealed = [(item.id, item.seal) for item in items if item.seal is not None]
+        if not sealed:
+            return
+        with self._access.keys.salts.writing() as salts:
+            for artifact_id, seal in sealed:
+                salts.add(artifact_id, seal.digest, Kept(artifact_id, seal.salt))
+            salts.flush()
 
     def _is_kept(self, content: bytes) -> bool:
         return self._access.content.path(hashlib.sha256(content).digest()).exists()

@@ -64,7 +64,7 @@ class Claimants:
     def _remembered(self, claim: Claim, given: Given, parents: list[Parent]) -> Claimant | None:
         """Who makes such records, with stand-ins for parents; None if one of these could be taken for something else."""
         key = (
-            *(claim.kind, claim.human, claim.machine, claim.reported, claim.author, claim.made),
+            *(claim.kind, claim.human, claim.machine, claim.reported, claim.author, claim.made, claim.sealed),
             *(_frozen(claim.rights), _frozen(claim.source), _frozen(claim.facts)),
             tuple(parent.rel for parent in parents),
         )

@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple
 
 from ledger.api.row_map import Resolve, RowMap
-from ledger.api.salts import parse_salt
+from ledger.api.salts import FindSalt, Sealed, id_differs, row_salt
 from ledger.datasets.experience import check_experience
 from ledger.datasets.files import load_file, printable, read_file
 from ledger.datasets.media import guess_media
@@ -19,7 +19,7 @@ from ledger.datasets.opened import by_line, read_rows
 from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT, Row, row_item
 from ledger.errors import RefusedInput
 from ledger.signer.claims import NOTHING_SAID, Claimant, Said
-from ledger.statements.record import Record, decode_record, sealed_content, sealed_size
+from ledger.statements.record import decode_record
 from ledger.store.content import ContentStore
 
 ARTIFACT_ID: Final = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
@@ -45,7 +45,6 @@ class Content(NamedTuple):
 
 Contents = Generator[Content, None, None]  # to be closed by who reads it: it may hold a file, or a view
 FindRecord = Callable[[bytes], bytes | None]  # of an artifact id: its record, if it stands in the log
-FindSalt = Callable[[bytes], bytes | None]  # of an artifact id: the salt of its content, if it is kept here
 
 
 class Rows(NamedTuple):
@@ -131,68 +130,11 @@ def _held(row: Row, digest: bytes, rows: Rows) -> Content:
         )
     record = decode_record(found)
     if record.form == "sealed":
-        _check_sealed(row, record, rows.find_salt)
+        sealed = Sealed(record.id, record.maker, record.content)
+        row_salt(row.cells.get(LINEAGE_SALT), sealed, row.content, rows.find_salt)
     elif (record.form, record.content) != (row.form, digest):
-        raise _id_differs()
+        raise id_differs()
     return Content(row.row_index, record.content, record.fields["size"], record.form, None, held=found)
-
-
-def _check_sealed(row: Row, record: Record, find_salt: FindSalt | None) -> None:
-    """Whether a sealed record is about a row, by the salt in its column, else the one that is kept here.
-
-    Raises RefusedInput `salt-missing`, `salt-differs`, `lineage-id-differs`, `cell-illegal`, `schema`.
-    """
-    item = f"column '{LINEAGE_SALT}'"
-    cell = row.cells.get(LINEAGE_SALT)
-    if cell is not None and not isinstance(cell, str):
-        raise RefusedInput("cell-illegal", item, "it is no salt", "Write 64 hex digits, or null.")
-    given = None if cell is None else parse_salt(item, cell)
-    if given is not None and is_sealed_in(record, given, row.content):
-        return
-    kept = None if find_salt is None else find_salt(record.id)
-    if kept is None:
-        _refuse_unknown_salt(item, is_given=given is not None)
-    elif not is_sealed_in(record, kept, row.content):
-        raise _id_differs()
-    elif given is not None:
-        raise RefusedInput(
-            "salt-differs",
-            item,
-            "it is not the salt under which the row was sealed, which this machine keeps",
-            "Set it to null, and the one that is kept counts; or bring the one that was written.",
-        )
-
-
-def _refuse_unknown_salt(item: str, *, is_given: bool) -> NoReturn:
-    fix = f"Bring the {LINEAGE_SALT} that was written with the id; or take both away to sign the row anew."
-    if is_given:
-        raise RefusedInput(
-            "salt-differs",
-            item,
-            "under it the artifact of the row's id is about another content: the salt, the id or the row was changed",
-            fix,
-        )
-    raise RefusedInput(
-        "salt-missing",
-        item,
-        "the artifact of the row's id is sealed, and without its salt nobody can tell whether it is the row's",
-        fix,
-    )
-
-
-def _id_differs() -> RefusedInput:
-    return RefusedInput(
-        "lineage-id-differs",
-        f"column '{LINEAGE_ID}'",
-        "the artifact of this id has another content than the row: one was changed after it was signed",
-        "Take the id away to sign the row anew, with the old id as its parent if it descends from it.",
-    )
-
-
-def is_sealed_in(record: Record, salt: bytes, content: bytes) -> bool:
-    """Whether a sealed record is about this content under this salt."""
-    held = (record.content, record.fields["size"])
-    return held == (sealed_content(record.maker, salt, content), sealed_size(len(content)))
 
 
 def experience_offline() -> RefusedInput:

@@ -16,6 +16,9 @@ somebody who did not say so. What the function returns gets the id of what it is
     None        no row (a filter)
     True, False a filter's answer, handed on as it is
 
+A row without `lineage_id` is refused; or, if `unsigned` says so, it is found by its content (its artifact, or the row that it
+is of an imported dataset), signed as reported, or passed over.
+
 A dict that lacks the column leaves the content as it was; all other columns are the function's own business. What was
 sealed stays sealed, each row under a new salt.
 
@@ -41,10 +44,10 @@ from typing import Any, Final, NamedTuple, Self
 
 from ledger.api.active import active_batch
 from ledger.api.batch import Batch
-from ledger.api.batch_item import Item
+from ledger.api.batch_item import Item, Seal
 from ledger.api.given import ID, Given
 from ledger.api.known import Known
-from ledger.api.salts import parse_salt
+from ledger.api.salts import FindSalt, Sealed, row_salt
 from ledger.api.session import tool_facts
 from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT, column_of, content_of, whole_row
 from ledger.errors import LineageError, RefusedInput
@@ -64,7 +67,8 @@ Row = Mapping[str, Any]
 class Source(NamedTuple):
     """The artifact that a row is: its id, the row's content and how it became bytes; `salt` of one that is sealed.
 
-    `has_salts`: its rows have a column for salts. `row`: it is that row of an imported dataset, whose id it is.
+    `has_salts`: its rows have a column for salts. `row`: it is that row of an imported dataset, whose id it is. `reported`:
+    it was signed just now.
     """
 
     id: bytes
@@ -73,6 +77,7 @@ class Source(NamedTuple):
     salt: bytes | None = None
     has_salts: bool = False
     row: int | None = None
+    reported: Item | None = None
 
 
 class Derivation:
@@ -144,14 +149,14 @@ class Derivation:
         return [
             self._without_id(batch, *content)
             if artifact_id is None
-            else _source(row, artifact_id, known.get(artifact_id), *content)
+            else _source(row, artifact_id, known.get(artifact_id), batch.salt_of, *content)
             for row, artifact_id, content in zip(rows, ids, contents, strict=True)
         ]
 
     def finish(self, sources: Sequence[Source | None], made: Sequence[Any]) -> list[Any]:
         """For each row what the tool made of it, with ids. Raises RefusedInput, and StoreFault in a forked process."""
         batch = active_batch()
-        items: list[Item] = []
+        items = [each.reported for each in sources if each is not None and each.reported is not None]
         results = [self._shaped(batch, *pair, items) for pair in zip(sources, made, strict=True)]
         if items and batch.is_inherited:
             with suppress(LineageError):  # which may tell of others
@@ -205,7 +210,7 @@ class Derivation:
             return None
         if self._unsigned == REPORT:
             item = batch.take(_given(content, form), Claim(kind="work", reported=True))
-            return Source(item.id, content, form)
+            return Source(item.id, content, form, reported=item)
         reason = "the row has no id, so that nothing is known of which it could be derived"
         if self._unsigned == FIND:
             found = batch.by_content(form, hashlib.sha256(content).digest())
@@ -330,8 +335,10 @@ def _id_of(row: Row) -> bytes | None:
     return bytes.fromhex(cell)
 
 
-def _source(row: Row, artifact_id: bytes, known: Known | None, content: bytes, form: str) -> Source:
-    """The artifact that a row says it is. Raises RefusedInput `lineage-id-unknown`, `lineage-id-differs`, `salt-missing`."""
+def _source(
+    row: Row, artifact_id: bytes, known: Known | None, find_salt: FindSalt, content: bytes, form: str
+) -> Source:
+    """The artifact that a row says it is. Raises RefusedInput `lineage-id-unknown`, `lineage-id-differs`, and as `row_salt`."""
     item = f"column '{LINEAGE_ID}'"
     if known is None:
         raise RefusedInput(
@@ -341,21 +348,10 @@ def _source(row: Row, artifact_id: bytes, known: Known | None, content: bytes, f
             "Name the ledger in which it was signed, or take the id away.",
         )
     salt: bytes | None = None
-    digest = hashlib.sha256(content).digest()
     if known.form == "sealed":
-        cell = row.get(LINEAGE_SALT)
-        if cell is None:
-            raise RefusedInput(
-                "salt-missing",
-                item,
-                "the artifact is sealed, and nobody can tell whether it is the row's without its salt",
-                f"Bring the column '{LINEAGE_SALT}'.",
-            )
-        salt = parse_salt(f"column '{LINEAGE_SALT}'", str(cell))
-        digest, form_known = sealed_content(known.maker, salt, content), form
-    else:
-        form_known = known.form
-    if (form, digest) != (form_known, known.content):
+        sealed = Sealed(artifact_id, known.maker, known.content)
+        salt = row_salt(row.get(LINEAGE_SALT), sealed, content, find_salt)
+    elif (known.form, known.content) != (form, hashlib.sha256(content).digest()):
         raise RefusedInput(
             "lineage-id-differs",
             item,
@@ -368,7 +364,9 @@ def _source(row: Row, artifact_id: bytes, known: Known | None, content: bytes, f
 def _given(content: bytes, form: str, maker: bytes = b"", salt: bytes | None = None) -> Given:
     """A row's content; with a salt, sealed by its maker."""
     if salt is not None:
-        return Given(sealed_content(maker, salt, content), sealed_size(len(content)), "sealed", None)
+        seal = Seal(hashlib.sha256(content).digest(), salt)
+        digest = sealed_content(maker, salt, content)
+        return Given(digest, sealed_size(len(content)), "sealed", None, seal=seal)
     return Given(hashlib.sha256(content).digest(), len(content), form, _MEDIA[form])
 
 

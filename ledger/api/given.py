@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
-from ledger.api.batch_item import Item
+from ledger.api.batch_item import Item, Seal
 from ledger.datasets.experience import check_experience
 from ledger.datasets.files import load_file, read_file
 from ledger.datasets.jcs import lone_surrogate
@@ -26,13 +26,16 @@ KindOf = Callable[[bytes], str]  # the kind of an artifact; "" if it is not know
 
 
 class Given(NamedTuple):
-    """A content: its digest (32 bytes), how it became bytes, and the bytes themselves where they are to be kept."""
+    """A content: its digest (32 bytes), how it became bytes, and the bytes themselves where they are to be kept; `seal` of one
+    that is sealed.
+    """
 
     digest: bytes
     size_bytes: int
     form: str
     media: str | None
     keep: tuple[bytes, ...] = ()
+    seal: Seal | None = None
 
 
 def content_given(content: Any, kind: str | None, media: str | None = None) -> Given:

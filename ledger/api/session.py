@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 from collections.abc import Iterable, Mapping
 from contextvars import Token
 from dataclasses import replace
@@ -87,9 +86,10 @@ class Session:
         self._task = task
         self._parameters = dict(parameters or {})
         self._owns_batch = owns_batch
-        self._lock = threading.Lock()
         self._always: list[_Read] = []
-        self._reads: dict[_Read, None] = {}
+        self._reads: dict[
+            _Read, None
+        ] = {}  # in order; of whichever thread: each use is one step of the interpreter
         self._kinds: dict[bytes, str] = {}  # of what was read
         self._kept: dict[bytes, Item] = {}  # by digest of the parameters: an item with which they are kept
         self._told = b""  # of how every output is generated
@@ -112,9 +112,10 @@ class Session:
         """What the model made. `parameters` of this generation, beside those of the session, are kept as the task is."""
         keep = self._described(parameters) if parameters else self._told
         facts = {"parameters": hashlib.sha256(keep).digest()} if keep else {}
+        read = list(self._reads)
         item = self._make(content, "output", parents, facts, claims, keep)
-        with self._lock:
-            self._reads.clear()
+        for each in read:  # what another thread reads meanwhile counts for the next output
+            self._reads.pop(each, None)
         return item
 
     def experience(
@@ -184,9 +185,8 @@ class Session:
         RefusedInput `ambiguous` if several artifacts have that content.
         """
         read = self._found(artifact)
-        with self._lock:
-            self._reads[read] = None
-            self._kinds[read.id] = read.kind
+        self._reads[read] = None
+        self._kinds[read.id] = read.kind
         return read.id
 
     # Its block
@@ -289,8 +289,7 @@ class Session:
 
     def _default_parents(self, kind: str) -> tuple[Parent, ...]:
         """What was read since the last output."""
-        with self._lock:
-            reads = list(dict.fromkeys((*self._always, *self._reads)))
+        reads = list(dict.fromkeys([*self._always, *list(self._reads)]))
         if len(reads) > PARENTS_MAX:
             raise RefusedInput(
                 "too-large",
@@ -356,7 +355,10 @@ class Session:
         if ID.fullmatch(text):
             return bytes.fromhex(text), None
         found = finding.search_text(view, self._access.rows, self._access.keys.salts, text)
-        matches: list[tuple[bytes, int | None]] = [(artifact_id, None) for artifact_id in found.artifacts]
+        former = finding.superseded(view, found.artifacts) if len(found.artifacts) > 1 else {}
+        matches: list[tuple[bytes, int | None]] = [
+            (artifact_id, None) for artifact_id in found.artifacts if artifact_id not in former
+        ]
         matches = matches or [(match.id, match.row) for match in found.rows]
         if not matches and "\0" not in text and len(text) < _PATH_CHARS_MAX and os.path.lexists(text):
             return finding.resolve(view, Path(text).absolute(), self._access.keys.salts), None
