@@ -290,6 +290,9 @@ def test_parents_and_machines_and_pairs(place: Place) -> None:
         ({"by": "nobody"}, "name-unknown", ""),
         ({"column": "body"}, "column-missing", "'text'"),
         ({"parents": [Parent("trained-on", bytes(32))]}, "record-illegal", ""),
+        ({"rows_each": 0}, "usage", ""),
+        ({"rows_each": spec.ROWS_MAX + 1}, "usage", ""),
+        ({"workers": -1}, "usage", ""),
         ({"parents": [Parent("derived-from", bytes(32))]}, "parent-unknown", ""),
     ],
 )

@@ -12,6 +12,7 @@ from ledger.api.access import Access, Progress, silent
 from ledger.api.importing import Import, Imported, Terms
 from ledger.api.rebuilding import RebuiltRows
 from ledger.api.sidecars import RowMatch
+from ledger.errors import RefusedInput
 from ledger.statements.record import Parent
 
 
@@ -46,6 +47,7 @@ class RowVerbs:
         `restart`: from the first row. Raises RefusedInput naming file and row for the first row that is refused: nothing of its
         record is appended; `file-changed`, `shard-changed`; PolicyDenied `not-endorsed`; StoreFault `import-busy`, `worker-died`.
         """
+        _check_numbers(workers, rows_each)
         uri: dict[str, Any] = {"uri": source}
         terms = Terms(
             uri | ({} if category is None else {"category": category}),
@@ -68,6 +70,7 @@ class RowVerbs:
 
         `rows_each` as when they were imported. Raises RefusedInput as `import_rows` for what cannot be read.
         """
+        _check_numbers(workers, rows_each)
         return rebuilding.rebuild_rows(self._access, paths, column, workers, rows_each, progress)
 
     def prove_row(self, artifact_id: bytes, row: int) -> RowMatch:
@@ -76,3 +79,16 @@ class RowVerbs:
         Raises StoreFault `rows-missing`, `rows-damaged`; ProofInvalid `rows-differ`; RefusedInput `index-out-of-range`.
         """
         return sidecars.prove(self._access.rows, artifact_id, row)
+
+
+def _check_numbers(workers: int | None, rows_each: int) -> None:
+    """Raises RefusedInput `usage` for numbers that nothing could be done with."""
+    if not 1 <= rows_each <= spec.ROWS_MAX:
+        raise RefusedInput(
+            "usage",
+            "rows_each",
+            f"a record is over 1 to {spec.ROWS_MAX:,} rows",
+            "Leave it out: the most is best.",
+        )
+    if workers is not None and workers < 0:
+        raise RefusedInput("usage", "workers", "there are 0 of them or more", "Leave it out, or say 0.")

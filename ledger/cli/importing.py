@@ -18,6 +18,7 @@ from ledger.cli.common import (
     tell_kept,
     tell_pending_recovery,
 )
+from ledger.cli.first import offer
 from ledger.cli.sign_claims import parse_parent
 from ledger.errors import RefusedInput
 from ledger.statements.words import CATEGORIES, TRAIN
@@ -96,6 +97,7 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
             )
         reporter.result(_rebuilt_fields(rebuilt), _rebuilt_words(rebuilt))
         return 1 if rebuilt.unknown else 0
+    offer(args, reporter)
     with open_for(args, readonly=False) as ledger:
         by = only_identity(ledger, args.by)
         tell_kept(reporter, ledger, by)

@@ -35,7 +35,7 @@ _LENGTH: Final = struct.Struct(">I")
 _TASKS_AHEAD: Final = 2
 _END_S: Final = 5.0  # that a worker has to end by itself
 _PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from ledger.datasets.crew import serve; serve()"
-_NAMES: Final = "surrogateescape"  # a path may hold any bytes
+_NAMES: Final = "surrogatepass"  # a path may hold any bytes, a column any characters
 _FLAGS: Final = {"isolated": "-I", "ignore_environment": "-E", "no_user_site": "-s", "no_site": "-S"}
 _DONE: Final = "done"
 _REFUSED: Final = "refused"

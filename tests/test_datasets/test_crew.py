@@ -213,3 +213,13 @@ def test_as_many_workers_as_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     assert worker_count() >= 1
     monkeypatch.setattr(sys, "executable", "")
     assert worker_count() == 0
+
+
+def test_a_column_of_any_characters_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"\\ud800":"x"}\n')
+    with RegularFile(path) as file:
+        known = list(file.fingerprint)
+    with Crew(1) as crew:
+        answer = crew.submit("lines", str(path), known, JSONL, "\ud800", [0, 15, True, None])
+        assert digested_of(answer.result(WAIT_S)).digests == hashlib.sha256(b"x").digest()

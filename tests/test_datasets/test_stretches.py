@@ -159,7 +159,7 @@ def compare(path: Path, content: bytes, format_: str, column: str | None, sizes:
         assert in_stretches(shard_of(path, format_), column, rows_each, Progress()) == slow
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(
     LINES,
     st.booleans(),
@@ -181,7 +181,7 @@ def test_json_lines_are_the_rows_of_the_slow_reader(
     compare(path, content or b"\n", JSONL, column, sizes)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(min_size=1, max_size=300), SIZES)
 @example(b"\n\n\r\n", (1, 1, 1))
 @example(b"\xef\xbb\xbfa\n", (2, 16, 2))
@@ -196,7 +196,7 @@ def test_lines_of_a_text_are_the_rows_of_the_slow_reader(
     compare(path, content.replace(b"\xff", b"\n").decode("latin-1").encode(), TEXT, None, sizes)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.sampled_from(GOOD), min_size=1, max_size=12),
     st.integers(1, 200),

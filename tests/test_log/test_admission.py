@@ -265,9 +265,10 @@ def test_every_code_that_a_submission_can_have_is_provoked() -> None:
         "genesis-illegal",  # `begin` alone: test_writer
         *("state-wrong", "fold-unknown"),  # only the log's own entries
         "identity-exists",  # the same enrolment is known, and another one has another id
+        *("rows-missing", "rows-damaged", "rows-differ"),  # a sidecar's, which no submission brings
         *("record-missing", "tree-differs", "tile-differs", "checkpoint-invalid", "note-invalid"),
         *("inclusion-invalid", "consistency-invalid", "multiproof-invalid", "status-invalid"),
-        *("receipt-invalid", "ed25519-cofactor"),
+        *("receipt-invalid", "ed25519-cofactor", "rows-missing", "rows-damaged", "rows-differ"),
     }
     assert len(listed) > 35
     assert {code for code, _make in BAD.values()} == listed - not_by_submission

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import RefusedInput
@@ -47,6 +47,7 @@ def test_paths_of_true_groups(size: int) -> None:
         verify_inclusion(leaves[row], row, size, path, root)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2_000), st.data())
 def test_any_row_of_any_tree(size: int, data: st.DataObject) -> None:
     row = data.draw(st.integers(0, size - 1))

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, note
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from ledger.errors import ProofInvalid, RefusedInput, StoreFault
@@ -173,6 +173,7 @@ def test_an_order_that_names_a_row_twice_or_out_of_turn(tmp_path: Path, swap: tu
         assert refused(path, record)
 
 
+@settings(deadline=None)  # a property over files
 @given(st.data())
 def test_a_hostile_sidecar_adds_no_row(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Whatever is changed behind the record: what is found is what was signed, or nothing, or the sidecar is accused."""
