@@ -85,7 +85,12 @@ def test_a_longer_path_is_told_from_the_ancestor_on(relations: list[str], told: 
 
 
 def test_a_row_of_the_parent_is_named() -> None:
-    rows = rows_of("rows", notices=(notice(CURATOR, "hold", row=1_500),), attestations=(attestation(BEN),))
+    rows = rows_of(
+        "rows",
+        facts={"count": 2_000},
+        notices=(notice(CURATOR, "hold", row=1_500),),
+        attestations=(attestation(BEN),),
+    )
     found = judged(rows, artifact("d", ANNA, "derived", [over("derived-from", rows, None, 1_500)]))
     assert f"quarantined: row 1,500 of its parent {short(rows.id)} is held" in found.why
 
