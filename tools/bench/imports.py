@@ -53,8 +53,8 @@ def bench_import(settings: Settings) -> list[Row]:
         return count / float(reports[-1]["seconds"])
 
     def limit() -> float:
-        fastest.append(count / _parse_and_hash(dataset, cuts, "orjson"))
-        return count / _parse_and_hash(dataset, cuts, "json")
+        fastest.append(count / parse_and_hash(dataset, cuts, "orjson"))
+        return count / parse_and_hash(dataset, cuts, "json")
 
     turns = take_turns(settings.pick(5, 1), ours, limit)
     dataset.unlink()
@@ -97,7 +97,7 @@ def write_rows(path: Path, count: int, row_bytes: int) -> int:
     return middle
 
 
-def _parse_and_hash(path: Path, middle: int, parser: str) -> float:
+def parse_and_hash(path: Path, middle: int, parser: str) -> float:
     """Seconds that two processes take, one for each half of the file."""
     size = path.stat().st_size
     arguments = [
