@@ -23,7 +23,7 @@ from ledger.datasets.tasks import JSONL, digested_of
 from ledger.errors import RefusedInput, StoreFault
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
