@@ -79,9 +79,7 @@ def test_a_killed_import_leaves_whole_records_and_goes_on(tmp_path: Path) -> Non
         for _ in range(ROUNDS_A_LEDGER):
             child = start(place, shards, rng.choice((0, 0, 1)))
             assert child.stdout is not None
-            for _ in range(
-                rng.randrange(SHARDS * ROWS // EACH)
-            ):  # so many records, however busy the machine is
+            for _ in range(rng.randrange(4)):  # so many records, however busy the machine is
                 child.stdout.readline()
             try:
                 child.wait(rng.random() * 0.03)  # and anywhere in the next one or two
