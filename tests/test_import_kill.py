@@ -97,7 +97,10 @@ def test_a_killed_import_leaves_whole_records_and_goes_on(tmp_path: Path) -> Non
         child = start(place, shards, 0)
         out, told = child.communicate()
         assert child.returncode == 0, told
-        assert int(out.split()[-1]) == SHARDS * ROWS // EACH - before
+        left = SHARDS * ROWS // EACH - before
+        assert int(out.split()[-1]) in (left, left - 1), (
+            "one may have waited, signed, in its lane: it is sent first"
+        )
         roots = {
             reference.mth(digests(*(f"shard{n} {row}" for row in range(at, at + EACH))))
             for n in range(SHARDS)
