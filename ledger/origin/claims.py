@@ -11,7 +11,7 @@ A record that supersedes an older one of its maker is told instead of it, but ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -19,7 +19,8 @@ from ledger.origin.lattice import Standing, Verdict
 from ledger.origin.levels import Level
 from ledger.origin.reasons import ORDER, Code
 from ledger.proofs.facts import Node, Presence
-from ledger.statements.record import Parent, Record
+from ledger.statements.record import Record
+from ledger.statements.superseding import why_without_effect
 
 if TYPE_CHECKING:
     from ledger.origin.judge import Judged
@@ -94,7 +95,7 @@ def weigh_claims(claims: Sequence[ClaimJudged], *, is_deciding: bool) -> RowVerd
 
 
 def replaces(newer: Node, older: Node) -> bool:
-    """Whether a record supersedes another of its maker over one content, and says nothing better (SPEC §4.3)."""
+    """Whether a record supersedes another of its maker over one content, with effect (SPEC §4.3)."""
     if newer.record is None or older.record is None or newer.maker is None or newer.maker != older.maker:
         return False
     if not any(
@@ -102,7 +103,9 @@ def replaces(newer: Node, older: Node) -> bool:
         for parent in newer.parents
     ):
         return False
-    return _is_one_content(newer.record, older.record) and not _says_better(newer.record, older.record)
+    return (
+        _is_one_content(newer.record, older.record) and why_without_effect(newer.record, older.record) is None
+    )
 
 
 def _told(counting: Sequence[ClaimJudged]) -> ClaimJudged:
@@ -140,27 +143,3 @@ def _is_one_content(newer: Record, older: Record) -> bool:
     if _OPENED_ALIKE in (newer.form, older.form):
         return True
     return (newer.form, newer.content) == (older.form, older.content)
-
-
-def _says_better(newer: Record, older: Record) -> bool:
-    """Whether it claims more for itself than the older one did; what one states and the other not counts as more."""
-    if older.stance == "reported" and newer.stance == "made":
-        return True
-    if newer.kind in ("work", "experience") and newer.kind != older.kind:
-        return True
-    for share, sign in (("human", 1), ("machine", -1)):
-        now, before = newer.fields.get(share), older.fields.get(share)
-        if (now is None) != (before is None):
-            return True
-        if now is not None and before is not None and sign * now > sign * before:
-            return True
-    shares = _shared(newer.parents)
-    return any(shares.get(edge, 0) < ppm for edge, ppm in _shared(older.parents).items())
-
-
-def _shared(parents: Iterable[Parent]) -> dict[tuple[str, bytes, bytes | None, int | None], int]:
-    return {
-        (parent.rel, parent.id, parent.log, parent.row): parent.ppm
-        for parent in parents
-        if parent.ppm is not None
-    }

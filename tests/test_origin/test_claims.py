@@ -215,7 +215,7 @@ SAYS_BETTER: dict[str, tuple[dict[str, Any], bool]] = {
     "more machine": ({"human": 100_000, "machine": 600_000}, True),
     "more human": ({"human": 200_001, "machine": 499_999}, False),
     "less machine": ({"machine": 499_999}, False),
-    "human unstated": ({"human": None}, False),
+    "human unstated": ({"human": None}, True),
     "machine unstated": ({"machine": None}, False),
     "a parent's share lowered": ({"ppm": 299_999}, False),
     "a parent's share unstated": ({"ppm": None}, False),
