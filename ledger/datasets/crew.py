@@ -56,6 +56,7 @@ class Crew:
 
     def __init__(self, workers: int) -> None:
         self._tasks: queue.SimpleQueue[tuple[bytes, Future[Any]] | None] = queue.SimpleQueue()
+        self.size = workers
         self._here = None if workers else Tasks()
         self._workers = [_Worker(self._tasks) for _ in range(workers)]
 

@@ -26,7 +26,7 @@ from ledger import spec
 from ledger.errors import NotFound, RefusedInput
 
 _CHUNK_BYTES: Final = 1_048_576
-_COMPANION_SUFFIXES: Final = (spec.RECEIPT_SUFFIX, spec.ROW_RECEIPTS_SUFFIX, spec.SALT_SUFFIX)
+COMPANION_SUFFIXES: Final = (spec.RECEIPT_SUFFIX, spec.ROW_RECEIPTS_SUFFIX, spec.SALT_SUFFIX)
 # O_NONBLOCK: should a pipe take the file's name after it was looked at, opening it returns at once.
 _OPEN_FLAGS: Final = (
     os.O_RDONLY
@@ -80,7 +80,7 @@ class RegularFile:
         try:
             descriptor = os.open(path, _OPEN_FLAGS)
         except OSError as error:
-            raise _refusal(error, path) from error
+            raise unreadable(error, path) from error
         self._file = os.fdopen(descriptor, "rb")
         try:
             status = os.fstat(descriptor)
@@ -108,6 +108,11 @@ class RegularFile:
         return self.fingerprint.size_bytes
 
     @property
+    def path(self) -> Path:
+        """Its name."""
+        return self._path
+
+    @property
     def handle(self) -> BinaryIO:
         """The open file itself, for a library that reads it."""
         return self._file
@@ -117,7 +122,7 @@ class RegularFile:
         try:
             return self._file.readline(max_bytes)
         except OSError as error:
-            raise _refusal(error, self._path) from error
+            raise unreadable(error, self._path) from error
 
     def read_at(self, offset: int, size: int) -> bytes:
         """The bytes at [offset, offset + size), which were there when it was opened. Raises RefusedInput `file-changed`."""
@@ -125,7 +130,7 @@ class RegularFile:
             self._file.seek(offset)
             found = self._file.read(size)
         except OSError as error:
-            raise _refusal(error, self._path) from error
+            raise unreadable(error, self._path) from error
         if len(found) != size:
             raise file_changed(self._path)
         return found
@@ -140,7 +145,7 @@ class RegularFile:
                     raise file_changed(self._path)
                 yield chunk
         except OSError as error:
-            raise _refusal(error, self._path) from error
+            raise unreadable(error, self._path) from error
         if read_bytes != self.size_bytes:  # some kernel file systems state a size that is not the content's
             raise file_changed(self._path)
         self.check_unchanged()
@@ -234,15 +239,13 @@ def _walk_folder(folder: Path) -> tuple[list[Path], int, int]:
         try:
             paths = list(current.iterdir())
         except OSError as error:
-            raise _refusal(error, current) from error
+            raise unreadable(error, current) from error
         names = {path.name for path in paths}
         for path in paths:
             if path.name.startswith("."):
                 hidden_count += 1
                 continue
-            if any(
-                path.name.endswith(end) and path.name[: -len(end)] in names for end in _COMPANION_SUFFIXES
-            ):
+            if any(path.name.endswith(end) and path.name[: -len(end)] in names for end in COMPANION_SUFFIXES):
                 companion_count += 1
                 continue
             status = _stat(path)
@@ -297,7 +300,7 @@ def _stat(path: Path) -> os.stat_result:
     try:
         return path.stat()
     except OSError as error:
-        raise _refusal(error, path) from error
+        raise unreadable(error, path) from error
 
 
 def _check_regular(status: os.stat_result, path: Path) -> None:
@@ -326,7 +329,8 @@ def _kind(mode: int) -> str:
     return "device"
 
 
-def _refusal(error: OSError, path: Path) -> RefusedInput:
+def unreadable(error: OSError, path: Path) -> RefusedInput:
+    """The refusal of a path that the system would not let us read."""
     item = printable(path)
     if error.errno == errno.ELOOP:
         return RefusedInput("link-loop", item, "the link leads round in a circle", "Mend or remove the link")

@@ -6,6 +6,7 @@ file format carried it: the same text in JSONL and in another format is the same
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
@@ -40,6 +41,15 @@ class Row(NamedTuple):
     def size_bytes(self) -> int:
         """Length of the content in bytes."""
         return len(self.content)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the content (32 bytes)."""
+        return hashlib.sha256(self.content).digest()
+
+    def hashed(self, before: bytes) -> bytes:
+        """SHA-256 of these bytes and the content: what seals it, for one."""
+        return hashlib.sha256(before + self.content).digest()
 
     @property
     def media(self) -> str:

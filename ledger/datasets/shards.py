@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +20,9 @@ from ledger import spec
 from ledger.datasets.crew import Crew
 from ledger.datasets.digests import NO_LINE, Digested, Fault
 from ledger.datasets.files import Fingerprint, RegularFile, check_in_place, file_changed, printable, walk
+from ledger.datasets.formats import Format, by_name
+from ledger.datasets.look_tasks import packed_wanted
+from ledger.datasets.naming import Found, partition_of
 from ledger.datasets.opened import PARQUET as PARQUET_SUFFIXES
 from ledger.datasets.opened import TEXT as TEXT_SUFFIXES
 from ledger.datasets.opened import suffix_of
@@ -27,9 +30,11 @@ from ledger.datasets.rows import column_missing, dataset_empty, row_item
 from ledger.datasets.stretches import Stretch
 from ledger.datasets.tables import RowGroups, look_into
 from ledger.datasets.tasks import JSONL, PARQUET, TEXT, digested_of
+from ledger.datasets.wanted import Wanted
 from ledger.errors import RefusedInput
 
 JSONL_SUFFIXES: Final = frozenset({".jsonl", ".ndjson"})
+_TAKEN: Final = (Format(JSONL), Format(TEXT), Format(PARQUET))
 _PARTS_MAX: Final = 256  # parts that are out, or back and not asked for yet
 _PARTS_LEAST: Final = 8
 _TABLE_ROWS_MAX: Final = 131_072  # rows of a table in one part
@@ -38,12 +43,13 @@ _TABLE_PARTS_MAX: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One file, as it was when it was first looked at; `groups` where it is Parquet."""
+    """One file, as it was when it was first looked at; `groups` where it is Parquet; `partition`: the cells that its folders tell."""
 
     path: Path
     format: str
     fingerprint: Fingerprint
     groups: RowGroups | None = None
+    partition: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -79,16 +85,32 @@ def survey(paths: Sequence[str | os.PathLike[str]], column: str | None) -> Surve
             "no file in it is of a dataset format, by its name",
             f"Name a file itself, or use one of the suffixes {', '.join(sorted(known))}",
         )
-    shards = [_look_at(path, column) for path in wanted]
+    folders = [Path(path) for path in paths if Path(path).is_dir()]
+    shards = [_look_at(path, column, _partition(path, folders)) for path in wanted]
     return Survey(shards, walked.hidden_count, walked.companion_count, len(walked.files) - len(wanted))
 
 
-def _look_at(path: Path, column: str | None) -> Shard:
+def _partition(path: Path, folders: Sequence[Path]) -> Mapping[str, str | None]:
+    """The columns that the folders below the one that was named tell (SPEC §4.2)."""
+    base = next((folder for folder in folders if path.is_relative_to(folder)), None)
+    return partition_of(Found(path, base))
+
+
+def _look_at(path: Path, column: str | None, partition: Mapping[str, str | None]) -> Shard:
     suffix = suffix_of(path)
     with RegularFile(path) as file:
         fingerprint = file.fingerprint
+    said = by_name(path)
+    if said is not None and said not in _TAKEN:
+        raise RefusedInput(
+            "format-unknown",
+            printable(path),
+            "import takes JSON Lines, texts and Parquet, not packed, and its name says another format",
+            "Write it as one of these, or sign its rows",
+        )
     if suffix in PARQUET_SUFFIXES:
-        return Shard(path, PARQUET, fingerprint, look_into(path, column))
+        groups = look_into(path, None if column in partition else column)
+        return Shard(path, PARQUET, fingerprint, groups, partition)
     if suffix in TEXT_SUFFIXES and column is not None:
         missing = column_missing(column, ())
         raise RefusedInput(
@@ -96,7 +118,7 @@ def _look_at(path: Path, column: str | None) -> Shard:
         )
     if not fingerprint.size_bytes:
         raise dataset_empty(printable(path))
-    return Shard(path, TEXT if suffix in TEXT_SUFFIXES else JSONL, fingerprint)
+    return Shard(path, TEXT if suffix in TEXT_SUFFIXES else JSONL, fingerprint, partition=partition)
 
 
 @dataclass(slots=True)
@@ -245,11 +267,10 @@ class ShardReader:
 
     def _ask(self, stretch: Stretch) -> Future[Any]:
         path, fingerprint = os.fspath(self._shard.path), list(self._shard.fingerprint)
+        wanted = packed_wanted(Wanted(self._column, (), self._shard.partition))
         if self._shard.groups is None:
-            return self._crew.submit(
-                "lines", path, fingerprint, self._shard.format, self._column, list(stretch)
-            )
-        return self._crew.submit("rows", path, fingerprint, self._column, stretch.start, stretch.stop)
+            return self._crew.submit("lines", path, fingerprint, self._shard.format, wanted, list(stretch))
+        return self._crew.submit("rows", path, fingerprint, wanted, stretch.start, stretch.stop)
 
     def _lines(self) -> Iterator[Stretch]:
         """Stretches of bytes; all but the first begin at a multiple of their length."""

@@ -11,7 +11,8 @@ from ledger import spec
 from ledger.datasets.digests import RAW, Digested, Digests, Fault
 from ledger.datasets.files import Fingerprint, RegularFile, printable
 from ledger.datasets.parquet import BATCH_ROWS, Table, check_json, not_parquet, open_table
-from ledger.datasets.rows import column_of, content_of, dataset_empty, whole_row
+from ledger.datasets.rows import dataset_empty
+from ledger.datasets.wanted import Wanted
 from ledger.errors import RefusedInput
 
 
@@ -51,9 +52,10 @@ class TableDigester:
     A part that begins in a later row group is gone to directly; within a row group all rows before it are decoded. Close it.
     """
 
-    def __init__(self, path: str, fingerprint: Fingerprint, column: str | None) -> None:
-        """Raises RefusedInput as `look_into`, and `file-changed` if the file has another fingerprint."""
-        self._column = column
+    def __init__(self, path: str, fingerprint: Fingerprint, wanted: Wanted) -> None:
+        """`wanted`: a column, or whole rows, and the cells that the folders tell. Raises RefusedInput as `look_into`, and `file-changed` if the file has another fingerprint."""
+        self._wanted = wanted
+        self._column = column = None if wanted.is_partition_needed else wanted.column
         self._item = printable(path)
         self._fingerprint = fingerprint
         self._file = RegularFile(path)
@@ -129,9 +131,11 @@ class TableDigester:
             rows = batch.to_pylist()
         except self._table.failures as error:
             raise not_parquet(self._item, error) from error
+        needed = self._wanted.needed(tuple(self._table.names))
         for row in rows:
-            check_json(row)
-            found.add(*content_of(whole_row(row) if self._column is None else column_of(row, self._column)))
+            cells = {name: row[name] for name in needed}
+            check_json(cells)
+            found.add(*self._wanted.take(cells)[:2])
 
 
 def _add_strings(values: list[Any], found: Digests) -> bool:

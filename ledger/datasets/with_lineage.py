@@ -13,6 +13,8 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 from ledger import spec
 from ledger.datasets.files import RegularFile, printable
+from ledger.datasets.formats import JSONL, Format, by_name
+from ledger.datasets.formats import PARQUET as PARQUET_TABLE
 from ledger.datasets.jsonl import row_of_line
 from ledger.datasets.opened import PARQUET, TEXT, suffix_of
 from ledger.datasets.parquet import open_table
@@ -20,6 +22,7 @@ from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT, row_item
 from ledger.errors import RefusedInput
 from ledger.extras import load
 
+_TAKEN: Final = (Format(JSONL), Format(PARQUET_TABLE))
 _BATCH_ROWS: Final = 65_536
 _WHITE_SPACE: Final = b" \t\r\n"  # RFC 8259 §2
 
@@ -42,6 +45,14 @@ def check_format(path: str | os.PathLike[str], output: str | os.PathLike[str]) -
             printable(path),
             "the lines of a text have no columns, so none for their lineage",
             "Write it as JSON Lines or Parquet first.",
+        )
+    said = by_name(path)
+    if said is not None and said not in _TAKEN:
+        raise RefusedInput(
+            "usage",
+            printable(path),
+            "only JSON Lines and Parquet, not packed, are written with their lineage",
+            "Write it as one of these first.",
         )
     kinds = [_kind(name) for name in (path, output)]
     if kinds[0] != kinds[1]:

@@ -53,11 +53,14 @@ def test_answers_come_to_those_who_asked(tmp_path: Path) -> None:
     size = path.stat().st_size
     stretches = [[at, min(at + 100, size), at == 0, None] for at in range(0, size, 100)]
     with Crew(2) as crew:
-        asked = [crew.submit("lines", str(path), known, JSONL, "text", stretch) for stretch in stretches]
+        asked = [
+            crew.submit("lines", str(path), known, JSONL, ["text", [], []], stretch) for stretch in stretches
+        ]
         found = [digested_of(answer.result(WAIT_S)) for answer in asked]
         here = Crew(0)
         assert found == [
-            here.submit("lines", str(path), known, JSONL, "text", stretch).result() for stretch in stretches
+            here.submit("lines", str(path), known, JSONL, ["text", [], []], stretch).result()
+            for stretch in stretches
         ]
     digests = b"".join(part.digests for part in found)
     assert digests == b"".join(hashlib.sha256(str(n).encode()).digest() for n in range(1_000))
@@ -221,5 +224,5 @@ def test_a_column_of_any_characters_is_asked_for(tmp_path: Path) -> None:
     with RegularFile(path) as file:
         known = list(file.fingerprint)
     with Crew(1) as crew:
-        answer = crew.submit("lines", str(path), known, JSONL, "\ud800", [0, 15, True, None])
+        answer = crew.submit("lines", str(path), known, JSONL, ["\ud800", [], []], [0, 15, True, None])
         assert digested_of(answer.result(WAIT_S)).digests == hashlib.sha256(b"x").digest()

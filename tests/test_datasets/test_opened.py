@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import spec
-from ledger.datasets.opened import read_rows
+from ledger.datasets.opened import by_line, read_rows
 from ledger.datasets.rows import Row
+from tests.test_datasets.carriers import STRINGS, pack
 from tests.test_datasets.refusals import refused
 
 arrow = pytest.importorskip("pyarrow", reason="Parquet is not read: pip install 'lineage-ledger[parquet]'")
@@ -161,3 +162,23 @@ def test_a_small_parquet_file_of_great_rows_is_read_in_little_room(tmp_path: Pat
         assert tracemalloc.get_traced_memory()[1] < 200 * 2**20
     finally:
         tracemalloc.stop()
+
+
+def test_rows_are_signed_and_verified_in_every_format_that_a_name_says(tmp_path: Path) -> None:
+    rows = [{"text": "a\nb", "n": "1"}, {"text": "ü", "n": ""}]
+    expected = [Row(0, b"a\nb", "raw", {"n": "1"}), Row(1, "ü".encode(), "raw", {"n": ""})]
+    for name, write in STRINGS.items():
+        write(tmp_path / name, rows)
+        assert list(read_rows(tmp_path / name, "text", ("n",))) == expected, name
+        assert by_line(tmp_path / name) is ("json" in name)
+    for name in ("rows.csv", "rows.arrow"):
+        with refused("column-missing", name, "'text'"):
+            list(read_rows(tmp_path / name, "body"))
+    (tmp_path / "rows.parquet.gz").write_bytes(b"PAR1")
+    with refused("format-unknown", "rows.parquet.gz"):
+        list(read_rows(tmp_path / "rows.parquet.gz", "text"))
+    (tmp_path / "rows.csv").write_bytes(b'text\n"a\nb"\n"c"d\n')
+    with refused("quote-broken", "rows.csv, row 1 (line 4)"):
+        list(read_rows(tmp_path / "rows.csv", "text"))
+    (tmp_path / "rows.txt.gz").write_bytes(pack("rows.txt.gz", b"a\nb"))
+    assert [row.content for row in read_rows(tmp_path / "rows.txt.gz", None)] == [b"a", b"b"]

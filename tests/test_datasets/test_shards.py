@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ledger import spec
 from ledger.datasets import shards, tables
 from ledger.datasets.crew import Crew
+from ledger.datasets.dataset import open_dataset
 from ledger.datasets.digests import JCS, RAW
 from ledger.datasets.opened import read_rows
 from ledger.datasets.shards import Progress, ShardReader, survey
@@ -295,3 +296,36 @@ def test_forms_are_told(tmp_path: Path) -> None:
     with Crew(0) as crew:
         assert ShardReader(crew, shard, "text", Progress(), 10).take().forms == RAW | JCS
         assert ShardReader(crew, shard, None, Progress(), 10).take().forms == JCS
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.parquet"])
+@pytest.mark.parametrize("column", ["text", "lang", None])
+def test_the_cells_that_folders_tell_are_cells_for_an_import_too(
+    tmp_path: Path, name: str, column: str | None
+) -> None:
+    for lang in ("de", "en"):
+        path = tmp_path / f"lang={lang}" / name
+        path.parent.mkdir()
+        rows = [{"text": f"{lang} {at}", "n": at} for at in range(30)]
+        if name.endswith("parquet"):
+            table(path, rows, row_group_size=7)
+        else:
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    expected = [row.digest for row in open_dataset(tmp_path).rows(column)]  # type: ignore[union-attr]
+    assert len(expected) == 60
+    found = b""
+    with Crew(0) as crew:
+        for shard in survey([tmp_path], column).shards:
+            reader = ShardReader(crew, shard, column, Progress(), 11)
+            while not reader.is_at_end:
+                found += reader.take().digests
+    assert found == b"".join(expected)
+    named = survey([tmp_path / "lang=de" / name], "text").shards  # what is named is no part of it
+    assert named[0].partition == {}
+
+
+def test_formats_that_an_import_does_not_take_are_refused_by_name(tmp_path: Path) -> None:
+    for name in ("rows.csv", "rows.jsonl.gz", "rows.arrow"):
+        (tmp_path / name).write_bytes(b'{"text":"x"}\n')
+        with refused("format-unknown", name):
+            survey([tmp_path / name], "text")
