@@ -79,7 +79,7 @@ def look_batch(batch: Any, wanted: Wanted, found: Gathered) -> None:
 
 def _look_fast(batch: Any, wanted: Wanted, found: Gathered) -> bool:
     """Adds a batch whose column holds strings that are all fit to be rows; else False, and nothing is added."""
-    if wanted.column is None or wanted.is_partition_needed or not batch.num_rows:
+    if wanted.column is None or wanted.is_partition_needed or wanted.contents or not batch.num_rows:
         return False
     at = batch.schema.get_field_index(wanted.column)
     if at < 0:

@@ -97,6 +97,13 @@ class Part:
         entry = self.files[index]
         return digest_file(self.path / entry.name, entry.fingerprint, before)
 
+    def begin_of_file(self, index: int, bytes_max: int) -> bytes:
+        """The first bytes of a row that is a file. Raises RefusedInput of the file."""
+        entry = self.files[index]
+        with RegularFile(self.path / entry.name) as file:
+            file.check_is(entry.fingerprint)
+            return file.read_at(0, min(bytes_max, entry.fingerprint.size_bytes))
+
     def segments(self, segment_bytes: int = spec.SEGMENT_BYTES) -> list[Segment]:
         """Its pieces, in order. Raises RefusedInput of the file, which is looked at where two pieces of lines meet."""
         if not self.is_cut:

@@ -27,7 +27,7 @@ class RowBatch(NamedTuple):
     """A run of rows. `digests`: 32 bytes of each, zero of a faulty one; `forms`: one number of each; `size_bytes` of all contents.
 
     By offset in the run: `faults` (offset, number among `reasons`, line counted from the run's first line), `cells` (offset, number among the
-    names asked for, value as `cell_of` reads it), `sealed` (offset, content) of rows that bring a salt. `lines`: how many.
+    names asked for, value as `cell_of` reads it), `sealed` (offset, content) of rows that bring a salt, or were asked for. `lines`: how many.
     `ended`: why nothing behind these rows can be read. Of lines that were read apart: where in the file the first begins and the last ends,
     -1 where none does.
     """
@@ -68,14 +68,15 @@ def row_batch_of(answer: Any) -> RowBatch:
 class Gathered:
     """Collects rows in order."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        """`names`: the cells that are asked for."""
+    def __init__(self, names: tuple[str, ...], contents: frozenset[int] = frozenset()) -> None:
+        """`names`: the cells that are asked for; `contents`: offsets of rows whose content is."""
         self.hashes: list[bytes] = []
         self.size_bytes = 0
         self.lines = 0  # what the caller counts, where rows are not lines
         self.first = self.end = -1
         self._ended: Fault | None = None
         self._names = {name: at for at, name in enumerate(names)}
+        self._contents = contents
         self._salt = self._names.get(LINEAGE_SALT)
         self._not_raw: list[tuple[int, int]] = []  # (offset, form)
         self._reasons: dict[Fault, int] = {}
@@ -89,6 +90,8 @@ class Gathered:
             self._not_raw.append((len(self.hashes), _FORM_NUMBERS[form]))
         if cells:
             self.add_cells(len(self.hashes), content, cells)
+        if self._contents and len(self.hashes) in self._contents:
+            self._sealed.append((len(self.hashes), content))
         self.hashes.append(hashlib.sha256(content).digest())
         self.size_bytes += len(content)
 

@@ -31,7 +31,7 @@ def look_stretch(
     path: str, fingerprint: Fingerprint, name: str, wanted: Wanted, stretch: Stretch
 ) -> Gathered:
     """The rows that begin in a stretch of JSON Lines or text. Raises RefusedInput of the file itself."""
-    found = Gathered(wanted.cells)
+    found = Gathered(wanted.cells, wanted.contents)
     format_ = line_format(name, wanted, None)
     while stretch.start < stretch.stop:
         begin = stretch.start
@@ -61,7 +61,7 @@ def _behind_line(path: str, fingerprint: Fingerprint, at: int) -> int:
 
 def look_block(name: str, wanted: Wanted, header: bytes, block: bytes, *, is_first: bool) -> Gathered:
     """The rows of a block, which begins behind the header or behind a row; `is_first`: behind nothing."""
-    found = Gathered(wanted.cells)
+    found = Gathered(wanted.cells, wanted.contents)
     format_ = line_format(name, wanted, None, header)
     look_lines(format_, format_.rows(block), found, is_first=is_first, wanted=_fast(name, wanted))
     if format_.header:  # a format whose rows may have several lines
@@ -71,7 +71,9 @@ def look_block(name: str, wanted: Wanted, header: bytes, block: bytes, *, is_fir
 
 def _fast(name: str, wanted: Wanted) -> Wanted | None:
     """What is wanted, where the fast way knows how to take it."""
-    is_fast = name == JSONL and wanted.column is not None and not wanted.is_partition_needed
+    is_fast = (
+        name == JSONL and wanted.column is not None and not wanted.is_partition_needed and not wanted.contents
+    )
     return wanted if is_fast else None
 
 

@@ -23,13 +23,14 @@ from ledger.errors import RefusedInput
 
 def packed_wanted(wanted: Wanted) -> list[Any]:
     """What is wanted, as it travels."""
-    return [wanted.column, list(wanted.cells), [list(cell) for cell in wanted.partition.items()]]
+    cells = [list(cell) for cell in wanted.partition.items()]
+    return [wanted.column, list(wanted.cells), cells, sorted(wanted.contents)]
 
 
 def wanted_of(packed: list[Any]) -> Wanted:
     """What is wanted, as it came."""
-    column, cells, partition = packed
-    return Wanted(column, tuple(cells), dict(partition))
+    column, cells, partition, contents = packed
+    return Wanted(column, tuple(cells), dict(partition), frozenset(contents))
 
 
 class Looks:
@@ -74,7 +75,7 @@ class Looks:
         if self._table is None or self._table_of != known:
             self.close()
             self._table, self._table_of = open_table(path, Fingerprint(*fingerprint), format_, wants), known
-        found = Gathered(wants.cells)
+        found = Gathered(wants.cells, wants.contents)
         try:
             for batch in self._table.batches(first, stop):
                 look_batch(batch, wants, found)
@@ -87,7 +88,7 @@ class Looks:
     def _files(self, folder: str, entries: list[Any], wanted: list[Any]) -> RowBatch:
         """Files that are rows, each a name and a fingerprint."""
         wants = wanted_of(wanted)
-        found = Gathered(wants.cells)
+        found = Gathered(wants.cells, wants.contents)
         for name, fingerprint in entries:
             try:
                 row = file_row(Path(folder, name), Fingerprint(*fingerprint), 0, wants)

@@ -19,8 +19,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from ledger import spec
@@ -38,16 +39,25 @@ from ledger.datasets.wanted import Wanted
 from ledger.errors import RefusedInput
 
 _AHEAD_LEAST: Final = 8  # runs that are out at once
-_AHEAD_EACH: Final = 4  # more of them for each worker
+_AHEAD_EACH: Final = 32  # more of them for each worker: while what was looked at is judged, the workers go on
+_WEIGHT_ROWS: Final = 2_048  # of a table that count as much as a run of lines
+_WEIGHT_HELD: Final = 8  # of a run that is held in memory itself
 _TABLE_ROWS_MAX: Final = 65_536  # rows of a table in one run
 _FILES_MAX: Final = 256  # files that are rows, in one run
 _FILES_BYTES_MAX: Final = 67_108_864
+_NO_CONTENTS: Final[frozenset[int]] = frozenset()
+
+
+Ask = Callable[
+    [frozenset[int]], Future[Any]
+]  # looks at a run, and keeps the contents of the rows at these offsets
 
 
 class Looked(NamedTuple):
     """A run of rows that stand together in one segment.
 
     `row_index`: the first row's, in the dataset; `part_row`: in its part; `line`: where it begins in the file, of lines.
+    `ask` looks at it once more; `held_bytes`: what is kept in memory for that.
     """
 
     part: Part
@@ -58,6 +68,8 @@ class Looked(NamedTuple):
     line: int
     names: tuple[str, ...]  # of the cells asked for
     is_last: bool
+    ask: Ask | None = None
+    held_bytes: int = 0
 
     def errors(self) -> Iterator[tuple[int, RefusedInput]]:
         """The faulty rows: offset in the run, and why it is none."""
@@ -87,6 +99,24 @@ class Looked(NamedTuple):
             return self.part.hash_file(self.part_row + offset, before)
         return hashlib.sha256(before + dict(self.batch.sealed)[offset]).digest()
 
+    def contents(self, offsets: Iterable[int], bytes_max: int = spec.ROW_BYTES_MAX) -> dict[int, bytes]:
+        """The contents of some rows, by their offsets, cut after so many bytes; faulty rows have none. The run is read once more.
+
+        Raises RefusedInput of the file, file-changed where it is another by now; and as `look`.
+        """
+        wanted = frozenset(offsets)
+        if self.part.format.name == FILES:
+            return {at: self.part.begin_of_file(self.part_row + at, bytes_max) for at in wanted}
+        if not wanted or self.ask is None:
+            return {}
+        try:
+            again = row_batch_of(self.ask(wanted).result())
+        except RefusedInput as error:
+            raise reached(error, printable(self.part.path), self.part_row) from error
+        if again.digests != self.batch.digests:
+            raise file_changed(self.part.path)
+        return {at: content[:bytes_max] for at, content in again.sealed if at in wanted}
+
     def _where(self, offset: int, line: int) -> str:
         part, row = self.part, self.part_row + offset
         if part.format.name == FILES:
@@ -105,6 +135,9 @@ class _Asked(NamedTuple):
     is_last: bool
     wanted: Wanted
     line: int = 0  # lines before the part's first row
+    ask: Ask | None = None
+    held_bytes: int = 0
+    weight: int = 1  # how many runs of lines it takes as much memory as
 
 
 def look(
@@ -134,19 +167,22 @@ class _Skipped(NamedTuple):
 
     segment: Segment
     rows: int
+    weight: int = 0
 
 
 def _in_order(dataset: Dataset, plan: Iterator[_Asked | _Skipped], ahead: int) -> Iterator[Looked]:
     out: deque[_Asked | _Skipped] = deque()
-    row_index = part_row = line = 0
+    row_index = part_row = line = weight = 0
     end = 0  # in the file, of the last line that was read
     number = -1
     while True:
-        while len(out) < ahead and (asked := next(plan, None)) is not None:
+        while weight < ahead and (asked := next(plan, None)) is not None:
             out.append(asked)
+            weight += asked.weight
         if not out:
             return
         asked = out.popleft()
+        weight -= asked.weight
         segment = asked.segment
         part = dataset.parts[segment.part]
         if number != segment.part:
@@ -161,7 +197,18 @@ def _in_order(dataset: Dataset, plan: Iterator[_Asked | _Skipped], ahead: int) -
             if batch.first != end:  # two workers saw two states of the file
                 raise file_changed(part.path)
             end = batch.end
-        found = Looked(part, segment, batch, row_index, part_row, line, asked.wanted.cells, asked.is_last)
+        found = Looked(
+            part,
+            segment,
+            batch,
+            row_index,
+            part_row,
+            line,
+            asked.wanted.cells,
+            asked.is_last,
+            asked.ask,
+            asked.held_bytes,
+        )
         row_index, part_row = row_index + batch.row_count, part_row + batch.row_count
         line += batch.lines
         if asked.is_last and not part_row and not part.is_cut:
@@ -206,21 +253,30 @@ def _plan(
 
 
 def _ask_lines(crew: Crew, part: Part, segment: Segment, wanted: Wanted) -> Iterator[_Asked]:
-    path, fingerprint, packed = os.fspath(part.path), list(part.fingerprint), packed_wanted(wanted)
     for start in range(segment.start, segment.stop, spec.STRETCH_BYTES):
         stop = min(start + spec.STRETCH_BYTES, segment.stop)
-        answer = crew.submit("look at lines", path, fingerprint, part.format.name, packed, start, stop)
-        yield _Asked(segment, answer, stop == segment.stop, wanted)
+        ask = _asking(crew, "look at lines", part, wanted, start, stop)
+        yield _Asked(segment, ask(_NO_CONTENTS), stop == segment.stop, wanted, ask=ask)
+
+
+def _asking(crew: Crew, task: str, part: Part, wanted: Wanted, start: int, stop: int) -> Ask:
+    path, fingerprint = os.fspath(part.path), list(part.fingerprint)
+
+    def ask(contents: frozenset[int]) -> Future[Any]:
+        packed = packed_wanted(replace(wanted, contents=contents))
+        return crew.submit(task, path, fingerprint, part.format.name, packed, start, stop)
+
+    return ask
 
 
 def _ask_rows(crew: Crew, part: Part, segment: Segment, wanted: Wanted) -> Iterator[_Asked]:
-    path, fingerprint, packed = os.fspath(part.path), list(part.fingerprint), packed_wanted(wanted)
     at = segment.start
     for group_end in part.ends:
         while at < min(group_end, segment.stop):
             stop = min(at + _TABLE_ROWS_MAX, group_end, segment.stop)
-            answer = crew.submit("look at rows", path, fingerprint, part.format.name, packed, at, stop)
-            yield _Asked(segment, answer, stop == segment.stop, wanted)
+            ask = _asking(crew, "look at rows", part, wanted, at, stop)
+            weight = 1 + (stop - at) // _WEIGHT_ROWS
+            yield _Asked(segment, ask(_NO_CONTENTS), stop == segment.stop, wanted, ask=ask, weight=weight)
             at = stop
 
 
@@ -248,7 +304,7 @@ def _ask_blocks(crew: Crew, part: Part, segment: Segment, wanted: Wanted) -> Ite
             format_ = read_format(part.path, part.format.name, wanted, stream.read)
             yield from _ask_stream(crew, part, segment, wanted, format_, stream)
             file.check_is(part.fingerprint)
-        yield _Asked(segment, _known(RowBatch()), True, wanted, format_.header_lines)
+        yield _Asked(segment, known(RowBatch()), True, wanted, format_.header_lines)
     except RefusedInput as error:
         failed: Future[Any] = Future()
         failed.set_exception(error)
@@ -261,15 +317,20 @@ def _ask_stream(
     held: list[bytes] = []
     held_bytes = 0
     is_first = True
-    packed = packed_wanted(wanted)
 
-    def asked(answer: Future[Any]) -> _Asked:
-        return _Asked(segment, answer, False, wanted, format_.header_lines)
-
-    def ask() -> _Asked:
-        return asked(
-            crew.submit("look at block", part.format.name, packed, format_.header, b"".join(held), is_first)
+    def asked(answer: Future[Any], ask: Ask | None = None, size_bytes: int = 0) -> _Asked:
+        return _Asked(
+            segment, answer, False, wanted, format_.header_lines, ask, size_bytes, weight=_WEIGHT_HELD
         )
+
+    def ask_held() -> _Asked:
+        block, first = b"".join(held), is_first
+
+        def ask(contents: frozenset[int]) -> Future[Any]:
+            packed = packed_wanted(replace(wanted, contents=contents))
+            return crew.submit("look at block", part.format.name, packed, format_.header, block, first)
+
+        return asked(ask(_NO_CONTENTS), ask, len(block))
 
     ended: RefusedInput | None = None
     blocks = format_.blocks(stream.read)
@@ -280,7 +341,7 @@ def _ask_stream(
             ended, block = error, None
         is_block = block is not None and not isinstance(block, TooLong)
         if held and (not is_block or held_bytes >= spec.STRETCH_BYTES):
-            yield ask()
+            yield ask_held()
             held, held_bytes, is_first = [], 0, False
         if block is None:
             break
@@ -288,7 +349,7 @@ def _ask_stream(
             held.append(block)
             held_bytes += len(block)
         elif block:
-            yield asked(_known(_one_too_long(wanted, block)))
+            yield asked(known(_one_too_long(wanted, block)))
             is_first = False
     if ended is not None:
         raise ended
@@ -301,7 +362,7 @@ def _one_too_long(wanted: Wanted, lines: int) -> RowBatch:
     return found.batch()
 
 
-def _known(batch: RowBatch) -> Future[Any]:
+def known(batch: RowBatch) -> Future[Any]:
     """An answer that is there already."""
     answer: Future[Any] = Future()
     answer.set_result(batch)

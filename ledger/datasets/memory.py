@@ -8,6 +8,9 @@ read again for each use, where the source allows that; a generator is read once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
 from itertools import compress, count, islice
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +20,9 @@ from ledger.datasets.batches import look_batch, take_batch
 from ledger.datasets.dataset import Part, Segment
 from ledger.datasets.files import Fingerprint
 from ledger.datasets.formats import MEMORY, Format
-from ledger.datasets.gathered import Gathered
+from ledger.datasets.gathered import Gathered, RowBatch
 from ledger.datasets.line_formats import Taken, located
-from ledger.datasets.looking import Looked
+from ledger.datasets.looking import Ask, Looked, known
 from ledger.datasets.reading import AnyRow
 from ledger.datasets.rows import Row, column_missing, dataset_empty, row_item, too_big
 from ledger.datasets.wanted import FaultyRow, Wanted
@@ -76,10 +79,18 @@ class MemoryDataset:
         wanted = self._wanted(column, cells)
         part = Part(0, Path(self.item), self.item, Format(MEMORY), _NO_FILE, {}, self.columns)
         row_index = 0
-        for found in self._gathered(wanted):
-            batch = found.batch()
+        for ask in self._runs(wanted):
+            batch = ask(frozenset()).result()
             yield Looked(
-                part, Segment(0, 0, 0, 0), batch, row_index, row_index, 0, wanted.cells, is_last=False
+                part,
+                Segment(0, 0, 0, 0),
+                batch,
+                row_index,
+                row_index,
+                0,
+                wanted.cells,
+                is_last=False,
+                ask=ask,
             )
             row_index += batch.row_count
         if not row_index:
@@ -135,23 +146,16 @@ class MemoryDataset:
         tables = source.with_format("arrow").iter(batch_size=_BATCH_ROWS)
         return (batch for table in tables for batch in table.to_batches())
 
-    def _gathered(self, wanted: Wanted) -> Iterator[Gathered]:
+    def _runs(self, wanted: Wanted) -> Iterator[Ask]:
+        """Runs of rows, each as what looks at it."""
         batches = self._batches(wanted)
         if batches is not None:
             for batch in batches:
-                found = Gathered(wanted.cells)
-                look_batch(batch, wanted, found)
-                yield found
+                yield partial(_look_at_batch, batch, wanted)
             return
         rows = self._taken(wanted)
         while run := list(islice(rows, _RUN_ROWS)):
-            found = Gathered(wanted.cells)
-            for taken in run:
-                if isinstance(taken, RefusedInput):
-                    found.fault(taken)
-                else:
-                    found.add(*taken)
-            yield found
+            yield partial(_look_at_rows, run, wanted)
 
     def _taken(self, wanted: Wanted) -> Iterator[Taken | RefusedInput]:
         batches = self._batches(wanted)
@@ -164,6 +168,24 @@ class MemoryDataset:
                 yield _take(row, wanted)
             except RefusedInput as error:
                 yield error
+
+
+def _look_at_batch(batch: Any, wanted: Wanted, contents: frozenset[int]) -> Future[RowBatch]:
+    found = Gathered(wanted.cells, contents)
+    look_batch(batch, replace(wanted, contents=contents), found)
+    return known(found.batch())
+
+
+def _look_at_rows(
+    run: Iterable[Taken | RefusedInput], wanted: Wanted, contents: frozenset[int]
+) -> Future[RowBatch]:
+    found = Gathered(wanted.cells, contents)
+    for taken in run:
+        if isinstance(taken, RefusedInput):
+            found.fault(taken)
+        else:
+            found.add(*taken)
+    return known(found.batch())
 
 
 class _Kept:

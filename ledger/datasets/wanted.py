@@ -34,12 +34,14 @@ class FaultyRow(NamedTuple):
 class Wanted:
     """What is read of a row: its content, the cell of `column` or with None the row as a whole (or a line); and the cells beside it.
 
-    `partition`: the columns that the names of a file's folders tell, with their cells.
+    `partition`: the columns that the names of a file's folders tell, with their cells. `contents`: the offsets, in a run that is
+    looked at, of rows whose content itself is asked for.
     """
 
     column: str | None
     cells: tuple[str, ...] = ()
     partition: Mapping[str, str | None] = field(default_factory=lambda: _NO_PARTITION)
+    contents: frozenset[int] = frozenset()
 
     def take(self, members: Mapping[str, Any]) -> tuple[bytes, Form, Mapping[str, Any]]:
         """Content, form and cells of a row with these members.

@@ -80,7 +80,7 @@ def test_two_states_of_one_file_are_a_change(tmp_path: Path, monkeypatch: pytest
 def test_not_all_runs_are_out_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spec, "STRETCH_BYTES", 16)
     path = tmp_path / "rows.jsonl"
-    write_jsonl(path, ROWS * 10)
+    write_jsonl(path, ROWS * 100)
     asked = 0
 
     class Counting(Crew):
@@ -92,9 +92,38 @@ def test_not_all_runs_are_out_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
     with Counting(2) as crew:
         runs = look(crew, open_dataset(path), "text")
         next(runs)
-        assert 1 < asked <= 20
+        assert 1 < asked <= 80
         told, ended = looked_at(look(crew, open_dataset(path), "text"))
         assert (told, ended) == one_by_one(open_dataset(path).rows("text"))
+
+
+@pytest.mark.parametrize("name", STRINGS)
+def test_the_contents_of_some_rows_are_read_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(spec, "STRETCH_BYTES", 64)
+    STRINGS[name](tmp_path / name, ROWS)
+    dataset = open_dataset(tmp_path / name)
+    rows = list(dataset.rows("text"))
+    found = {}
+    with Crew(0) as crew:
+        for run in look(crew, dataset, "text"):
+            asked = [at for at in range(run.batch.row_count) if (run.row_index + at) % 3 == 0]
+            contents = run.contents(asked)
+            assert sorted(contents) == asked
+            found |= {run.row_index + at: content for at, content in contents.items()}
+            assert run.contents(asked[:1], 2) == {at: contents[at][:2] for at in asked[:1]}
+    assert found == {at: row.content for at, row in enumerate(rows) if at % 3 == 0}  # type: ignore[union-attr]
+
+
+def test_contents_of_a_file_that_changed_meanwhile_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_jsonl(path, ROWS)
+    with Crew(0) as crew:
+        (run, *_) = look(crew, open_dataset(path), "text")
+        write_jsonl(path, ROWS[::-1])
+        with refused("file-changed", "rows.jsonl"):
+            run.contents([0])
 
 
 def test_a_column_that_a_part_has_not_is_told_before_anything_is_read(tmp_path: Path) -> None:
