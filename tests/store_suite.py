@@ -94,6 +94,9 @@ class StoreSuite:
                     assert snapshot.index_size() == len(pairs)
                     for prefix in {0, *(p for p, _ in pairs)}:
                         assert snapshot.positions(prefix) == sorted(q for p, q in pairs if p == prefix)
+                    asked = [*range(12), 2**64 - 1]
+                    among = {prefix: snapshot.positions(prefix) for prefix in asked}
+                    assert snapshot.positions_of_many(asked * 2) == {p: q for p, q in among.items() if q}
 
         check()
 
@@ -176,6 +179,7 @@ class StoreSuite:
                 snapshot.head,
                 lambda: snapshot.get(Space.FOLD, b"a"),
                 lambda: snapshot.positions(1),
+                lambda: snapshot.positions_of_many([1]),
                 lambda: snapshot.last_key(Space.FOLD),
                 lambda: list(snapshot.scan(Space.FOLD)),
                 lambda: next(scan),

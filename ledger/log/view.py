@@ -8,7 +8,7 @@ one snapshot, so that a commit made while it is open changes nothing in it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -32,7 +32,7 @@ from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
 from ledger.spec import TILE_WIDTH
 from ledger.statements import words
 from ledger.statements.entry import Entry, decode_entry
-from ledger.statements.record import decode_record
+from ledger.statements.record import Record, decode_record
 from ledger.statements.statement import Statement, log_id
 from ledger.store import index
 from ledger.store.bundles import LENGTH_BYTES, Erased, offsets
@@ -52,6 +52,14 @@ class ScannedRecord(NamedTuple):
     log_index: int
     record_index: int
     data: bytes | None
+
+
+class FoundContent(NamedTuple):
+    """An artifact about a content that was sought, under which form, and the number of its record."""
+
+    artifact_id: bytes
+    form: str
+    record_number: int
 
 
 class _Place(NamedTuple):
@@ -157,17 +165,31 @@ class LogView:
         """
 
         def same(record_number: int) -> bool:
-            data = self.record(record_number)
-            try:
-                if data is None:
-                    return False
-                record = decode_record(data)
-                size = record.fields["size"] if size_bytes is None else size_bytes
-                return (record.form, record.content, record.fields["size"]) == (form, digest, size)
-            except RefusedInput:
+            record = self._read(record_number)
+            if record is None:
                 return False
+            size = record.fields["size"] if size_bytes is None else size_bytes
+            return (record.form, record.content, record.fields["size"]) == (form, digest, size)
 
         return self._find_records(digest, same)
+
+    def find_contents(self, digests: Iterable[bytes]) -> dict[bytes, list[FoundContent]]:
+        """Of each of many content digests what is about it, under whatever form, by its place in the log; the rest is left out."""
+        found: dict[bytes, list[FoundContent]] = {}
+        for digest, positions in index.find_many(self._snapshot, digests).items():
+            for record_number in positions:
+                record = self._read(record_number) if record_number < self.record_count else None
+                if record is not None and record.content == digest:
+                    found.setdefault(digest, []).append(FoundContent(record.id, record.form, record_number))
+        return found
+
+    def _read(self, record_number: int) -> Record | None:
+        """A record, if it is held and can be read."""
+        data = self.record(record_number)
+        try:
+            return None if data is None else decode_record(data)
+        except RefusedInput:
+            return None
 
     def find_statement(self, statement_id: bytes) -> int | None:
         """ProofSource."""

@@ -33,7 +33,7 @@ Hence the interface names no transaction, cursor or page, and a batch is plain d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -92,6 +92,10 @@ class Snapshot(Protocol):
 
     def positions(self, prefix: int) -> list[int]:
         """The positions indexed under a u64 `prefix`, ascending. Different digests may share a prefix."""
+        ...
+
+    def positions_of_many(self, prefixes: Iterable[int]) -> dict[int, list[int]]:
+        """The same of each of these prefixes under which there are any; much faster, where most have none."""
         ...
 
     def index_size(self) -> int:

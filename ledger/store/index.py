@@ -10,7 +10,7 @@ A position is the global number of a record, or 2**63 + log index for a statemen
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from ledger.store.contract import Snapshot
@@ -37,6 +37,15 @@ def statement_index(position: int) -> int | None:
 def find_all(snapshot: Snapshot, digest: bytes, check: Callable[[int], bool]) -> list[int]:
     """Every position at which `check` confirms the full digest, ascending."""
     return [position for position in snapshot.positions(prefix(digest)) if check(position)]
+
+
+def find_many(snapshot: Snapshot, digests: Iterable[bytes]) -> dict[bytes, list[int]]:
+    """Of each digest under whose first bytes anything is indexed, those positions, ascending; none of them is checked."""
+    by_prefix: dict[int, list[bytes]] = {}
+    for digest in digests:
+        by_prefix.setdefault(prefix(digest), []).append(digest)
+    found = snapshot.positions_of_many(by_prefix)
+    return {digest: positions for number, positions in found.items() for digest in by_prefix[number]}
 
 
 def find(snapshot: Snapshot, digest: bytes, check: Callable[[int], bool]) -> int | None:

@@ -23,7 +23,7 @@ import struct
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -236,6 +236,20 @@ class _LmdbSnapshot:
                 raise _fault(self.item, error) from error
             except struct.error:
                 raise _damaged(self.item, "its index holds a position that is no number") from None
+
+    def positions_of_many(self, prefixes: Iterable[int]) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        with self.uses:
+            try:
+                cursor = self.live().cursor(db=self._dbs[_INDEX])
+                keys = [_NATIVE.pack(prefix) for prefix in sorted(set(prefixes))]  # neighbours share pages
+                for key, value in cursor.getmulti(keys, dupdata=True):
+                    found.setdefault(_NATIVE.unpack(key)[0], []).append(_NATIVE.unpack(value)[0])
+            except lmdb.Error as error:
+                raise _fault(self.item, error) from error
+            except struct.error:
+                raise _damaged(self.item, "its index holds a position that is no number") from None
+        return found
 
     def index_size(self) -> int:
         with self.uses:

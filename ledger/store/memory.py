@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -89,6 +89,10 @@ class _MemorySnapshot:
 
     def positions(self, prefix: int) -> list[int]:
         return list(self._seen().index.get(prefix, ()))
+
+    def positions_of_many(self, prefixes: Iterable[int]) -> dict[int, list[int]]:
+        index = self._seen().index
+        return {prefix: list(index[prefix]) for prefix in prefixes if index.get(prefix)}
 
     def index_size(self) -> int:
         return sum(map(len, self._seen().index.values()))

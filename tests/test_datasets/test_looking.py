@@ -105,7 +105,7 @@ def test_the_contents_of_some_rows_are_read_once_more(
     STRINGS[name](tmp_path / name, ROWS)
     dataset = open_dataset(tmp_path / name)
     rows = list(dataset.rows("text"))
-    found = {}
+    found: dict[int, bytes] = {}
     with Crew(0) as crew:
         for run in look(crew, dataset, "text"):
             asked = [at for at in range(run.batch.row_count) if (run.row_index + at) % 3 == 0]
