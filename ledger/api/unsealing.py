@@ -69,7 +69,7 @@ def find_by_vault(view: LogView, vault: SaltVault, contents: Iterable[HeldConten
         for content in contents:
             for kept in opened.of_content(content.digest):
                 salts.add(kept.salt)
-                makers = {maker for maker in [_sealer(view, kept.artifact_id)] if maker is not None}
+                makers = {maker for maker in [sealer_of(view, kept.artifact_id)] if maker is not None}
                 if kept.artifact_id in _find(view, content, kept.salt, makers):
                     found.append(kept.artifact_id)
     return Opened(found, frozenset(salts))
@@ -77,13 +77,18 @@ def find_by_vault(view: LogView, vault: SaltVault, contents: Iterable[HeldConten
 
 def find_by_salt(view: LogView, salt: bytes, contents: Iterable[HeldContent]) -> list[bytes]:
     """What anybody sealed under a salt; reads every record of the log once."""
-    makers = {
+    makers = sealers(view)
+    return [artifact_id for content in contents for artifact_id in _find(view, content, salt, makers)]
+
+
+def sealers(view: LogView) -> set[bytes]:
+    """The ids of all who sealed anything in a log, and perhaps of some who did not; reads every record once."""
+    return {
         maker
         for record in view.scan_records(_SEALED)
         if record.data is not None
         for maker in _MAKER.findall(record.data)
     }
-    return [artifact_id for content in contents for artifact_id in _find(view, content, salt, makers)]
 
 
 def _find(view: LogView, content: HeldContent, salt: bytes, makers: Iterable[bytes]) -> list[bytes]:
@@ -95,8 +100,8 @@ def _find(view: LogView, content: HeldContent, salt: bytes, makers: Iterable[byt
     return found
 
 
-def _sealer(view: LogView, artifact_id: bytes) -> bytes | None:
-    """The maker of a sealed artifact, if the log holds its record."""
+def sealer_of(view: LogView, artifact_id: bytes) -> bytes | None:
+    """The maker of an artifact, if the log holds its record."""
     for number in view.find_artifact(artifact_id):
         data = view.record(number)
         try:

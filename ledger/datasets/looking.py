@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from ledger import spec
@@ -117,6 +118,15 @@ class Looked(NamedTuple):
             raise file_changed(self.part.path)
         return {at: content[:bytes_max] for at, content in again.sealed if at in wanted}
 
+    def behind(self, offsets: Iterable[int]) -> Iterator[tuple[int, Callable[[bytes], bytes]]]:
+        """Of these rows what gives SHA-256 of some bytes and the content behind them. Raises as `contents`."""
+        if self.part.format.name == FILES:
+            for at in offsets:
+                yield at, partial(self.part.hash_file, self.part_row + at)
+            return
+        for at, content in self.contents(offsets).items():
+            yield at, partial(_hash_behind, content)
+
     def _where(self, offset: int, line: int) -> str:
         part, row = self.part, self.part_row + offset
         if part.format.name == FILES:
@@ -125,6 +135,10 @@ class Looked(NamedTuple):
         if part.format.name not in LINES:
             return row_item(item, row, is_line=False)
         return line_item(item, row, self.line + line)
+
+
+def _hash_behind(content: bytes, before: bytes) -> bytes:
+    return hashlib.sha256(before + content).digest()
 
 
 class _Asked(NamedTuple):

@@ -33,6 +33,7 @@ class Tasks:
             "lines": self._lines,
             "rows": self._rows,
             "tree": self._tree,
+            "groups": self._groups,
             "checksum": self._checksum,
         }
 
@@ -73,6 +74,10 @@ class Tasks:
     def _tree(self, digests: bytes, first: int) -> tuple[bytes, bytes]:
         """Of consecutive digests, the first that of row `first` (a multiple of 256): group hashes, and a sorted run."""
         return b"".join(group_hashes(leaf_hashes_of(digests))), sorted_run(digests, first)
+
+    def _groups(self, digests: bytes) -> bytes:
+        """Of consecutive digests, which begin with a group: the group hashes."""
+        return b"".join(group_hashes(leaf_hashes_of(digests)))
 
     def _checksum(self, path: str, fingerprint: list[int], start: int, stop: int) -> int:
         """The CRC-32 of a part of a file."""

@@ -85,13 +85,13 @@ def check_row(record: Record, row: int, digest: bytes, path: Sequence[bytes]) ->
 def open_rows(artifact_id: bytes, rows: RowsReader) -> Record:
     """The record in a sidecar, which must be that of this artifact. Raises ProofInvalid `rows-differ`."""
     if hash_leaf(rows.record) != artifact_id:
-        raise _differs(artifact_id, "the record in it is another")
+        raise rows_differ(artifact_id, "the record in it is another")
     try:
         record = decode_record(rows.record)
     except RefusedInput as error:
-        raise _differs(artifact_id, f"its record is none: {error.reason}") from error
+        raise rows_differ(artifact_id, f"its record is none: {error.reason}") from error
     if record.form != "rows" or record.row_count != rows.count:
-        raise _differs(artifact_id, f"its record is not of {rows.count} rows")
+        raise rows_differ(artifact_id, f"its record is not of {rows.count} rows")
     return record
 
 
@@ -99,7 +99,7 @@ def checked_groups(record: Record, rows: RowsReader) -> list[bytes]:
     """The hashes of all groups, which have the root that was signed. Raises ProofInvalid `rows-differ`."""
     groups = _split(rows.groups())
     if len(groups) != group_count(record.row_count) or root_of(groups) != record.content:
-        raise _differs(record.id, "its groups do not have the root in the record")
+        raise rows_differ(record.id, "its groups do not have the root in the record")
     return groups
 
 
@@ -121,7 +121,7 @@ def prove_row(record: Record, rows: RowsReader, row: int) -> tuple[bytes, list[b
     try:
         check_row(record, row, digest, path)
     except ProofInvalid as error:
-        raise _differs(record.id, f"the group of row {row} does not hash to what stands for it") from error
+        raise rows_differ(record.id, f"the group of row {row} does not hash to what stands for it") from error
     return digest, path
 
 
@@ -136,7 +136,7 @@ def find_row(record: Record, rows: RowsReader, digest: bytes) -> FoundRow | None
     row = rows.order[places.start]
     found, path = prove_row(record, rows, row)
     if found != digest:
-        raise _differs(record.id, f"row {row} was read in two ways")
+        raise rows_differ(record.id, f"row {row} was read in two ways")
     return FoundRow(row, len(places), path)
 
 
@@ -150,7 +150,7 @@ def check_rows(artifact_id: bytes, rows: RowsReader) -> Record:
     for start in range(0, rows.count, _CHUNK):
         hashes = group_hashes(leaf_hashes_of(rows.digests(start, start + _CHUNK)))
         if hashes != groups[start // GROUP : start // GROUP + len(hashes)]:
-            raise _differs(
+            raise rows_differ(
                 artifact_id, f"its digests from row {start} on do not have the hashes of their groups"
             )
     check_order(artifact_id, rows)
@@ -168,12 +168,12 @@ def check_order(artifact_id: bytes, rows: RowsReader) -> None:
     for start in range(0, rows.count, _CHUNK):
         positions = rows.order[start : start + _CHUNK]
         if max(positions) >= rows.count:
-            raise _differs(artifact_id, f"its order names row {max(positions)}")
+            raise rows_differ(artifact_id, f"its order names row {max(positions)}")
         keys = [
             digests[row * size : (row + 1) * size] + row.to_bytes(POSITION_BYTES, "big") for row in positions
         ]
         if not all(one < other for one, other in pairwise([before, *keys])):
-            raise _differs(artifact_id, f"its order does not ascend near place {start}")
+            raise rows_differ(artifact_id, f"its order does not ascend near place {start}")
         before = keys[-1]
 
 
@@ -181,7 +181,8 @@ def _split(hashes: bytes) -> list[bytes]:
     return [hashes[at : at + spec.HASH_BYTES] for at in range(0, len(hashes), spec.HASH_BYTES)]
 
 
-def _differs(artifact_id: bytes, reason: str) -> ProofInvalid:
+def rows_differ(artifact_id: bytes, reason: str) -> ProofInvalid:
+    """The refusal of a sidecar that is not that of its record."""
     return ProofInvalid(
         "rows-differ",
         f"rows sidecar of {artifact_id.hex()[:16]}",

@@ -182,6 +182,17 @@ class Salts:
         hashed = self._hashed(b"content", digest)
         return self._select("SELECT artifact, salt FROM salts WHERE content = ? ORDER BY rowid", hashed)
 
+    def of_contents(self, digests: Iterable[bytes]) -> dict[bytes, list[Kept]]:
+        """The same of each of many contents; those of which nothing is kept are left out."""
+        connection = self._connection
+        if connection is None:
+            return {}
+        with _told(self._path):
+            if connection.execute("SELECT 1 FROM salts LIMIT 1").fetchone() is None:
+                return {}
+        found = {digest: self.of_content(digest) for digest in digests}
+        return {digest: kept for digest, kept in found.items() if kept}
+
     def add(self, claim: bytes, content: bytes, kept: Kept) -> None:
         """A new salt, of an artifact with this claim and about the content with this SHA-256; kept by `flush`."""
         if len(kept.artifact_id) != HASH_BYTES or len(kept.salt) != SALT_BYTES:

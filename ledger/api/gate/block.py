@@ -1,0 +1,73 @@
+"""A block of rows, as they were looked at: what is looked up, judged and written together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from ledger.datasets.gathered import FAULTY
+from ledger.datasets.looking import Looked
+from ledger.spec import HASH_BYTES
+
+ROWS: Final = 131_072  # about so many are a block
+_HELD_BYTES: Final = 33_554_432  # of runs that are kept in memory until they are judged
+
+
+@dataclass(slots=True)
+class Block:
+    """Runs of rows that follow one another: `digests` one a row, `forms` one number a row (`ledger.datasets.gathered`)."""
+
+    row_index: int
+    runs: list[Looked] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    forms: bytearray = field(default_factory=bytearray)
+    size_bytes: int = 0
+    held_bytes: int = 0
+
+    @property
+    def row_count(self) -> int:
+        """How many rows, faulty ones too."""
+        return len(self.digests)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is to be judged."""
+        return self.row_count >= ROWS or self.held_bytes >= _HELD_BYTES
+
+    @property
+    def has_faulty(self) -> bool:
+        """Whether any row is none."""
+        return FAULTY in self.forms
+
+    def add(self, run: Looked) -> None:
+        """One run more."""
+        batch = run.batch
+        self.runs.append(run)
+        self.digests += [
+            batch.digests[at : at + HASH_BYTES] for at in range(0, len(batch.digests), HASH_BYTES)
+        ]
+        self.forms += batch.forms
+        self.size_bytes += batch.size_bytes
+        self.held_bytes += run.held_bytes
+
+    def starts(self) -> Iterator[tuple[int, Looked]]:
+        """Each run, with the offset of its first row in the block."""
+        at = 0
+        for run in self.runs:
+            yield at, run
+            at += run.batch.row_count
+
+
+def blocks_of(runs: Iterable[Looked]) -> Iterator[Block]:
+    """The runs in blocks; a block ends where a run of its segment is the last, so that a segment is finished with its block."""
+    block: Block | None = None
+    for run in runs:
+        if block is None:
+            block = Block(run.row_index)
+        block.add(run)
+        if block.is_full:
+            yield block
+            block = None
+    if block is not None and block.runs:
+        yield block

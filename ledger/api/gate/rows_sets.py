@@ -1,0 +1,222 @@
+"""Which of many digests stand in the imported datasets of a log, and in which rows where that makes a difference (SPEC §10.7).
+
+A sidecar may hide rows and can add none: every group of 256 digests is hashed up to the signed root before one of them counts, once in a run.
+Three ways lead to the same answer; the cheapest is taken:
+
+* a dataset is most often gated in the order in which it was imported: a stretch that equals the sidecar's bytes is found by comparing them;
+* many digests are sought by going through the sidecar once, at the speed of a set;
+* few digests are sought one by one, in its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from ledger.datasets.crew import Crew
+from ledger.errors import ProofInvalid, StoreFault
+from ledger.log.rows import rows_records
+from ledger.log.view import LogView
+from ledger.merkle.groups import GROUP
+from ledger.merkle.order import find_in_order
+from ledger.origin.claims import Claim
+from ledger.proofs.rows import checked_groups, open_rows, rows_differ
+from ledger.spec import HASH_BYTES
+from ledger.statements.record import Record
+from ledger.store.rows_file import RowsFile, RowsFolder
+
+_CHUNK: Final = 256 * GROUP  # rows of a sidecar that are gone through together
+_SEEK_ROWS: Final = 400  # rows that are gone through in the time in which one digest is sought in the order
+_ALIGNED_LEAST: Final = 64  # rows that follow one another, for a stretch
+_TRIES_MAX: Final = 4  # to find where a stretch begins again, in a block
+
+Spoken = Callable[[bytes], frozenset[int]]  # of a record, the rows of which something is said by itself
+
+
+class Stretch(NamedTuple):
+    """Rows [start, stop) of a block, which all stand in the dataset of `claim`."""
+
+    start: int
+    stop: int
+    claim: Claim
+
+
+@dataclass(slots=True)
+class _Dataset:
+    """A `rows` record whose sidecar is at hand. `next_row`: where the last stretch ended; `checked`: groups that were hashed."""
+
+    record: Record
+    next_row: int = 0
+    groups: list[bytes] = field(default_factory=list)
+    checked: bytearray = field(default_factory=bytearray)
+    spoken: dict[bytes, list[int]] | None = None  # digest -> the rows of which something is said, by digest
+    quiet: Claim = (b"", None)
+
+
+class RowsSets:
+    """The imported datasets of one log. `unsearched`: those whose sidecar is not at hand, and why."""
+
+    def __init__(self, view: LogView, rows: RowsFolder, crew: Crew, spoken: Spoken) -> None:
+        self._rows = rows
+        self._crew = crew
+        self._spoken = spoken
+        self._datasets: list[_Dataset] = []
+        self.unsearched: list[tuple[bytes, str]] = []
+        self.columns: set[str | None] = set()
+        for item in rows_records(view):
+            try:
+                with rows.open(item.record.id) as sidecar:
+                    record = open_rows(item.record.id, sidecar)
+            except (StoreFault, ProofInvalid) as error:
+                self.unsearched.append((item.record.id, error.reason))
+                continue
+            self._datasets.append(_Dataset(record))
+            self.columns.add(record.fields["facts"].get("column"))
+
+    def find(self, digests: Sequence[bytes]) -> tuple[list[Stretch], dict[bytes, list[Claim]]]:
+        """Stretches of rows, and by digest the other claims. Raises StoreFault, ProofInvalid `rows-differ`.
+
+        A row in a stretch has its claim, and those of its digest.
+        """
+        stretches: list[Stretch] = []
+        claims: dict[bytes, list[Claim]] = {}
+        everything: set[bytes] | None = None
+        for dataset in self._datasets:
+            with self._rows.open(dataset.record.id) as sidecar:
+                if not dataset.groups:
+                    self._begin(dataset, sidecar)
+                aligned = list(self._align(dataset, sidecar, digests))
+                if not aligned:
+                    wanted = everything = everything or set(digests)
+                else:
+                    wanted = set(_outside(digests, aligned))
+                stretches += aligned
+                for digest in self._members(dataset, sidecar, wanted):
+                    claims.setdefault(digest, []).extend(self._claims(dataset, sidecar, digest))
+        return stretches, claims
+
+    def _begin(self, dataset: _Dataset, sidecar: RowsFile) -> None:
+        """What is needed of a dataset before the first digest is sought in it."""
+        record = dataset.record
+        dataset.groups = checked_groups(record, sidecar)
+        dataset.checked = bytearray(len(dataset.groups))
+        rows = sorted(row for row in self._spoken(record.id) if 0 <= row < record.row_count)
+        self._check(dataset, sidecar, {row // GROUP for row in rows})
+        dataset.spoken = {}
+        for row in rows:
+            dataset.spoken.setdefault(sidecar.digest(row), []).append(row)
+        taken = set(rows)
+        dataset.quiet = (record.id, next((row for row in range(record.row_count) if row not in taken), 0))
+
+    def _claims(self, dataset: _Dataset, sidecar: RowsFile, digest: bytes) -> list[Claim]:
+        """Of a digest that stands in it: one claim for all rows of which nothing is said, one for each other."""
+        rows = (dataset.spoken or {}).get(digest)
+        if rows is None:
+            return [dataset.quiet]
+        spoken: list[Claim] = [(dataset.record.id, row) for row in rows]
+        copies = len(find_in_order(digest, sidecar.order, sidecar.digest))
+        return spoken if copies <= len(rows) else [*spoken, dataset.quiet]
+
+    # By comparing
+
+    def _align(self, dataset: _Dataset, sidecar: RowsFile, digests: Sequence[bytes]) -> Iterator[Stretch]:
+        if dataset.spoken:  # which rows a digest stands in makes a difference
+            return
+        at, tries = 0, 0
+        while at < len(digests) and tries < _TRIES_MAX:
+            row = self._place(dataset, sidecar, digests[at])
+            count = 0 if row is None else _common(digests, at, sidecar, row)
+            if row is None or count < _ALIGNED_LEAST:
+                at, tries = at + max(count, 1), tries + 1
+                continue
+            self._check(dataset, sidecar, range(row // GROUP, -(-(row + count) // GROUP)))
+            yield Stretch(at, at + count, dataset.quiet)
+            at += count
+            dataset.next_row = row + count
+
+    def _place(self, dataset: _Dataset, sidecar: RowsFile, digest: bytes) -> int | None:
+        if sidecar.digest(dataset.next_row) == digest:
+            return dataset.next_row
+        places = find_in_order(digest, sidecar.order, sidecar.digest)
+        return sidecar.order[places.start] if places else None
+
+    # By going through, or by seeking
+
+    def _members(self, dataset: _Dataset, sidecar: RowsFile, wanted: set[bytes]) -> Iterator[bytes]:
+        """Those of the digests wanted that stand in it, proved."""
+        if len(wanted) * _SEEK_ROWS < dataset.record.row_count:
+            yield from self._sought(dataset, sidecar, wanted)
+            return
+        found: set[bytes] = set()
+        for start in range(0, dataset.record.row_count, _CHUNK):
+            data = sidecar.digests(start, start + _CHUNK)
+            pieces = [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
+            hits = wanted.intersection(pieces)
+            if hits:
+                groups = {(start + at) // GROUP for at, piece in enumerate(pieces) if piece in hits}
+                self._check(dataset, sidecar, groups)
+                yield from hits - found
+                found |= hits
+
+    def _sought(self, dataset: _Dataset, sidecar: RowsFile, wanted: set[bytes]) -> Iterator[bytes]:
+        for digest in wanted:
+            places = find_in_order(digest, sidecar.order, sidecar.digest)
+            if places:
+                row = sidecar.order[places.start]
+                self._check(dataset, sidecar, {row // GROUP})
+                yield digest
+
+    # By proving
+
+    def _check(self, dataset: _Dataset, sidecar: RowsFile, groups: Iterable[int]) -> None:
+        """Hashes the groups that were not hashed before. Raises ProofInvalid `rows-differ`."""
+        asked: list[tuple[int, int, Future[bytes]]] = []
+        for first, stop in _runs(number for number in groups if not dataset.checked[number]):
+            digests = sidecar.digests(first * GROUP, stop * GROUP)
+            asked.append((first, stop, self._crew.submit("groups", digests)))
+        for first, stop, answer in asked:
+            if answer.result() != b"".join(dataset.groups[first:stop]):
+                reason = f"its digests from row {first * GROUP} on do not hash to what stands for them"
+                raise rows_differ(dataset.record.id, reason)
+            dataset.checked[first:stop] = b"\1" * (stop - first)
+
+
+def _outside(digests: Sequence[bytes], stretches: Iterable[Stretch]) -> Iterator[bytes]:
+    at = 0
+    for stretch in stretches:
+        yield from digests[at : stretch.start]
+        at = stretch.stop
+    yield from digests[at:]
+
+
+def _common(digests: Sequence[bytes], at: int, sidecar: RowsFile, row: int) -> int:
+    """How many digests from `at` on stand in the sidecar from `row` on, one after the other."""
+    count = 0
+    while at + count < len(digests):
+        part = b"".join(digests[at + count : at + count + GROUP])
+        held = sidecar.digests(row + count, row + count + GROUP)
+        if part == held[: len(part)] and len(held) >= len(part):
+            count += len(part) // HASH_BYTES
+            continue
+        for place in range(0, min(len(part), len(held)), HASH_BYTES):
+            if part[place : place + HASH_BYTES] != held[place : place + HASH_BYTES]:
+                break
+            count += 1
+        break
+    return count
+
+
+def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Ascending numbers as stretches [first, stop), of 256 at most."""
+    first = stop = -1
+    for number in sorted(numbers):
+        if number == stop and stop - first < GROUP:
+            stop += 1
+            continue
+        if first >= 0:
+            yield first, stop
+        first, stop = number, number + 1
+    if first >= 0:
+        yield first, stop

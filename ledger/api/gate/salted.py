@@ -1,0 +1,82 @@
+"""Sealed artifacts about the rows of a dataset, by the salts that the rows bring and by those that are kept on this machine (SPEC §4.6, §10.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ledger import spec
+from ledger.api.gate.block import Block
+from ledger.api.salts import parse_salt
+from ledger.api.unsealing import sealer_of, sealers
+from ledger.datasets.gathered import FAULTY
+from ledger.datasets.looking import Looked
+from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT
+from ledger.errors import RefusedInput
+from ledger.log.view import LogView
+from ledger.store.salts import Salts
+
+_ID_DIGITS = 2 * spec.HASH_BYTES
+
+
+class Salted:
+    """Finds them for one run."""
+
+    def __init__(self, view: LogView, salts: Salts | None) -> None:
+        self._view = view
+        self._salts = salts
+        self._sealers: list[bytes] | None = None
+
+    def find(self, block: Block) -> Iterator[tuple[int, bytes]]:
+        """(offset in the block, artifact id). Raises RefusedInput of a file that is read once more; StoreFault of the vault."""
+        for start, run in block.starts():
+            for at, cells in run.cells():
+                salt = _salt(cells.get(LINEAGE_SALT))
+                if salt is not None:
+                    for maker in self._makers(cells.get(LINEAGE_ID)):
+                        digest = run.hash_row(at, spec.TAG_SEALED + maker + salt)
+                        yield from ((start + at, found) for found in self._about(digest))
+            yield from self._by_vault(start, run, block)
+
+    def _by_vault(self, start: int, run: Looked, block: Block) -> Iterator[tuple[int, bytes]]:
+        """What was sealed on this machine: a look-up by the content's digest, compared with the content itself."""
+        digests = block.digests[start : start + run.batch.row_count]
+        kept = {} if self._salts is None else self._salts.of_contents(dict.fromkeys(digests))
+        if not kept:
+            return
+        hits = [
+            at for at, digest in enumerate(digests) if digest in kept and block.forms[start + at] != FAULTY
+        ]
+        for at, behind in run.behind(hits):
+            for each in kept[digests[at]]:
+                maker = sealer_of(self._view, each.artifact_id)
+                if maker is not None:
+                    digest = behind(spec.TAG_SEALED + maker + each.salt)
+                    yield from ((start + at, found) for found in self._about(digest))
+
+    def _makers(self, named: object) -> list[bytes]:
+        """Whose artifact it may be: of the one that the row names, else whoever sealed anything in this log."""
+        if isinstance(named, str) and len(named) == _ID_DIGITS:
+            try:
+                maker = sealer_of(self._view, bytes.fromhex(named))
+            except ValueError:
+                maker = None
+            if maker is not None:
+                return [maker]
+        if self._sealers is None:
+            self._sealers = sorted(sealers(self._view))
+        return self._sealers
+
+    def _about(self, digest: bytes) -> list[bytes]:
+        return [
+            each.artifact_id
+            for each in self._view.find_contents([digest]).get(digest, ())
+            if each.form == "sealed"
+        ]
+
+
+def _salt(cell: object) -> bytes | None:
+    """The salt in a cell; None if it holds none: such a row has no sealed artifact that could be found."""
+    try:
+        return parse_salt("salt", cell) if isinstance(cell, str) else None
+    except RefusedInput:
+        return None
