@@ -37,7 +37,7 @@ from ledger.proofs.facts import (
 from ledger.proofs.gather import NOTHING, Gathering, Said
 from ledger.proofs.replay import PartialReplay, Spoken
 from ledger.proofs.source import ProofSource
-from ledger.proofs.verified import VerifiedLog
+from ledger.proofs.verified import BOUNDS, Bounds, VerifiedLog
 from ledger.proofs.voices import About, Voices
 from ledger.statements.record import Parent, Record, decode_record
 from ledger.statements.statement import Statement
@@ -83,13 +83,41 @@ def trace_many(
     reads the facts. It rescues nothing. `with_clocks`: the log's clock behind every artifact that stands is told too,
     which takes the `state` entries there.
     """
-    log = VerifiedLog(source, vkey)
-    opening = _Opening(log, Gathering(log, accept, graders))
-    wanted = tuple(dict.fromkeys(roots))
-    opening.run(wanted)
-    nodes = _Trace(log, opening, accept).nodes()
-    clocks = _clocks(log, nodes.values()) if with_clocks else ()
-    return Ancestries(wanted, log.log_id, log.checkpoint, log.clock_ms, nodes, clocks)
+    return Tracer(source, vkey, accept, graders, with_clocks=with_clocks).trace(roots)
+
+
+class Tracer:
+    """Traces again and again over one source: what was verified before is remembered, within bounds.
+
+    Each `trace` says what `trace_many` says of the same roots. Not for two threads at once.
+    """
+
+    def __init__(
+        self,
+        source: ProofSource,
+        vkey: Vkey,
+        accept: frozenset[bytes] = frozenset(),
+        graders: frozenset[bytes] = frozenset(),
+        *,
+        with_clocks: bool = False,
+        bounds: Bounds = BOUNDS,
+    ) -> None:
+        """Arguments as of `trace_many`; opens the checkpoint, its state and the genesis. Raises as `trace` does."""
+        self._log = VerifiedLog(source, vkey, bounds)
+        self._accept = accept
+        self._graders = graders
+        self._with_clocks = with_clocks
+
+    def trace(self, roots: Iterable[bytes]) -> Ancestries:
+        """The verified ancestries of several artifacts, in one pass over their union. Raises as `trace` does."""
+        log = self._log
+        log.begin()
+        opening = _Opening(log, Gathering(log, self._accept, self._graders))
+        wanted = tuple(dict.fromkeys(roots))
+        opening.run(wanted)
+        nodes = _Trace(log, opening, self._accept).nodes()
+        clocks = _clocks(log, nodes.values()) if self._with_clocks else ()
+        return Ancestries(wanted, log.log_id, log.checkpoint, log.clock_ms, nodes, clocks)
 
 
 def ancestry_of(ancestries: Ancestries, root: bytes) -> Ancestry:

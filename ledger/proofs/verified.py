@@ -9,7 +9,7 @@ of the whole log: until an auditor who did it cosigns, completeness is the opera
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from ledger import spec
 from ledger.errors import LineageError, ProofInvalid, RefusedInput
@@ -21,6 +21,7 @@ from ledger.merkle import prefix
 from ledger.merkle.tree import hash_leaf, verify_inclusion
 from ledger.proofs.checkpoint import open_checkpoint
 from ledger.proofs.partial import take
+from ledger.proofs.remembered import Remembered
 from ledger.proofs.source import ProofSource
 from ledger.statements.entry import Entry
 from ledger.statements.statement import log_id
@@ -30,13 +31,22 @@ Placed = tuple[int, Entry]  # a log index and the well-formed entry there
 _ASK_AGAIN = "Ask another copy of the log; if it says the same, keep both as evidence."
 
 
+class Bounds(NamedTuple):
+    """How much of what was verified is remembered between traces, in each of two generations: so many `entries`."""
+
+    entries: int = 16_384
+
+
+BOUNDS: Final = Bounds()
+
+
 class VerifiedLog:
-    """A log up to the checkpoint that `source` holds. Topics and their entries are remembered: each is verified once.
+    """A log up to the checkpoint that `source` holds. What was verified is remembered, within bounds.
 
     Every method raises ProofInvalid for an answer that does not hold: `inclusion-invalid`, `status-invalid`.
     """
 
-    def __init__(self, source: ProofSource, vkey: Vkey) -> None:
+    def __init__(self, source: ProofSource, vkey: Vkey, bounds: Bounds = BOUNDS) -> None:
         """Opens checkpoint, state and genesis under the log's first vkey.
 
         Raises ProofInvalid `note-invalid`, `checkpoint-invalid`, `state-wrong` or `genesis-illegal`; RefusedInput
@@ -45,14 +55,22 @@ class VerifiedLog:
         self.source = source
         self.log_id = log_id(str(vkey))
         self.checkpoint = open_checkpoint(source.note, [vkey])
-        self._topics: dict[bytes, tuple[Placed, ...]] = {}
-        self._entries: dict[int, tuple[Entry | None, frozenset[bytes]]] = {}
-        self._states: dict[int, tuple[int, dict[str, Any]]] = {}
+        self._topics: Remembered[bytes, tuple[Placed, ...]] = Remembered(bounds.entries)
+        self._entries: Remembered[int, tuple[Entry | None, frozenset[bytes]]] = Remembered(bounds.entries)
+        self._states: Remembered[int, tuple[int, dict[str, Any]]] = Remembered(bounds.entries)
         closing = self._open_state()
         self._status_root: bytes = closing["root"]
         self.clock_ms: int = closing["time"]
         self.fold_number: int = closing["fold"]
+        self._closing_ms = self.clock_ms
         self._check_genesis()
+
+    def begin(self) -> None:
+        """Another trace begins: `clock_ms` is again that of the checkpoint, until a `state` that is asked for says more.
+
+        So a trace says the same whatever was traced before.
+        """
+        self.clock_ms = self._closing_ms
 
     def entry(self, log_index: int) -> Entry | None:
         """The entry at an index of the checkpoint's tree; None if it is not well-formed (SPEC §8.2)."""
@@ -67,9 +85,11 @@ class VerifiedLog:
     def topic(self, topic: Topic, subject: bytes) -> tuple[Placed, ...]:
         """All well-formed entries on a subject, in log order; empty if there are none."""
         key = topic_key(topic, subject)
-        if key not in self._topics:
-            self._topics[key] = self._complete(key)
-        return self._topics[key]
+        found = self._topics.get(key)
+        if found is None:
+            found = self._complete(key)
+            self._topics.put(key, found, 1 + len(found))
+        return found
 
     def state_at(self, log_index: int) -> tuple[int, dict[str, Any]]:
         """(log index, body) of the first well-formed `state` at or after an index: it tells clock and fold number there.
@@ -77,16 +97,16 @@ class VerifiedLog:
         That no earlier state told a later time or a greater number (SPEC §9.5, §9.6) is the operator's word.
         """
         passed = []
-        while log_index not in self._states:
+        while (closing := self._states.get(log_index)) is None:
             passed.append(log_index)
             entry = self.entry(log_index)
             if entry is not None and entry.statement.type == "state":
-                self._states[log_index] = log_index, entry.statement.body
-                self.clock_ms = max(self.clock_ms, entry.statement.body["time"])
-            else:
-                log_index += 1
-        closing = self._states[log_index]
-        self._states.update(dict.fromkeys(passed, closing))
+                closing = log_index, entry.statement.body
+                break
+            log_index += 1
+        for behind in passed:
+            self._states.put(behind, closing)
+        self.clock_ms = max(self.clock_ms, closing[1]["time"])
         return closing
 
     def clock_at(self, log_index: int) -> int:
@@ -127,11 +147,13 @@ class VerifiedLog:
 
     def _with_topics(self, log_index: int) -> tuple[Entry | None, frozenset[bytes]]:
         """An entry and its topic keys, remembered: one may be on 512 topics."""
-        if log_index not in self._entries:
+        found = self._entries.get(log_index)
+        if found is None:
             entry = self.entry(log_index)
             keys = frozenset(topics_of(entry.statement)) if entry is not None else frozenset()
-            self._entries[log_index] = entry, keys
-        return self._entries[log_index]
+            found = entry, keys
+            self._entries.put(log_index, found, 1 + len(keys))
+        return found
 
     def _open_state(self) -> dict[str, Any]:
         last = self.checkpoint.size - 1
@@ -142,7 +164,7 @@ class VerifiedLog:
             )
         body = entry.statement.body
         _known_fold(body["fold"])
-        self._states[last] = last, body
+        self._states.put(last, (last, body))
         return body
 
     def _check_genesis(self) -> None:
