@@ -1,0 +1,58 @@
+"""By what is judged: the policy and the trust file that were named, read; whom one trusts without a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from ledger.api.policies import POLICIES_SHIPPED, shipped_policy
+from ledger.datasets.files import load_file
+from ledger.errors import RefusedInput
+from ledger.log.view import LogView
+from ledger.origin.policy import Policy, parse_policy
+from ledger.origin.trust import Trust, parse_trust, self_trust
+from ledger.spec import SETTINGS_BYTES_MAX
+
+Named = str | os.PathLike[str] | bytes
+
+SELF_TRUSTED: Final = (
+    "Self-trusted: no trust file was given, so everybody enrolled in this ledger is believed, and the log's own clock tells the time."
+)
+OWN_CLOCK: Final = "No quorum of witnesses is asked for: times are the log's own word, and no row is L3."
+BY_OPERATOR: Final = "Status by the operator's word: no auditor of the trust file cosigned this log checkpoint."
+RIVALS_HERE: Final = "Rival claims were searched in this ledger alone."
+
+
+def read_policy(named: Named | Policy) -> Policy:
+    """A policy: one that comes with the package by its name, a file, the bytes of one, or one that was read.
+
+    Raises RefusedInput `policy-invalid`, and of the file; NotFound `file-not-found`, which tells the names, too.
+    """
+    if isinstance(named, Policy):
+        return named
+    if isinstance(named, bytes):
+        return parse_policy(named)
+    if named in POLICIES_SHIPPED:
+        return parse_policy(shipped_policy(os.fspath(named)))
+    return parse_policy(_read(named, f"Name a file, or one that comes with the package: {', '.join(POLICIES_SHIPPED)}."))
+
+
+def read_trust(named: Named | Trust | None, view: LogView) -> Trust:
+    """A trust file, its bytes, one that was read; or without any, trust in this ledger alone (SPEC §12.1).
+
+    Raises RefusedInput `trust-invalid`, `tlog-policy-invalid`, and of the file.
+    """
+    if named is None:
+        return self_trust(view.state.header.rules.get("curators", ()))
+    if isinstance(named, Trust):
+        return named
+    if isinstance(named, bytes):
+        return parse_trust(named)
+    return parse_trust(_read(named, "Check the path."))
+
+
+def _read(named: str | os.PathLike[str], fix: str) -> bytes:
+    if not os.path.lexists(named):
+        raise RefusedInput("file-not-found", ascii(os.fspath(named)), "there is no such file", fix)
+    return load_file(Path(named), max_bytes=SETTINGS_BYTES_MAX)[1]

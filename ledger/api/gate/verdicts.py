@@ -1,0 +1,164 @@
+"""Blocks of rows with their verdicts: what is written, counted and kept of each."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from ledger.api.gate.block import Block, blocks_of
+from ledger.api.gate.claims import NO_ROW, ClaimFinder, Claims
+from ledger.api.gate.judging import Batch, Judging, Sampled
+from ledger.datasets.gathered import FAULTY
+from ledger.datasets.looking import Looked
+from ledger.datasets.verdict_file import Told, VerdictBlock
+from ledger.origin.claims import RowVerdict
+from ledger.origin.lattice import Verdict
+from ledger.origin.levels import Level
+from ledger.origin.tally import ROW_REFUSED, Sample, Tally
+from ledger.spec import HASH_BYTES, TALLY_SAMPLES_MAX, TALLY_TEXT_CHARS_MAX
+
+_NO_ID: Final = bytes(HASH_BYTES)
+_TEXT_BYTES: Final = 4 * TALLY_TEXT_CHARS_MAX + 4  # UTF-8 of as many characters as are shown, and of one more
+
+
+class JudgedBlock(NamedTuple):
+    """`keep` has a 1 for each admitted row, a 0 for each other; `is_last`: the segment of its last run ends with it."""
+
+    block: Block
+    verdicts: VerdictBlock
+    keep: bytes
+
+    @property
+    def is_last(self) -> bool:
+        """Whether a segment ends with it."""
+        return self.block.runs[-1].is_last
+
+
+@dataclass(slots=True)
+class _Known:
+    """What all rows with the same claims come to."""
+
+    told: int
+    artifact_id: bytes
+    is_admitted: bool
+    rows: int = 0
+
+
+@dataclass(slots=True)
+class _Telling:
+    """The distinct outcomes of one block, numbered."""
+
+    numbers: dict[Told, int] = field(default_factory=dict)
+
+    def number(self, told: Told) -> int:
+        return self.numbers.setdefault(told, len(self.numbers))
+
+
+class _Chosen(NamedTuple):
+    """A row that will be a sample, as soon as its text is read."""
+
+    offset: int
+    told: Told
+    artifact_id: bytes | None
+    sampled: Sampled
+
+
+class RowJudge:
+    """Judges runs of rows, block by block, and counts them."""
+
+    def __init__(self, finder: ClaimFinder, judging: Judging) -> None:
+        self._finder = finder
+        self._judging = judging
+        self._refused = (
+            Verdict.REJECTED if judging.terms.policy.decides else Verdict.UNDECIDED
+        ).label
+
+    def blocks(self, runs: Iterable[Looked], tally: Tally) -> Iterator[JudgedBlock]:
+        """All runs, judged; counted in `tally`. Raises as `ClaimFinder.find` and `Judging.judge`."""
+        for block in blocks_of(runs):
+            yield self._judge(block, tally)
+
+    def _judge(self, block: Block, tally: Tally) -> JudgedBlock:
+        claimed = self._finder.find(block)
+        rows = Counter(claimed)
+        firsts = {claims: at for at, claims in zip(range(len(claimed) - 1, -1, -1), reversed(claimed), strict=True)}
+        telling, chosen = _Telling(), list[_Chosen]()
+        known: dict[Claims, _Known] = {}
+        rows.pop(NO_ROW, None)
+        for claims, verdict, batch in self._judging.judge(rows):
+            told = _told(verdict)
+            known[claims] = _Known(
+                telling.number(told), verdict.artifact_id or _NO_ID, verdict.verdict is Verdict.ADMITTED
+            )
+            tally.count(batch.traits(verdict), rows[claims])
+            self._choose(block, tally, chosen, (firsts[claims], told, verdict, batch, claims))
+        tally.size_bytes += block.size_bytes
+        outcomes = array("I", bytes(4 * block.row_count))
+        self._fill(claimed, known, outcomes, faulty=self._count_faulty(block, tally, telling, outcomes))
+        _keep_samples(block, tally, chosen)
+        ids = b"".join([_NO_ID if claims == NO_ROW else known[claims].artifact_id for claims in claimed])
+        keep = bytes([claims != NO_ROW and known[claims].is_admitted for claims in claimed])
+        verdicts = VerdictBlock(
+            block.row_index, b"".join(block.digests), ids, outcomes, list(telling.numbers)
+        )
+        return JudgedBlock(block, verdicts, keep)
+
+    def _fill(
+        self, claimed: list[Claims], known: dict[Claims, _Known], outcomes: array[int], *, faulty: set[int]
+    ) -> None:
+        for at, claims in enumerate(claimed):
+            if at not in faulty:
+                outcomes[at] = known[claims].told
+
+    def _count_faulty(
+        self, block: Block, tally: Tally, telling: _Telling, outcomes: array[int]
+    ) -> set[int]:
+        """The offsets of rows that no reader takes, told and counted."""
+        if not block.has_faulty:
+            return set()
+        found = set()
+        level = Level.UNLOGGED.code
+        for start, run in block.starts():
+            for at, error in run.errors():
+                told = Told(self._refused, ROW_REFUSED, level, f"{self._refused}: {error.item}: {error.reason}")
+                outcomes[start + at] = telling.number(told)
+                tally.count_refused(self._refused, level, error.code)
+                row_index = block.row_index + start + at
+                if tally.wants(told.verdict, told.code, row_index):
+                    tally.keep(Sample(row_index, _NO_ID, None, *told))
+                found.add(start + at)
+        return found
+
+    def _choose(
+        self,
+        block: Block,
+        tally: Tally,
+        chosen: list[_Chosen],
+        found: tuple[int, Told, RowVerdict, Batch, Claims],
+    ) -> None:
+        """Takes the ancestry of a row that is to be a sample, while it is at hand."""
+        offset, told, verdict, batch, claims = found
+        alike = sum(each.told[:2] == told[:2] for each in chosen)
+        if alike < TALLY_SAMPLES_MAX and tally.wants(told.verdict, told.code, block.row_index + offset):
+            chosen.append(_Chosen(offset, told, verdict.artifact_id, batch.sample(verdict, claims)))
+
+
+def _told(verdict: RowVerdict) -> Told:
+    return Told(verdict.verdict.label, str(verdict.code), verdict.level.code, verdict.why)
+
+
+def _keep_samples(block: Block, tally: Tally, chosen: list[_Chosen]) -> None:
+    """Reads how the chosen rows begin, and keeps them."""
+    for start, run in block.starts():
+        stop = start + run.batch.row_count
+        here = [each for each in chosen if start <= each.offset < stop]
+        texts = run.contents([each.offset - start for each in here], _TEXT_BYTES) if here else {}
+        for each in here:
+            text = texts.get(each.offset - start, b"").decode("utf-8", "replace")
+            digest = block.digests[each.offset]
+            told, (nodes, left, decides) = each.told, each.sampled
+            row_index = block.row_index + each.offset
+            tally.keep(Sample(row_index, digest, each.artifact_id, *told, text, nodes, left, decides))
