@@ -127,3 +127,8 @@ BATCH_WAITING_MAX: Final = 262_144  # records signed and not answered that are h
 BATCH_TRIES_MAX: Final = 3  # how often a record is signed anew because another one of its lane was refused
 VAULT_WAIT_S: Final = 30  # how long who keeps salts waits for others
 VAULT_PENDING_MAX: Final = 16_384  # salts that wait in memory to be kept together
+
+# Remembered log checkpoints (SPEC §12.4).
+CHECKPOINT_EVIDENCE_MAX: Final = 64  # notes that are kept as evidence, of one log
+CHECKPOINT_MEMORY_WAIT_S: Final = 30  # how long who remembers one waits for others
+COSIGNED_NOTES_MAX: Final = 64  # cosigned notes that are given at once

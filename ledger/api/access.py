@@ -19,6 +19,7 @@ from ledger.signer.keyring import Keyring
 from ledger.signer.keystore import Keystore, LocalIdentity, Unlocked
 from ledger.signer.known_logs import remember_log
 from ledger.signer.passphrases import Passphrases
+from ledger.signer.remembered import CheckpointMemory
 from ledger.signer.signers import Signer
 from ledger.signer.signing import standing_of
 from ledger.statements.statement import log_id
@@ -68,6 +69,7 @@ class Access:
         self.marker: Marker = open_folder(path)
         self.vkey = vkey_of(self.marker, path)
         self.keys = Keystore(config, self.marker.log_id)
+        self.checkpoints = CheckpointMemory(config, self.vkey)
         self.content = ContentStore(path)
         self.outbox = Outbox(path)
         self.rows = RowsFolder(path)

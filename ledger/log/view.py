@@ -108,6 +108,10 @@ class LogView:
         """ProofSource. RefusedInput behind the checkpoint."""
         return self._paths.inclusion_path(log_index)
 
+    def consistency_path(self, old_size: int) -> list[bytes]:
+        """That the checkpoint's tree begins with its first `old_size` entries (RFC 6962 §2.1.2). RefusedInput behind the checkpoint."""
+        return self._paths.consistency_path(old_size)
+
     def record(self, record_number: int) -> bytes | None:
         """ProofSource."""
         item = self._reader.record(record_number)

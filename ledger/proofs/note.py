@@ -19,7 +19,7 @@ Bytes that are no note are ProofInvalid "note-invalid", as a wrong signature is:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -130,6 +130,16 @@ def parse_note(data: bytes | str) -> Note:
 def format_note(note: Note) -> str:
     """The note as text: inverse of `parse_note`."""
     return note.text + "\n" + "".join(f"{signature}\n" for signature in note.signatures)
+
+
+def join_notes(notes: Sequence[Note]) -> Note:
+    """One note of several with one text: each signature line once, in the order in which it is first met.
+
+    Raises ProofInvalid "note-invalid" if the texts differ, or there are more lines than a note holds.
+    """
+    if len({note.text for note in notes}) != 1:
+        raise _note_invalid("notes of different texts cannot be joined", "Join notes of one text.")
+    return Note(notes[0].text, tuple(dict.fromkeys(line for note in notes for line in note.signatures)))
 
 
 def sign_note(text: str, name: str, sign: Sign, public_key: bytes) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ledger.errors import NotFound, ProofInvalid, StoreFault
+from ledger.errors import NotFound, ProofInvalid, RefusedInput, StoreFault
 from ledger.fold.topics import Chain, Topic, topic_key
 from ledger.log import view as view_module
 from ledger.log.view import LogView, open_view
 from ledger.merkle import prefix
-from ledger.merkle.tree import hash_leaf, verify_inclusion
+from ledger.merkle.tree import hash_leaf, root_of, verify_consistency, verify_inclusion
 from ledger.proofs.receipt import check_receipt, make_receipt
 from ledger.proofs.source import ProofSource
 from ledger.proofs.trace import trace
@@ -75,6 +75,11 @@ def test_every_answer_holds(world: World, monkeypatch: pytest.MonkeyPatch) -> No
             )
             statement = decode_entry(source.entry(log_index)).statement
             assert source.find_statement(statement.id) == log_index
+        tree = [hash_leaf(source.entry(log_index)) for log_index in range(checkpoint.size)]
+        for old_size in (1, 2, 255, 256, 257, 300, 311, 312):
+            old_root = root_of(tree[:old_size])
+            path = view.consistency_path(old_size)
+            verify_consistency(old_size, old_root, checkpoint.size, checkpoint.root, path)
         for number, artifact_id in enumerate(ids):
             log_index, record_index = source.locate(number)
             assert source.record_start(log_index) + record_index == number
@@ -125,6 +130,12 @@ def test_a_commit_in_flight_is_not_seen(world: World, fault: Fault) -> None:
         assert trace(view, record.id, world.vkey).nodes[record.id].presence == (
             "stands" if seen else "absent"
         )
+        tree = [hash_leaf(view.entry(log_index)) for log_index in range(size)]
+        for old_size in (256, 312, size):
+            path = view.consistency_path(old_size)
+            verify_consistency(old_size, root_of(tree[:old_size]), size, view.checkpoint.root, path)
+        with pytest.raises(RefusedInput):
+            view.consistency_path(size + 1)
         for ask in (view.entry, view.record_start):
             with pytest.raises(StoreFault):
                 ask(size)

@@ -416,6 +416,31 @@ def test_what_is_signed_verifies_and_foreign_readers_agree(text: str, name: str,
     assert metamorphic_log.verify_signed_note(note, [str(vkey)]) == 1
 
 
+def test_notes_of_one_text_are_joined() -> None:
+    """Each line once, in the order in which it is first met; what is joined is read and verified like any note."""
+    text = "words\n"
+    lines = [cosignature_line(text, time_s, OTHER_SEED, "witness.example/a") for time_s in (5, 6)]
+    first, second = (notes.parse_note(signed(text) + line) for line in lines)
+    joined = notes.join_notes([first, second, first])
+    assert notes.format_note(joined) == signed(text) + "".join(lines)
+    assert notes.join_notes([second, first]).signatures == (joined.signatures[0], *joined.signatures[:0:-1])
+    assert notes.join_notes([first]) == first
+    known = [vkey_of(SEED), vkey_of(OTHER_SEED, "witness.example/a", 4)]
+    assert [item.times_s for item in notes.verify_note(joined, known)] == [(), (5, 6)]
+
+
+def test_notes_of_different_texts_or_of_too_many_lines_are_not_joined() -> None:
+    with pytest.raises(ProofInvalid, match="different texts"):
+        notes.join_notes([notes.parse_note(signed()), notes.parse_note(signed("other words\n"))])
+    many = [
+        Note("words\n", (NoteSignature(NAME, bytes(4), bytes([n])),))
+        for n in range(spec.NOTE_SIGNATURES_MAX + 1)
+    ]
+    assert len(notes.join_notes(many[1:]).signatures) == spec.NOTE_SIGNATURES_MAX
+    with pytest.raises(ProofInvalid, match="signature lines"):
+        notes.join_notes(many)
+
+
 def test_no_changed_byte_passes_unnoticed() -> None:
     """Each byte of a note changed to each of 255 others: what still verifies has the same text."""
     data, vkey = EXAMPLE_NOTE.encode(), Vkey.parse(EXAMPLE_VKEY)

@@ -1,0 +1,229 @@
+"""The newest log checkpoint that was accepted here, of each log: so that nobody is shown the past, or another history (SPEC §12.4).
+
+    <config>/checkpoints/<log id, 64 hex digits>/accepted.note      the newest accepted, a C2SP note with its cosignatures
+                                                /accepted.lock      held by who replaces it
+                                                /evidence/<size>-<first 32 hex digits of the note's SHA-256>.note
+
+It lies beside the keys, and not among them: a log whose checkpoints are remembered need not be one whose keys lie here. The
+whole note is kept, so that it convicts a log which signed another history; when two notes contradict each other, both go to
+`evidence/`, where a name stands for one content and nothing is ever replaced.
+
+The memory only grows: it is read and compared without a lock, and replaced under one if nobody replaced it meanwhile. What is
+damaged is told, and never taken for nothing: then whoever can write a byte into it could show the past again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from ledger import spec
+from ledger.errors import ProofInvalid, RefusedInput, StoreFault
+from ledger.identity.vkey import Vkey
+from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
+from ledger.proofs.consistency import ProveConsistency, check_extends
+from ledger.proofs.note import format_note, join_notes, parse_note
+from ledger.signer.keyfile import make_private_folder
+from ledger.statements.statement import log_id
+from ledger.store.files import PRIVATE, holds, open_to_write, read_regular, write_atomically, writing
+
+FOLDER: Final = "checkpoints"
+NOTE_FILE: Final = "accepted.note"
+LOCK_FILE: Final = "accepted.lock"
+EVIDENCE: Final = "evidence"
+_DIGEST_DIGITS: Final = 32
+
+
+class Signed(NamedTuple):
+    """A note, and the checkpoint in it, which the log signed."""
+
+    note: bytes
+    checkpoint: Checkpoint
+
+
+class CheckpointMemory:
+    """What is remembered of one log, by its first vkey. For any thread, and beside other processes."""
+
+    def __init__(self, config: Path, vkey: Vkey) -> None:
+        self.vkey = vkey
+        self.folder = config / FOLDER / log_id(str(vkey)).hex()
+
+    @property
+    def note_file(self) -> Path:
+        """Where the newest accepted note lies, if there is one."""
+        return self.folder / NOTE_FILE
+
+    def newest(self) -> Signed | None:
+        """The newest checkpoint accepted; None if there was none. Raises StoreFault `checkpoint-memory-damaged`."""
+        try:
+            note = read_regular(self.note_file, spec.NOTE_BYTES_MAX)
+            return Signed(note, open_checkpoint(note, [self.vkey]))
+        except StoreFault as error:
+            if error.code == "file-not-found" and not self._is_obstructed():
+                return None
+            raise self._damaged(error.reason) from error
+        except ProofInvalid as error:
+            raise self._damaged(f"it holds no checkpoint that this log signed: {error.reason}") from error
+
+    def check(self, note: bytes, prove: ProveConsistency) -> Signed | None:
+        """That a checkpoint of the log holds all that was accepted before; returns what was. Writes nothing but evidence.
+
+        `prove` gives consistency paths to it, which are verified. Raises RefusedInput `checkpoint-behind`; ProofInvalid
+        `checkpoint-inconsistent`, which names the files of both notes, `note-invalid`, `checkpoint-invalid`; StoreFault
+        `checkpoint-memory-damaged`; and what `prove` raises.
+        """
+        after = Signed(note, open_checkpoint(note, [self.vkey]))
+        before = self.newest()
+        if before is not None:
+            self._compare(before, after, prove)
+        return before
+
+    def check_one_history(self, before: bytes, after: bytes, prove: ProveConsistency) -> None:
+        """The same of two notes of the log, whatever is remembered. Raises as `check` does."""
+        notes = [Signed(note, open_checkpoint(note, [self.vkey])) for note in (before, after)]
+        self._extends(notes[0], notes[1], prove)
+
+    def remember(self, note: bytes, prove: ProveConsistency) -> bool:
+        """Remembers a checkpoint that was accepted; False if another process has remembered a greater one since.
+
+        Only for what was verified and is relied on, since whatever comes later is held to it. Of the checkpoint that is
+        remembered already, the cosignatures of both notes are kept. Raises as `check` does, but for `checkpoint-behind`;
+        StoreFault `checkpoint-memory-busy`, `store-failed`, and nothing is remembered.
+        """
+        after = Signed(note, open_checkpoint(note, [self.vkey]))
+        while True:
+            before = self.newest()
+            if before is not None and after.checkpoint.size < before.checkpoint.size:
+                return False
+            if before is not None:
+                self._compare(before, after, prove)
+            with self._held():
+                if (
+                    self.newest() == before
+                ):  # else somebody remembered another one, and it is compared with that
+                    self._replace(_joined(before, after))
+                    return True
+
+    def _compare(self, before: Signed, after: Signed, prove: ProveConsistency) -> None:
+        try:
+            self._extends(before, after, prove)
+        except RefusedInput as error:
+            if error.code != "checkpoint-behind":
+                raise
+            raise RefusedInput(
+                "checkpoint-behind",
+                error.item,
+                f"one of {before.checkpoint.size:,} was accepted here before: the ledger is an older copy, "
+                "or the beginning of another history",
+                f"Put the newest copy of the ledger back. The log checkpoint that was accepted is {self.note_file}.",
+            ) from error
+
+    def _extends(self, before: Signed, after: Signed, prove: ProveConsistency) -> None:
+        try:
+            check_extends(before.checkpoint, after.checkpoint, prove)
+        except ProofInvalid as error:
+            if error.code != "checkpoint-inconsistent":  # of the proof's source
+                raise
+            kept = self._keep_evidence(before, after)
+            raise ProofInvalid(error.code, error.item, f"{error.reason}. {kept}", error.fix) from error
+
+    def _replace(self, note: bytes) -> None:
+        """Under the lock: what a holder that died left unfinished goes, too."""
+        for left_over in self.folder.glob(f".{NOTE_FILE}.*.tmp"):
+            with suppress(OSError):
+                left_over.unlink()
+        if not os.path.lexists(self.note_file) or not holds(self.note_file, note):
+            write_atomically(self.note_file, note, replace=True, private=True)
+
+    def _keep_evidence(self, *signed: Signed) -> str:
+        """Keeps these notes, and says where; or why they could not be kept, which must not hide what they show."""
+        folder = self.folder / EVIDENCE
+        paths = {folder / _evidence_name(each): each.note for each in signed}
+        try:
+            with self._held():
+                make_private_folder(folder)
+                new = {path: note for path, note in paths.items() if not _is_kept(path, note)}
+                count = sum(1 for path in folder.iterdir() if path.suffix == ".note")
+                if count + len(new) > spec.CHECKPOINT_EVIDENCE_MAX:
+                    return f"They could not be kept as evidence: {folder} holds {count} notes already; move them away"
+                for path, note in new.items():
+                    with writing(path, PRIVATE, replace=False) as file:
+                        file.write(note)
+        except (StoreFault, OSError) as error:
+            return f"They could not be kept as evidence in {folder}: {error}"
+        return f"Both are kept as evidence: {', '.join(map(str, paths))}"
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Keeps other processes and threads from replacing what is remembered."""
+        path = self.folder / LOCK_FILE
+        lock = FileLock(path, timeout=spec.CHECKPOINT_MEMORY_WAIT_S, thread_local=False, mode=PRIVATE)
+        try:
+            make_private_folder(self.folder)
+            os.close(open_to_write(path, PRIVATE))
+            lock.acquire()
+        except Timeout as error:
+            raise StoreFault(
+                "checkpoint-memory-busy",
+                str(path),
+                "another process is remembering a log checkpoint",
+                "Wait for it to end; its lock ends with its process.",
+            ) from error
+        except (OSError, NotImplementedError) as error:
+            raise StoreFault(
+                "store-failed",
+                str(path),
+                f"it cannot be locked ({error})",
+                "Look to the folder, its permissions and its disk: what is accepted has to be remembered.",
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _is_obstructed(self) -> bool:
+        """Whether something else stands where the folders of the memory belong: then nobody can tell that there was none."""
+        return any(
+            os.path.lexists(place) and not place.is_dir() for place in (self.folder, *self.folder.parents)
+        )
+
+    def _damaged(self, reason: str) -> StoreFault:
+        return StoreFault(
+            "checkpoint-memory-damaged",
+            str(self.note_file),
+            f"the log checkpoint that was accepted last cannot be read from it: {reason}",
+            "Restore it from a copy. Only who knows that the ledger is its newest copy may remove the file: "
+            "then any history of the log is accepted once more.",
+        )
+
+
+def _joined(before: Signed | None, after: Signed) -> bytes:
+    """What to remember now: of the same checkpoint the note with the cosignatures of both, if one note holds them."""
+    if before is None or before.checkpoint != after.checkpoint:
+        return after.note
+    try:
+        return format_note(join_notes([parse_note(before.note), parse_note(after.note)])).encode()
+    except ProofInvalid:
+        return before.note
+
+
+def _is_kept(path: Path, note: bytes) -> bool:
+    """Whether a note is among the evidence; what has its name and is another is not replaced. Raises StoreFault."""
+    if not os.path.lexists(path):
+        return False
+    if not holds(path, note):
+        raise StoreFault(
+            "checkpoint-memory-damaged", str(path), "it has been changed since it was kept", "Move it away."
+        )
+    return True
+
+
+def _evidence_name(signed: Signed) -> str:
+    digest = hashlib.sha256(signed.note).hexdigest()[:_DIGEST_DIGITS]
+    return f"{signed.checkpoint.size}-{digest}.note"
