@@ -29,6 +29,7 @@ from ledger.api.batch import Batch
 from ledger.api.beside import Beside
 from ledger.api.descendants import Touched
 from ledger.api.foreseeing import WouldSign
+from ledger.api.gate.verbs import GateVerbs
 from ledger.api.identity_verbs import IdentityVerbs
 from ledger.api.lookups import Lookups
 from ledger.api.places import first_index_since
@@ -57,7 +58,7 @@ class Paths(NamedTuple):
     log_path: list[bytes]
 
 
-class Ledger(IdentityVerbs, Beside, Lookups, RowVerbs):
+class Ledger(IdentityVerbs, Beside, Lookups, RowVerbs, GateVerbs):
     """One ledger on this machine. Made by `open_ledger` and `create_ledger`; close it, or use `with`.
 
     Names (`by`, `anchor`, `name`) are those of identities whose keys are here, or the beginning of their ids; where an

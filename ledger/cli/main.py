@@ -20,6 +20,7 @@ from ledger.cli import (
     audit,
     completion,
     doctor,
+    gate,
     identity,
     importing,
     init,
@@ -45,6 +46,7 @@ COMMANDS: Final = (
     verify,
     attest,
     trace,
+    gate,
     log,
     audit,
     doctor,
@@ -54,12 +56,14 @@ COMMANDS: Final = (
 
 DESCRIPTION: Final = """Trace training data to its human origin.
 
-Four words are enough to begin: identity, sign, trace, gate (gate comes in a later version).
+Four words are enough to begin: identity, sign, trace, gate.
 
   lineage init                        make a ledger
   lineage identity new ada            make keys for a person
   lineage sign notes.md --by ada      sign a file
   lineage trace notes.md              see where it comes from
+  lineage gate data.jsonl --policy balanced
+                                      see which rows may be trained on
 """
 
 EPILOG: Final = """environment:

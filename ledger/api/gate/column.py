@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from ledger.api.gate.rows_sets import RowsSets
 from ledger.datasets.jcs import parse_json
+from ledger.datasets.reading import AnyRow
+from ledger.datasets.row_files import FileRow
 from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT, Row, content_of
-from ledger.datasets.wanted import FaultyRow
 from ledger.errors import RefusedInput
 from ledger.log.view import LogView
 
@@ -23,21 +24,21 @@ _COLUMNS_MAX: Final = 256
 _WHOLE: Final = None
 
 
-def choose_column(
-    item: str, rows: Iterable[Row | FaultyRow], view: LogView, sets: RowsSets
-) -> str | None:
+def choose_column(item: str, rows: Iterable[AnyRow], view: LogView, sets: RowsSets) -> str | None:
     """The column, None for the row as a whole. `rows`: read as a whole, some from the first on; `item`: the dataset's name.
 
     Raises RefusedInput `column-unclear`, and as the rows' reader.
     """
-    read = [row for row in islice(rows, _ROWS) if isinstance(row, Row)]
-    if any(row.form == "raw" for row in read):  # lines have no columns
+    first = list(islice(rows, _ROWS))
+    read = [row for row in first if isinstance(row, Row)]
+    if any(isinstance(row, FileRow) for row in first) or any(row.form == "raw" for row in read):
+        # files that are rows, and lines, have no columns
         return _WHOLE
     members = [parse_json(row.content) for row in read]
-    names = list(dict.fromkeys(name for each in members if isinstance(each, dict) for name in each))[:_COLUMNS_MAX]
-    digests: dict[str | None, list[bytes]] = {
-        _WHOLE: [hashlib.sha256(row.content).digest() for row in read]
-    }
+    names = list(dict.fromkeys(name for each in members if isinstance(each, dict) for name in each))[
+        :_COLUMNS_MAX
+    ]
+    digests: dict[str | None, list[bytes]] = {_WHOLE: [hashlib.sha256(row.content).digest() for row in read]}
     for name in names:
         digests[name] = [digest for each in members if (digest := _digest(each, name)) is not None]
     found = _found(view, sets, {digest for each in digests.values() for digest in each})
@@ -49,9 +50,16 @@ def choose_column(
     if len(candidates) == 1:
         return candidates[0]
     shown = ", ".join(ascii(name) for name in names[:8])
-    reason = "several of its columns were signed" if best else "none of its first rows is in the log under any column"
+    reason = (
+        "several of its columns were signed"
+        if best
+        else "none of its first rows is in the log under any column"
+    )
     raise RefusedInput(
-        "column-unclear", item, f"{reason}; it has {shown or 'no column'}", "Say which: --column C, or --whole-row."
+        "column-unclear",
+        item,
+        f"{reason}; it has {shown or 'no column'}",
+        "Say which: --column C, or --whole-row.",
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +24,6 @@ from ledger.api.gate.terms import BY_OPERATOR, OWN_CLOCK, RIVALS_HERE, SELF_TRUS
 from ledger.api.gate.verdicts import JudgedBlock, RowJudge
 from ledger.datasets.crew import Crew, worker_count
 from ledger.datasets.dataset import Dataset, Segment
-from ledger.datasets.files import printable
 from ledger.datasets.looking import Looked, look
 from ledger.datasets.memory import MemoryDataset
 from ledger.datasets.outputs import file_exists
@@ -59,7 +60,10 @@ class Outputs:
             raise RefusedInput("usage", "outputs", "two of them have one name", "Name each apart.")
         if resume and self.partial is None:
             raise RefusedInput(
-                "usage", "--resume", "nothing is written that could be gone on with", "Name --admitted or --verdicts."
+                "usage",
+                "--resume",
+                "nothing is written that could be gone on with",
+                "Name --admitted or --verdicts.",
             )
         for path in named:
             # What an interrupted run finished is compared when everything else is there, too.
@@ -88,6 +92,11 @@ def _context(access: Access, view: LogView, crew: Crew, terms: Terms) -> Iterato
         yield _Context(judging, sets, RowJudge(finder, judging), _about(access, view, terms))
 
 
+def digest_of(text: str) -> str:
+    """SHA-256 of a text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _about(access: Access, view: LogView, terms: Terms) -> dict[str, Any]:
     checkpoint = view.checkpoint
     return {
@@ -96,12 +105,12 @@ def _about(access: Access, view: LogView, terms: Terms) -> dict[str, Any]:
         "log_id": access.marker.log_id.hex(),
         "checkpoint_size": checkpoint.size,
         "checkpoint_root": checkpoint.root.hex(),
-        "checkpoint": checkpoint_digest(checkpoint).hex(),
+        "checkpoint": digest_of(checkpoint.body()),
         "policy": terms.policy.digest.hex(),
         "policy_name": terms.policy.name,
         "trust": terms.trust.digest.hex(),
         "at_ms": terms.at_ms,
-        "ledger": version(),
+        "ledger": version("lineage-ledger"),
     }
 
 
@@ -174,7 +183,7 @@ def _binding(about: dict[str, Any], dataset: Dataset, outputs: Outputs, terms: T
     return {name: about[name] for name in names} | {
         "state": dataset.state().hex(),
         "outputs": wanted,
-        "witnessed": digest_of(witnessed),
+        "witnessed": digest_of("\n".join(witnessed)),
     }
 
 
@@ -206,9 +215,7 @@ class _Run:
         self._partial = partial
         self._crew = crew
         self._progress = progress
-        self._staging = (
-            None if outputs.admitted is None else Staging(outputs.admitted, dataset, segments)
-        )
+        self._staging = None if outputs.admitted is None else Staging(outputs.admitted, dataset, segments)
         self._waiting: list[tuple[_Piece, Future[Any]]] = []
         self._tally = Tally()
         self.resumed_rows = 0
@@ -216,9 +223,7 @@ class _Run:
     def go(self, judge: RowJudge, column: str | None) -> Tally:
         """Judges and writes all that is not finished; what was counted in all of it."""
         finished = self._finished()
-        runs = look(
-            self._crew, self._dataset, column, _CELLS, segments=self._segments, finished=finished
-        )
+        runs = look(self._crew, self._dataset, column, _CELLS, segments=self._segments, finished=finished)
         for segment, of_segment in _by_segment(runs):
             self._one(judge, segment, of_segment)
         for piece, answer in self._waiting:

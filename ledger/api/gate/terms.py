@@ -16,11 +16,11 @@ from ledger.spec import SETTINGS_BYTES_MAX
 
 Named = str | os.PathLike[str] | bytes
 
-SELF_TRUSTED: Final = (
-    "Self-trusted: no trust file was given, so everybody enrolled in this ledger is believed, and the log's own clock tells the time."
-)
+SELF_TRUSTED: Final = "Self-trusted: no trust file was given, so everybody enrolled in this ledger is believed, and the log's own clock tells the time."
 OWN_CLOCK: Final = "No quorum of witnesses is asked for: times are the log's own word, and no row is L3."
-BY_OPERATOR: Final = "Status by the operator's word: no auditor of the trust file cosigned this log checkpoint."
+BY_OPERATOR: Final = (
+    "Status by the operator's word: no auditor of the trust file cosigned this log checkpoint."
+)
 RIVALS_HERE: Final = "Rival claims were searched in this ledger alone."
 
 
@@ -35,7 +35,9 @@ def read_policy(named: Named | Policy) -> Policy:
         return parse_policy(named)
     if named in POLICIES_SHIPPED:
         return parse_policy(shipped_policy(os.fspath(named)))
-    return parse_policy(_read(named, f"Name a file, or one that comes with the package: {', '.join(POLICIES_SHIPPED)}."))
+    return parse_policy(
+        _read(named, f"Name a file, or one that comes with the package: {', '.join(POLICIES_SHIPPED)}.")
+    )
 
 
 def read_trust(named: Named | Trust | None, view: LogView) -> Trust:

@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 from ledger.api.gate.block import Block, blocks_of
 from ledger.api.gate.claims import NO_ROW, ClaimFinder, Claims
 from ledger.api.gate.judging import Batch, Judging, Sampled
-from ledger.datasets.gathered import FAULTY
 from ledger.datasets.looking import Looked
 from ledger.datasets.verdict_file import Told, VerdictBlock
 from ledger.origin.claims import RowVerdict
@@ -72,9 +71,7 @@ class RowJudge:
     def __init__(self, finder: ClaimFinder, judging: Judging) -> None:
         self._finder = finder
         self._judging = judging
-        self._refused = (
-            Verdict.REJECTED if judging.terms.policy.decides else Verdict.UNDECIDED
-        ).label
+        self._refused = (Verdict.REJECTED if judging.terms.policy.decides else Verdict.UNDECIDED).label
 
     def blocks(self, runs: Iterable[Looked], tally: Tally) -> Iterator[JudgedBlock]:
         """All runs, judged; counted in `tally`. Raises as `ClaimFinder.find` and `Judging.judge`."""
@@ -84,7 +81,9 @@ class RowJudge:
     def _judge(self, block: Block, tally: Tally) -> JudgedBlock:
         claimed = self._finder.find(block)
         rows = Counter(claimed)
-        firsts = {claims: at for at, claims in zip(range(len(claimed) - 1, -1, -1), reversed(claimed), strict=True)}
+        firsts = {
+            claims: at for at, claims in zip(range(len(claimed) - 1, -1, -1), reversed(claimed), strict=True)
+        }
         telling, chosen = _Telling(), list[_Chosen]()
         known: dict[Claims, _Known] = {}
         rows.pop(NO_ROW, None)
@@ -113,9 +112,7 @@ class RowJudge:
             if at not in faulty:
                 outcomes[at] = known[claims].told
 
-    def _count_faulty(
-        self, block: Block, tally: Tally, telling: _Telling, outcomes: array[int]
-    ) -> set[int]:
+    def _count_faulty(self, block: Block, tally: Tally, telling: _Telling, outcomes: array[int]) -> set[int]:
         """The offsets of rows that no reader takes, told and counted."""
         if not block.has_faulty:
             return set()
@@ -123,7 +120,9 @@ class RowJudge:
         level = Level.UNLOGGED.code
         for start, run in block.starts():
             for at, error in run.errors():
-                told = Told(self._refused, ROW_REFUSED, level, f"{self._refused}: {error.item}: {error.reason}")
+                told = Told(
+                    self._refused, ROW_REFUSED, level, f"{self._refused}: {error.item}: {error.reason}"
+                )
                 outcomes[start + at] = telling.number(told)
                 tally.count_refused(self._refused, level, error.code)
                 row_index = block.row_index + start + at

@@ -1,0 +1,219 @@
+"""`lineage gate`: which rows of a dataset may be trained on, and why the others not."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ledger.cli.common import Reporter, add_common, command, moment, open_for, plural, printable
+from ledger.errors import RefusedInput
+from ledger.extras import load
+
+if TYPE_CHECKING:
+    from ledger.api import Ledger
+    from ledger.api.gate.result import Gated
+
+AUTO: Final = ""
+REASONS_SHOWN_MAX: Final = 12
+_UNIX_MS: Final = re.compile(r"[0-9]{1,16}", re.ASCII)
+_VERDICTS: Final = ("admitted", "quarantined", "rejected", "undecided")
+
+
+def add(commands: Any) -> None:
+    """Adds the command."""
+    parser = command(
+        commands,
+        "gate",
+        "Judge every row of a dataset before training: admitted, quarantined or rejected, and why.",
+        """
+        lineage gate data.jsonl --policy balanced
+        lineage gate data.jsonl --policy balanced --trust trust.toml --admitted train.jsonl --verdicts verdicts.parquet
+        lineage gate 'shards/*.parquet' --policy inventory --report report.html
+        lineage gate data.jsonl --policy mine.toml --admitted train.jsonl --resume
+        """,
+    )
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        nargs="+",
+        help="JSON Lines, CSV, text, Parquet, Arrow (also .gz, .zst), a folder or a pattern of these, a folder of files",
+    )
+    parser.add_argument(
+        "--policy",
+        metavar="P",
+        required=True,
+        help="inventory (decides nothing), balanced, strict, or a policy file",
+    )
+    parser.add_argument("--trust", metavar="T", help="a trust file (default: this ledger alone is trusted)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--column", metavar="C", help="the content of a row (default: what `sign` or `import` recorded)"
+    )
+    what.add_argument("--whole-row", action="store_true", help="the row as a whole, or the line")
+    _add_outputs(parser)
+    _add_reading(parser)
+    add_common(parser, writes=True)
+    parser.set_defaults(run=run)
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is written, none of it over a file that is there")
+    group.add_argument("--admitted", metavar="OUT", help="the admitted rows, in the dataset's own format and order")
+    group.add_argument("--verdicts", metavar="OUT", help="a Parquet file: the verdict on every row, and why")
+    group.add_argument("--report", metavar="OUT.html", help="a page to look at: numbers, reasons, samples with their ancestry")
+    group.add_argument(
+        "--sign-by", metavar="NAME", help="log what was decided as a dataset artifact (needs --verdicts)"
+    )
+    group.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
+    group.add_argument("--strict", action="store_true", help="exit with 1 if any row was not admitted")
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("by what is judged, and how the dataset is read")
+    group.add_argument("--at", metavar="TIME", help="judge as of then: 2026-11-27T12:00:00Z, or unix ms (default: now)")
+    group.add_argument(
+        "--checkpoint",
+        metavar="NOTE",
+        action="append",
+        default=[],
+        help="a log checkpoint with cosignatures, in a file; may be repeated",
+    )
+    group.add_argument("--format", metavar="F", help="jsonl, csv, tsv, text, parquet, arrow, where the name does not say it")
+    group.add_argument(
+        "--folder-is", choices=("shards", "files"), help="whether a folder's files hold rows, or are rows themselves"
+    )
+    group.add_argument("--no-partitions", action="store_true", help="folders named key=value are no columns")
+    group.add_argument("--workers", metavar="N", type=_workers, help="processes that read (default: one a processor)")
+
+
+def run(args: argparse.Namespace, reporter: Reporter) -> int:
+    """0: decided, and no `[fail_if]` of the policy is met; 1: one is, or with --strict any row was not admitted."""
+    if args.sign_by is not None and args.verdicts is None:
+        raise RefusedInput(
+            "usage", "--sign-by", "what is signed is the verdict file, and none is written", "Name --verdicts OUT too."
+        )
+    if args.verdicts is not None:
+        load("pyarrow", "parquet")
+    report = None if args.report is None else Path(args.report)
+    with open_for(args, readonly=args.sign_by is None) as ledger:
+        gated = ledger.gate(
+            args.dataset,
+            args.policy,
+            args.trust,
+            column=None if args.whole_row else args.column or AUTO,
+            admitted=args.admitted,
+            verdicts=args.verdicts,
+            report=report,
+            sign_by=args.sign_by,
+            at_ms=None if args.at is None else parse_time("--at", args.at),
+            checkpoints=args.checkpoint,
+            resume=args.resume,
+            workers=args.workers,
+            progress=reporter.progress,
+            format=args.format,
+            folder_is=args.folder_is,
+            partitions=not args.no_partitions,
+        )
+        reporter.result(_document(gated), "\n".join(_lines(gated, ledger)))
+    is_failed = bool(gated.failures) or (args.strict and gated.counts["admitted"] < gated.tally.rows)
+    return 1 if is_failed else 0
+
+
+def _document(gated: Gated) -> dict[str, Any]:
+    names = ("verdicts", "admitted", "report")
+    return {
+        "rows": gated.tally.rows,
+        **gated.counts,
+        "reasons": gated.reasons,
+        "levels": _levels(gated),
+        "failures": list(gated.failures),
+        "notes": list(gated.notes),
+        "self_trusted": gated.is_self_trusted,
+        "judged_by": dict(gated.about),
+        "resumed_rows": gated.resumed_rows,
+        "files": {name: str(path) for name in names if (path := getattr(gated, name)) is not None},
+        "manifest": None if gated.manifest is None else gated.manifest.hex(),
+    }
+
+
+def _levels(gated: Gated) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for (level, _), rows in sorted(gated.tally.levels.items()):
+        found[level] = found.get(level, 0) + rows
+    return found
+
+
+def _lines(gated: Gated, ledger: Ledger) -> list[str]:
+    about, tally = gated.about, gated.tally
+    of = "the whole row" if about["column"] is None else f"column {printable(about['column'])!r}"
+    lines = [
+        f"{printable(about['dataset'])}: {plural(tally.rows, 'row')}, {of}",
+        f"by the policy {printable(about['policy_name'])}, as of {moment(about['at_ms'])}, "
+        f"log checkpoint of {about['checkpoint_size']:,} entries",
+        "",
+    ]
+    lines += [
+        f"  {verdict:<12} {rows:>12,}  {_share(rows, tally.rows)}"
+        for verdict, rows in gated.counts.items()
+        if rows or verdict != "undecided"
+    ]
+    lines += ["", "Why:"]
+    told = sorted(tally.reasons.items(), key=lambda item: (_VERDICTS.index(item[0][0]), -item[1], item[0][1]))
+    lines += [f"  {verdict:<12} {rows:>12,}  {code}" for (verdict, code), rows in told[:REASONS_SHOWN_MAX]]
+    if len(told) > REASONS_SHOWN_MAX:
+        lines.append(f"  and {len(told) - REASONS_SHOWN_MAX} reasons more: --json, or --report")
+    lines += ["", *_examples(gated)]
+    if tally.rivals:
+        lines.append(f"Rows with rival claims: {tally.rivals:,}")
+    lines += [f"Written: {printable(str(path))}" for path in (gated.admitted, gated.verdicts, gated.report) if path]
+    if gated.manifest is not None:
+        lines.append(f"Signed: manifest {gated.manifest.hex()}")
+    lines += [f"FAILED: {failure}" for failure in gated.failures]
+    return [*lines, *gated.notes]
+
+
+def _examples(gated: Gated) -> list[str]:
+    """The first row of each reason for which one was not admitted."""
+    seen: set[tuple[str, str]] = set()
+    found = []
+    for sample in gated.tally.samples:
+        if sample.verdict in ("quarantined", "rejected") and (sample.verdict, sample.code) not in seen:
+            seen.add((sample.verdict, sample.code))
+            found.append(f"  row {sample.row_index:,}: {printable(sample.why)}")
+    more = len(found) - REASONS_SHOWN_MAX
+    shown = found[:REASONS_SHOWN_MAX] + ([f"  and {more} more"] if more > 0 else [])
+    return ["For instance:", *shown, ""] if found else []
+
+
+def _share(rows: int, total: int) -> str:
+    """A percentage that says neither 0 nor 100 % of what is not none or all."""
+    if not total:
+        return "-"
+    share = 100 * rows / total
+    if 0 < rows < total:
+        share = min(max(share, 0.01), 99.99)
+    return f"{share:6.2f} %"
+
+
+def parse_time(option: str, text: str) -> int:
+    """Unix milliseconds of an ISO 8601 time with its zone, or of a number. Raises RefusedInput `usage`."""
+    if _UNIX_MS.fullmatch(text):
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None:
+            raise ValueError
+        return int((found - datetime.fromtimestamp(0, UTC)).total_seconds() * 1_000)
+    except (ValueError, OverflowError):
+        raise RefusedInput(
+            "usage", option, f"{text!a} is no time", "Write 2026-11-27T12:00:00Z, with its zone, or unix milliseconds."
+        ) from None
+
+
+def _workers(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 1_024):
+        raise argparse.ArgumentTypeError(f"{text!a} is no number of processes up to 1,024")
+    return int(text)
