@@ -61,9 +61,15 @@ def add(commands: Any) -> None:
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is written, none of it over a file that is there")
-    group.add_argument("--admitted", metavar="OUT", help="the admitted rows, in the dataset's own format and order")
+    group.add_argument(
+        "--admitted", metavar="OUT", help="the admitted rows, in the dataset's own format and order"
+    )
     group.add_argument("--verdicts", metavar="OUT", help="a Parquet file: the verdict on every row, and why")
-    group.add_argument("--report", metavar="OUT.html", help="a page to look at: numbers, reasons, samples with their ancestry")
+    group.add_argument(
+        "--report",
+        metavar="OUT.html",
+        help="a page to look at: numbers, reasons, samples with their ancestry",
+    )
     group.add_argument(
         "--sign-by", metavar="NAME", help="log what was decided as a dataset artifact (needs --verdicts)"
     )
@@ -73,7 +79,9 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("by what is judged, and how the dataset is read")
-    group.add_argument("--at", metavar="TIME", help="judge as of then: 2026-11-27T12:00:00Z, or unix ms (default: now)")
+    group.add_argument(
+        "--at", metavar="TIME", help="judge as of then: 2026-11-27T12:00:00Z, or unix ms (default: now)"
+    )
     group.add_argument(
         "--checkpoint",
         metavar="NOTE",
@@ -81,19 +89,28 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a log checkpoint with cosignatures, in a file; may be repeated",
     )
-    group.add_argument("--format", metavar="F", help="jsonl, csv, tsv, text, parquet, arrow, where the name does not say it")
     group.add_argument(
-        "--folder-is", choices=("shards", "files"), help="whether a folder's files hold rows, or are rows themselves"
+        "--format", metavar="F", help="jsonl, csv, tsv, text, parquet, arrow, where the name does not say it"
+    )
+    group.add_argument(
+        "--folder-is",
+        choices=("shards", "files"),
+        help="whether a folder's files hold rows, or are rows themselves",
     )
     group.add_argument("--no-partitions", action="store_true", help="folders named key=value are no columns")
-    group.add_argument("--workers", metavar="N", type=_workers, help="processes that read (default: one a processor)")
+    group.add_argument(
+        "--workers", metavar="N", type=_workers, help="processes that read (default: one a processor)"
+    )
 
 
 def run(args: argparse.Namespace, reporter: Reporter) -> int:
     """0: decided, and no `[fail_if]` of the policy is met; 1: one is, or with --strict any row was not admitted."""
     if args.sign_by is not None and args.verdicts is None:
         raise RefusedInput(
-            "usage", "--sign-by", "what is signed is the verdict file, and none is written", "Name --verdicts OUT too."
+            "usage",
+            "--sign-by",
+            "what is signed is the verdict file, and none is written",
+            "Name --verdicts OUT too.",
         )
     if args.verdicts is not None:
         load("pyarrow", "parquet")
@@ -168,7 +185,9 @@ def _lines(gated: Gated, ledger: Ledger) -> list[str]:
     lines += ["", *_examples(gated)]
     if tally.rivals:
         lines.append(f"Rows with rival claims: {tally.rivals:,}")
-    lines += [f"Written: {printable(str(path))}" for path in (gated.admitted, gated.verdicts, gated.report) if path]
+    lines += [
+        f"Written: {printable(str(path))}" for path in (gated.admitted, gated.verdicts, gated.report) if path
+    ]
     if gated.manifest is not None:
         lines.append(f"Signed: manifest {gated.manifest.hex()}")
     lines += [f"FAILED: {failure}" for failure in gated.failures]
@@ -209,7 +228,10 @@ def parse_time(option: str, text: str) -> int:
         return int((found - datetime.fromtimestamp(0, UTC)).total_seconds() * 1_000)
     except (ValueError, OverflowError):
         raise RefusedInput(
-            "usage", option, f"{text!a} is no time", "Write 2026-11-27T12:00:00Z, with its zone, or unix milliseconds."
+            "usage",
+            option,
+            f"{text!a} is no time",
+            "Write 2026-11-27T12:00:00Z, with its zone, or unix milliseconds.",
         ) from None
 
 

@@ -67,12 +67,12 @@ class Batch:
         node = None if verdict.artifact_id is None else self._nodes.get(verdict.artifact_id)
         label, level = verdict.verdict.label, verdict.level.code
         if node is None or node.record is None:
-            return Traits(label, verdict.code, level, has_rivals=bool(verdict.rivals))
+            return Traits(label, str(verdict.code), level, has_rivals=bool(verdict.rivals))
         rights, source = node.record.fields.get("rights", {}), node.record.fields.get("source", {})
         answerable = node.anchor if node.anchor is not None else node.maker
         return Traits(
             label,
-            verdict.code,
+            str(verdict.code),
             level,
             node.kind,
             node.stance,

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ledger.api.access import Access, Progress, silent
 from ledger.api.gate.claims import ClaimFinder
@@ -114,22 +114,23 @@ def _about(access: Access, view: LogView, terms: Terms) -> dict[str, Any]:
     }
 
 
+class Reading(NamedTuple):
+    """How a dataset of files is gone through. `column` AUTO: it is found out; None: the row as a whole."""
+
+    column: str | None = AUTO
+    resume: bool = False
+    workers: int | None = None
+    progress: Progress = silent
+
+
 def gate_files(
-    access: Access,
-    view: LogView,
-    dataset: Dataset,
-    column: str | None,
-    terms: Terms,
-    outputs: Outputs,
-    *,
-    resume: bool = False,
-    workers: int | None = None,
-    progress: Progress = silent,
+    access: Access, view: LogView, dataset: Dataset, terms: Terms, outputs: Outputs, reading: Reading
 ) -> Gated:
-    """Gates the files of a dataset. `column` AUTO: it is found out; None: the row as a whole."""
+    """Gates the files of a dataset."""
     with ExitStack() as stack:
-        crew = stack.enter_context(Crew(worker_count() if workers is None else workers))
+        crew = stack.enter_context(Crew(worker_count() if reading.workers is None else reading.workers))
         context = stack.enter_context(_context(access, view, crew, terms))
+        column = reading.column
         if column == AUTO:
             rows = dataset.rows(None, lenient=True)
             column = choose_column(dataset.item, rows, view, context.sets)
@@ -138,8 +139,8 @@ def gate_files(
         partial = None
         if outputs.partial is not None:
             binding = _binding(about, dataset, outputs, terms)
-            partial = stack.enter_context(open_partial(outputs.partial, binding, resume=resume))
-        run = _Run(dataset, segments, outputs, partial, crew, progress)
+            partial = stack.enter_context(open_partial(outputs.partial, binding, resume=reading.resume))
+        run = _Run(dataset, segments, outputs, partial, crew, reading.progress)
         tally = run.go(context.judge, column)
         gated = _gated(about, tally, context, resumed=run.resumed_rows)
         run.publish(gated)

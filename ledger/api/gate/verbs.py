@@ -11,9 +11,11 @@ from ledger.api.accepted import Accepted, accept, load_notes, remember
 from ledger.api.access import Access, Progress, now_ms, silent
 from ledger.api.gate.judging import Terms
 from ledger.api.gate.partial import bound_to
+from ledger.api.gate.reporting import report_gate
 from ledger.api.gate.result import Gated
-from ledger.api.gate.run import AUTO, Outputs, gate_files, gate_memory
+from ledger.api.gate.run import AUTO, Outputs, Reading, gate_files, gate_memory
 from ledger.api.gate.terms import Named, read_policy, read_trust
+from ledger.api.manifests import sign_manifest
 from ledger.datasets.dataset import open_dataset
 from ledger.datasets.memory import MemoryDataset
 from ledger.errors import RefusedInput
@@ -38,6 +40,8 @@ class GateVerbs:
         column: str | None = AUTO,
         admitted: Path_ | None = None,
         verdicts: Path_ | None = None,
+        report: Path_ | None = None,
+        sign_by: str | None = None,
         at_ms: int | None = None,
         checkpoints: Sequence[Path_] = (),
         resume: bool = False,
@@ -47,57 +51,62 @@ class GateVerbs:
         folder_is: str | None = None,
         partitions: bool = True,
     ) -> Gated:
-        """Which rows may be trained on, and why the others not (SPEC §12.3, §12.6). Signs nothing.
+        """Which rows may be trained on, and why the others not (SPEC §12.3, §12.6).
 
         `dataset`: a path, a pattern or several of them; or rows in memory: an iterable of mappings, an Arrow table, a `datasets.Dataset`.
         `policy`: `inventory`, `balanced`, `strict`, a file, or the bytes of one. `trust`: a file or its bytes; None: this ledger alone is
         trusted. `column`: what of each row was signed; "": it is found out; None: the row as a whole, or a line. `at_ms`: the time at which is
         judged, unix ms; None: now. `checkpoints`: files of cosigned log checkpoints. `admitted`: where the admitted rows are written, in their own
-        format; `verdicts`: where the verdict file (SPEC §12.5). `resume`: an interrupted run goes on. `workers`: processes that read; None: as many as
+        format; `verdicts`: where the verdict file (SPEC §12.5); `report`: where a page to look at. `sign_by`: who logs what was decided as an artifact of kind
+        `dataset`, form `manifest`; it needs `verdicts`. `resume`: an interrupted run goes on. `workers`: processes that read; None: as many as
         there are processors. `format`, `folder_is` (`shards`, `files`) and `partitions` say what names do not.
 
         Raises Undecided where the policy needs what is not at hand: nothing is written then. RefusedInput for a policy, trust file or dataset that cannot
         be read, `column-unclear`, `file-exists`, `run-unfinished`, `resume-differs`, `checkpoint-behind`; ProofInvalid where the log or a checkpoint does
         not hold; StoreFault. Nothing half done has the name of an output.
         """
-        outputs = Outputs(*(None if out is None else Path(out) for out in (admitted, verdicts)))
+        outputs = Outputs(*(None if out is None else Path(out) for out in (admitted, verdicts, report)))
         read = read_policy(policy)
-        if admitted is not None and not read.decides:
+        self._check_asked(read, outputs, sign_by, resume=resume, is_named=_is_named(dataset))
+        with self._access.view() as view:
+            begun_ms = _begun_ms(outputs) if resume and at_ms is None else at_ms
+            terms, accepted = self._terms(view, read, trust, begun_ms, checkpoints)
+            if _is_named(dataset):
+                opened = open_dataset(dataset, format_=format, folder_is=folder_is, partitions=partitions)
+                reading = Reading(column, resume, workers, progress)
+                gated = gate_files(self._access, view, opened, terms, outputs, reading)
+            else:
+                gated = gate_memory(self._access, view, MemoryDataset(dataset), column, terms)
+        gated.notes = (*gated.notes, *_notes(accepted))
+        if sign_by is not None and gated.verdicts is not None:
+            gated.manifest = sign_manifest(self._access, gated.verdicts, sign_by)
+        if outputs.report is not None:
+            report_gate(self._access, gated, terms, trust, outputs.report)
+        return gated
+
+    def _check_asked(
+        self, policy: Policy, outputs: Outputs, sign_by: str | None, *, resume: bool, is_named: bool
+    ) -> None:
+        """Raises RefusedInput for what does not go together, before anything is read; whoever signs is asked for his keys now."""
+        outputs.check(resume=resume)
+        if not is_named and (outputs.partial is not None or resume):
+            raise RefusedInput(
+                "usage", "outputs", "rows in memory are given back, not written", "Use what `gate` returns."
+            )
+        if not policy.decides and (outputs.admitted is not None or sign_by is not None):
             raise RefusedInput(
                 "usage",
-                "admitted",
-                f"the policy {read.name!r} decides nothing, so no row is admitted",
+                "outputs",
+                f"the policy {policy.name!r} decides nothing, so no row is admitted",
                 "Take another.",
             )
-        with self._access.view() as view:
-            if not _is_named(dataset):
-                if outputs != Outputs() or resume:
-                    raise RefusedInput(
-                        "usage",
-                        "outputs",
-                        "rows in memory are given back, not written",
-                        "Use what `gate` returns.",
-                    )
-                terms, accepted = self._terms(view, read, trust, at_ms, checkpoints)
-                gated = gate_memory(self._access, view, MemoryDataset(dataset), column, terms)
-            else:
-                outputs.check(resume=resume)
-                opened = open_dataset(dataset, format_=format, folder_is=folder_is, partitions=partitions)
-                begun_ms = _begun_ms(outputs) if resume and at_ms is None else None
-                terms, accepted = self._terms(view, read, trust, at_ms or begun_ms, checkpoints)
-                gated = gate_files(
-                    self._access,
-                    view,
-                    opened,
-                    column,
-                    terms,
-                    outputs,
-                    resume=resume,
-                    workers=workers,
-                    progress=progress,
+        if sign_by is not None:
+            if outputs.verdicts is None:
+                raise RefusedInput(
+                    "usage", "sign_by", "what is signed is the verdict file, and none is written", "Name one."
                 )
-            gated.notes = (*gated.notes, *_notes(accepted))
-            return gated
+            self._access.check_writable()
+            self._access.unlock(sign_by)
 
     def _terms(
         self,

@@ -120,9 +120,7 @@ class RowJudge:
         level = Level.UNLOGGED.code
         for start, run in block.starts():
             for at, error in run.errors():
-                told = Told(
-                    self._refused, ROW_REFUSED, level, f"{self._refused}: {error.item}: {error.reason}"
-                )
+                told = Told(self._refused, ROW_REFUSED, level, f"{self._refused}: {error.reason}")
                 outcomes[start + at] = telling.number(told)
                 tally.count_refused(self._refused, level, error.code)
                 row_index = block.row_index + start + at
