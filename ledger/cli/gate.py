@@ -13,7 +13,6 @@ from ledger.errors import RefusedInput
 from ledger.extras import load
 
 if TYPE_CHECKING:
-    from ledger.api import Ledger
     from ledger.api.gate.result import Gated
 
 AUTO: Final = ""
@@ -134,7 +133,7 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
             folder_is=args.folder_is,
             partitions=not args.no_partitions,
         )
-        reporter.result(_document(gated), "\n".join(_lines(gated, ledger)))
+        reporter.result(_document(gated), "\n".join(_lines(gated)))
     is_failed = bool(gated.failures) or (args.strict and gated.counts["admitted"] < gated.tally.rows)
     return 1 if is_failed else 0
 
@@ -163,13 +162,13 @@ def _levels(gated: Gated) -> dict[str, int]:
     return found
 
 
-def _lines(gated: Gated, ledger: Ledger) -> list[str]:
+def _lines(gated: Gated) -> list[str]:
     about, tally = gated.about, gated.tally
     of = "the whole row" if about["column"] is None else f"column {printable(about['column'])!r}"
+    at = f"as of {moment(about['at_ms'])}, log checkpoint of {about['checkpoint_size']:,} entries"
     lines = [
         f"{printable(about['dataset'])}: {plural(tally.rows, 'row')}, {of}",
-        f"by the policy {printable(about['policy_name'])}, as of {moment(about['at_ms'])}, "
-        f"log checkpoint of {about['checkpoint_size']:,} entries",
+        f"by the policy {printable(about['policy_name'])}, {at}",
         "",
     ]
     lines += [

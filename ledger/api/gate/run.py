@@ -171,7 +171,8 @@ def _gated(about: dict[str, Any], tally: Tally, context: _Context, resumed: int 
     notes.append(RIVALS_HERE)
     notes += [f"Not searched: the dataset {each.hex()[:16]}: {why}" for each, why in context.sets.unsearched]
     gated = Gated(whole, tally, (), tuple(notes), footing.is_self, resumed_rows=resumed)
-    by_verdict = {verdict: rows for verdict, rows in counts.items() if verdict is not Verdict.UNDECIDED}
+    by_verdict = dict(counts)
+    del by_verdict[Verdict.UNDECIDED]
     gated.failures = policy.failures(by_verdict, gated.reasons)
     return gated
 
