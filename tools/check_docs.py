@@ -51,6 +51,15 @@ LIMITS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("nesting, array items, map keys", (spec.CODEC_DEPTH_MAX, spec.CODEC_ARRAY_MAX, spec.CODEC_MAP_MAX)),
     ("integers", (spec.INTEGER_MAX,)),
     ("JSON nesting of a `jcs` value or a row", (spec.JSON_DEPTH_MAX,)),
+    (
+        "row group of a verdict file; its footer; a reason in it",
+        (
+            spec.VERDICT_GROUP_ROWS,
+            spec.VERDICT_GROUP_BYTES_MAX,
+            spec.VERDICT_FOOTER_BYTES_MAX,
+            spec.VERDICT_WHY_BYTES_MAX,
+        ),
+    ),
     ("tree size", (spec.TREE_SIZE_MAX,)),
     (
         "receipt, note; signature lines of a note",

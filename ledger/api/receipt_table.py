@@ -1,7 +1,7 @@
 """The receipts of a dataset's rows in one Parquet file: its form, written and read (SPEC §11.4).
 
 What is read was made by anybody. So the form is strict, what is held at a time bounded, and the reader our own
-(`ledger.api.plain_parquet`). Nothing in it is believed here: `ledger.api.verifying_rows` checks each statement and each
+(`ledger.datasets.plain_parquet`). Nothing in it is believed here: `ledger.api.verifying_rows` checks each statement and each
 line.
 """
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ledger.api.plain_parquet import (
+from ledger.datasets.plain_parquet import (
     BINARY,
     FIXED,
     INT32,

@@ -2,14 +2,15 @@
 
 A Parquet file is a mark, pages, a footer in Thrift's compact protocol (parquet.thrift, `FileMetaData`), the footer's length, a mark. All that is absolute in
 it are the places of pages; so the pages of each file are copied whole, and in its footer's row groups every place is moved by as much. What was
-joined is opened and counted before it is taken for whole.
+joined is opened and counted before it is taken for whole. Of a footer that was read its row groups are kept in their few bytes, so that many pieces
+take little room.
 
 The files are pieces that this program wrote itself, a moment or an interrupted run ago: what is odd about one is a fault of the disk, not of a stranger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -21,7 +22,7 @@ _TAIL_BYTES: Final = 8
 _COPY_BYTES: Final = 1_048_576
 _BINARY, _LIST, _SET, _MAP, _STRUCT = 8, 9, 10, 11, 12  # types of the protocol
 _TRUE, _FALSE, _BYTE, _DOUBLE = 1, 2, 3, 7
-_NUM_ROWS, _ROW_GROUPS = 3, 4  # fields of FileMetaData
+_NUM_ROWS, _ROW_GROUPS, _PAIRS = 3, 4, 5  # fields of FileMetaData
 _COLUMNS, _GROUP_OFFSET, _ORDINAL = 1, 5, 7  # of RowGroup
 _CHUNK_OFFSET, _META, _OFFSET_INDEX, _COLUMN_INDEX = 2, 3, 4, 6  # of ColumnChunk
 _PLACES: Final = (
@@ -35,32 +36,42 @@ _ORDINAL_MAX: Final = 32_767
 Struct = dict[int, tuple[int, Any]]  # by field number: type and value
 
 
-def join(pieces: Sequence[Path], out: IO[bytes]) -> int:
-    """Writes one file of the pieces, in their order; how many rows it has. Raises StoreFault `output-failed` for a piece that is damaged."""
+def join(pieces: Sequence[Path], out: IO[bytes], metadata: Mapping[bytes, bytes] | None = None) -> int:
+    """Writes one file of the pieces, in their order; how many rows it has. Raises StoreFault `output-failed` for a piece that is damaged.
+
+    `metadata`: key-value metadata in place of that of the pieces, in which they may then differ.
+    """
     out.write(_MARK)
     joined: Struct | None = None
-    groups: list[Struct] = []
+    groups: list[bytes] = []
     for piece in pieces:
         with piece.open("rb") as file:
             footer, pages_end = _footer(file, piece)
+            if metadata is not None:
+                footer.pop(_PAIRS, None)
             moved = out.tell() - len(_MARK)
             for group in footer[_ROW_GROUPS][1][1]:
                 _move(group, moved, len(groups))
-                groups.append(group)
+                encoded = bytearray()
+                _write_struct(encoded, group)
+                groups.append(bytes(encoded))
+            footer[_ROW_GROUPS] = (footer[_ROW_GROUPS][0], (_STRUCT, []))
             file.seek(len(_MARK))
             _copy(file, out, pages_end - len(_MARK), piece)
         if joined is None:
             joined = footer
         else:
-            if {**footer, _ROW_GROUPS: 0, _NUM_ROWS: 0} != {**joined, _ROW_GROUPS: 0, _NUM_ROWS: 0}:
+            if {**footer, _NUM_ROWS: 0} != {**joined, _NUM_ROWS: 0}:
                 raise _damaged(piece, "it has other columns than the piece before it")
             joined[_NUM_ROWS] = (joined[_NUM_ROWS][0], joined[_NUM_ROWS][1] + footer[_NUM_ROWS][1])
     if joined is None:
         raise _damaged(Path(), "there is no piece")
-    kind, (item, _) = joined[_ROW_GROUPS]
-    joined[_ROW_GROUPS] = (kind, (item, groups))
+    joined[_ROW_GROUPS] = (_LIST, (_STRUCT, groups))
+    if metadata:
+        pairs = [{1: (_BINARY, key), 2: (_BINARY, value)} for key, value in metadata.items()]
+        joined[_PAIRS] = (_LIST, (_STRUCT, pairs))
     data = bytearray()
-    _write_struct(data, joined)
+    _write_struct(data, dict(sorted(joined.items())))
     out.write(data)
     out.write(len(data).to_bytes(4, "little") + _MARK)
     rows: int = joined[_NUM_ROWS][1]
@@ -212,7 +223,9 @@ def _write_struct(data: bytearray, struct: Struct) -> None:
 
 
 def _write_value(data: bytearray, kind: int, value: Any) -> None:
-    if kind == _STRUCT:
+    if kind == _STRUCT and isinstance(value, bytes):
+        data += value  # it was written before
+    elif kind == _STRUCT:
         _write_struct(data, value)
     elif kind in (_LIST, _SET):
         item, items = value

@@ -6,6 +6,8 @@ import io
 import random
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
+from struct import iter_unpack
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.api.plain_parquet import (
+from ledger.datasets.plain_parquet import (
     BINARY,
     FIXED,
     INT32,
@@ -25,6 +27,8 @@ from ledger.api.plain_parquet import (
     PlainFile,
     _Compact,
     _levels,
+    _numbers,
+    _runs,
 )
 
 BYTES_MAX = 1 << 26
@@ -322,3 +326,172 @@ def test_no_byte_is_in_two_columns() -> None:
     for bad in ([groups[0], groups[0]], groups, [{1: [{3: chunk | {9: 3}}], 3: 1}]):
         with pytest.raises(ValueError, match="one behind the other"):
             read(footed(bad, body=page * 2))
+
+
+def coded_rows(file: PlainFile) -> list[tuple[Any, ...]]:
+    """The rows of a file, of each column as it is coded."""
+    rows: list[tuple[Any, ...]] = []
+    for number in range(file.group_count):
+        columns = []
+        for place, column in enumerate(file.columns):
+            coded = file.coded(number, place)
+            if column.type == BINARY:
+                values: list[Any] = [coded.dictionary[one] for one in coded.numbers]
+            else:
+                code, size = {INT32: ("<i", 4), INT64: ("<q", 8)}.get(column.type, ("5s", 5))
+                values = [one for (one,) in iter_unpack(code, coded.data)]
+                assert len(values) * size == len(coded.data)
+            there = iter(values)
+            columns.append(
+                [next(there) if one else None for one in coded.present] if coded.present else values
+            )
+        rows += zip(*columns, strict=True)
+    return rows
+
+
+@settings(deadline=None)
+@given(
+    st.lists(ROW, max_size=40),
+    st.sampled_from([[], ["c"], ["c", "e"]]),
+    st.sampled_from([5, 1 << 20]),
+    st.sampled_from([1, 1 << 20]),
+    st.sampled_from([3, 40]),
+)
+def test_strings_in_dictionaries_are_read_where_that_is_allowed(
+    rows: list[tuple[Any, ...]], names: list[str], limit_bytes: int, page_bytes: int, group_rows: int
+) -> None:
+    """Dictionaries that are whole, and those that the library gave up in the middle of a column."""
+    data = written(
+        rows,
+        None,
+        group_rows,
+        use_dictionary=names,
+        dictionary_pagesize_limit=limit_bytes,
+        data_page_size=page_bytes,
+        write_batch_size=3,
+    )
+    assert coded_rows(PlainFile(io.BytesIO(data), BYTES_MAX, dictionaries=True)) == rows
+    if rows and names:
+        with pytest.raises(ValueError, match="dictionary"):
+            PlainFile(io.BytesIO(data), BYTES_MAX)
+        with pytest.raises(ValueError, match="coded"):
+            PlainFile(io.BytesIO(data), BYTES_MAX, dictionaries=True).group(0)
+
+
+def test_other_columns_have_no_dictionary() -> None:
+    rows = [(number, 1, b"same", b"12345", b"same", 1) for number in range(20)]
+    for place, name in enumerate("abcdef"):
+        data = written(rows, use_dictionary=[name])
+        file = PlainFile(io.BytesIO(data), BYTES_MAX, dictionaries=True)
+        if name in "ce":
+            assert len(file.coded(0, place).dictionary) == 1
+        else:
+            with pytest.raises(ValueError, match="coded"):
+                file.coded(0, place)
+
+
+def packed(numbers: list[int], width: int) -> bytes:
+    """Numbers as one bit-packed run, naively: bit by bit, the lowest first."""
+    groups = -(-len(numbers) // 8)
+    bits = "".join(f"{number:0{width}b}"[::-1] if width else "" for number in numbers).ljust(
+        8 * width * groups, "0"
+    )
+    body = bytes(int(bits[at : at + 8][::-1], 2) for at in range(0, len(bits), 8))
+    return varint(groups << 1 | 1) + body
+
+
+@given(st.data(), st.integers(0, 20))
+def test_runs_of_numbers(data: st.DataObject, width: int) -> None:
+    number = st.integers(0, (1 << width) - 1)
+    first, last = (data.draw(st.lists(number, min_size=8, max_size=8)) for _ in range(2))
+    run, value = data.draw(st.integers(1, 300)), data.draw(number)
+    last = last[: data.draw(st.integers(1, 8))]
+    encoded = (
+        packed(first, width)
+        + varint(run << 1)
+        + value.to_bytes(-(-width // 8), "little")
+        + packed(last, width)
+    )
+    numbers = [*first, *[value] * run, *last]
+    assert _runs(encoded, width, len(numbers)) == numbers
+    assert _numbers(bytes([width]) + encoded, len(numbers), 1 << width) == numbers
+    for wrong in (encoded[:-1], encoded + b"\0"):
+        if width:
+            with pytest.raises(ValueError, match=r"."):
+                _runs(wrong, width, len(numbers))
+    if max(numbers):
+        with pytest.raises(ValueError, match="not in its dictionary"):
+            _numbers(bytes([width]) + encoded, len(numbers), max(numbers))
+
+
+@pytest.mark.parametrize("data", [b"", b"\x21\x02\x00", b"\xff"])
+def test_numbers_without_a_width_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="wide"):
+        _numbers(data, 1, 1)
+
+
+def in_dictionary(pages: list[bytes], row_count: int, has_dictionary: bool = True) -> bytes:
+    """A file of one column of strings, by its pages."""
+    body = b"".join(pages)
+    schema = [{4: b"schema", 5: 1}, {1: BINARY, 3: REQUIRED, 4: b"a"}]
+    chunk = {1: BINARY, 4: 0, 5: row_count, 7: len(body), 9: 4} | ({11: 4} if has_dictionary else {})
+    footer = thrift({1: 1, 2: schema, 3: row_count, 4: [{1: [{3: chunk}], 3: row_count}]})
+    return b"PAR1" + body + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+def dictionary_page(values: list[bytes], count: int | None = None) -> bytes:
+    body = b"".join(len(value).to_bytes(4, "little") + value for value in values)
+    return (
+        thrift({1: 2, 2: len(body), 3: len(body), 7: {1: len(values) if count is None else count, 2: 0}})
+        + body
+    )
+
+
+def number_page(body: bytes, count: int) -> bytes:
+    return thrift({1: 0, 2: len(body), 3: len(body), 5: {1: count, 2: 8, 3: 3, 4: 3}}) + body
+
+
+def test_dictionaries_are_held_against_the_rows() -> None:
+    """A run of a few bytes is no longer than its row group, and that no longer than its bytes."""
+
+    def strings(data: bytes) -> list[bytes]:
+        coded = PlainFile(io.BytesIO(data), BYTES_MAX, dictionaries=True).coded(0, 0)
+        return [coded.dictionary[number] for number in coded.numbers]
+
+    values, numbers = dictionary_page([b"x", b"y"]), number_page(b"\x01\x04\x01\x02\x00", 3)
+    assert strings(in_dictionary([values, numbers], 3)) == [b"y", b"y", b"x"]
+    many = 10**12
+    for pages, row_count in (
+        ([values, number_page(b"\x00" + varint(many << 1), many)], many),
+        ([values, number_page(b"\x00" + varint(many << 1), 3)], 3),
+        ([values, number_page(b"\x00" + varint(many << 1), many)], 3),
+        ([dictionary_page([b""] * 4), number_page(b"\x00\x06", 3)], 3),  # more values than rows
+        ([dictionary_page([b"x"], 2), numbers], 3),
+        ([values, values, numbers], 3),
+        ([numbers, values], 3),
+        ([values], 3),
+        ([values, numbers, numbers], 3),
+        ([values, number_page(b"\x01\x06\x02", 3)], 3),  # of one bit there is no 2
+        ([values, number_page(b"\x02\x06\x02", 3)], 3),
+    ):
+        with pytest.raises(ValueError, match=r"."):
+            strings(in_dictionary(pages, row_count))
+    for pages in ([values, numbers], [numbers]):
+        with pytest.raises(ValueError, match=r"struct is missing|dictionary"):
+            strings(in_dictionary(pages, 3, has_dictionary=False))
+
+
+def test_many_row_groups_take_little_room() -> None:
+    """Of a footer that is allowed to be long; one of all structs does not get so far."""
+    chunk: dict[int, Any] = {1: BINARY, 4: 0, 5: 1, 7: 0, 9: 4}
+    long = footed([{1: [{3: chunk}], 2: 0, 3: 0}] * 20_000)
+    tracemalloc.start()
+    file = PlainFile(io.BytesIO(long), BYTES_MAX, footer_bytes_max=1 << 24)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert file.group_count == 20_000
+    assert peak_bytes < 15 * len(long)
+    chunk[20] = [{}] * 3_000_000
+    for bad in (footed([], empty_structs(3_000_000)), footed([{1: [{3: chunk}], 3: 0}])):
+        file_of = partial(PlainFile, io.BytesIO(bad), BYTES_MAX, footer_bytes_max=1 << 24)
+        assert peak_bytes_of(file_of) < 6 * len(bad)
