@@ -11,11 +11,9 @@ from ledger.api.accepted import Accepted, accept, load_notes, remember
 from ledger.api.access import Access, Progress, now_ms, silent
 from ledger.api.gate.judging import Terms
 from ledger.api.gate.partial import bound_to
-from ledger.api.gate.reporting import report_gate
 from ledger.api.gate.result import Gated
 from ledger.api.gate.run import AUTO, Outputs, Reading, gate_files, gate_memory
 from ledger.api.gate.terms import Named, read_policy, read_trust
-from ledger.api.manifests import sign_manifest
 from ledger.datasets.dataset import open_dataset
 from ledger.datasets.memory import MemoryDataset
 from ledger.errors import RefusedInput
@@ -79,8 +77,12 @@ class GateVerbs:
                 gated = gate_memory(self._access, view, MemoryDataset(dataset), column, terms)
         gated.notes = (*gated.notes, *_notes(accepted))
         if sign_by is not None and gated.verdicts is not None:
+            from ledger.api.manifests import sign_manifest
+
             gated.manifest = sign_manifest(self._access, gated.verdicts, sign_by)
         if outputs.report is not None:
+            from ledger.api.gate.reporting import report_gate
+
             report_gate(self._access, gated, terms, trust, outputs.report)
         return gated
 

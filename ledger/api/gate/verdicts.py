@@ -17,9 +17,10 @@ from ledger.origin.claims import RowVerdict
 from ledger.origin.lattice import Verdict
 from ledger.origin.levels import Level
 from ledger.origin.tally import ROW_REFUSED, Sample, Tally
-from ledger.spec import HASH_BYTES, TALLY_SAMPLES_MAX, TALLY_TEXT_CHARS_MAX
+from ledger.spec import HASH_BYTES, TALLY_SAMPLES_MAX, TALLY_TEXT_CHARS_MAX, VERDICT_WHY_BYTES_MAX
 
 _NO_ID: Final = bytes(HASH_BYTES)
+_MORE: Final = "\u2026".encode()
 _TEXT_BYTES: Final = 4 * TALLY_TEXT_CHARS_MAX + 4  # UTF-8 of as many characters as are shown, and of one more
 
 
@@ -120,7 +121,7 @@ class RowJudge:
         level = Level.UNLOGGED.code
         for start, run in block.starts():
             for at, error in run.errors():
-                told = Told(self._refused, ROW_REFUSED, level, f"{self._refused}: {error.reason}")
+                told = Told(self._refused, ROW_REFUSED, level, _cut(f"{self._refused}: {error.reason}"))
                 outcomes[start + at] = telling.number(told)
                 tally.count_refused(self._refused, level, error.code)
                 row_index = block.row_index + start + at
@@ -144,7 +145,15 @@ class RowJudge:
 
 
 def _told(verdict: RowVerdict) -> Told:
-    return Told(verdict.verdict.label, str(verdict.code), verdict.level.code, verdict.why)
+    return Told(verdict.verdict.label, str(verdict.code), verdict.level.code, _cut(verdict.why))
+
+
+def _cut(words: str) -> str:
+    """Words as the verdict file takes them: whoever wrote what is quoted in them does not say how long they are."""
+    data = words.encode("utf-8", "backslashreplace")
+    if len(data) > VERDICT_WHY_BYTES_MAX:
+        data = data[: VERDICT_WHY_BYTES_MAX - len(_MORE)] + _MORE
+    return data.decode("utf-8", "ignore")
 
 
 def _keep_samples(block: Block, tally: Tally, chosen: list[_Chosen]) -> None:
