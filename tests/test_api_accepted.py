@@ -255,9 +255,11 @@ def test_a_note_beyond_the_ledger_shows_it_to_be_an_older_copy(scene: Scene) -> 
     beyond = scene.given(3, (A, NOW_S), (B, NOW_S), name="newer.note")
     world = World(MemoryStore())
     world.enrol("anna")
-    with open_view(world.store, world.vkey) as view, pytest.raises(RefusedInput, match=r"newer\.note") as e:
-        accept(scene.memory, view, trust_of(world), NOW_MS, [beyond])
-    assert e.value.code == "checkpoint-behind"
+    with open_view(world.store, world.vkey) as view:
+        with pytest.raises(RefusedInput, match=r"as newer\.note shows") as error:
+            accept(scene.memory, view, trust_of(world), NOW_MS, [beyond])
+        assert error.value.code == "checkpoint-behind"
+        assert error.value.item == f"ledger of {view.checkpoint.size} entries"
 
 
 @pytest.mark.parametrize("names", [("mallory",), ("mallory", "dora")], ids=["smaller", "as great"])

@@ -104,9 +104,8 @@ class CheckpointMemory:
             if before is not None:
                 self._compare(before, after, prove)
             with self._held():
-                if (
-                    self.newest() == before
-                ):  # else somebody remembered another one, and it is compared with that
+                # Else somebody remembered another one since the look, and it is compared with that.
+                if self.newest() == before:
                     self._replace(_joined(before, after))
                     return True
 

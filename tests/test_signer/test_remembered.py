@@ -349,6 +349,18 @@ def test_nothing_is_replaced_while_another_holds_the_lock(
     assert remember(memory, 8)
 
 
+def test_a_lock_that_leads_elsewhere_is_refused(memory: CheckpointMemory, tmp_path: Path) -> None:
+    """Whoever may write into the folder could have another file opened, and made its owner's alone."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"something else")
+    memory.folder.mkdir(parents=True)
+    (memory.folder / LOCK_FILE).symlink_to(elsewhere)
+    with pytest.raises(StoreFault) as fault:
+        remember(memory, 5)
+    assert fault.value.code == "not-a-regular-file"
+    assert not memory.note_file.exists()
+
+
 def test_many_threads_leave_the_greatest(memory: CheckpointMemory) -> None:
     seen: list[int] = []
     failures: list[BaseException] = []
