@@ -51,6 +51,11 @@ class MemoryDataset:
             raise _not_rows(item, f"it is a {type(source).__name__}", "Give an iterable of mappings")
 
     @property
+    def is_read_once(self) -> bool:
+        """Whether its rows are gone when they were read, as those of a generator are."""
+        return isinstance(self._source, Iterator)
+
+    @property
     def columns(self) -> tuple[str, ...] | None:
         """Their names, None where only the rows say them."""
         names = getattr(self._source, "column_names", None)
@@ -101,9 +106,16 @@ class MemoryDataset:
     def kept(self, keep: Sequence[int]) -> Any:
         """The rows with a 1 (or True) in `keep`, of the kind that the source is: by `select`, `filter`, a list, or an iterator.
 
-        Raises RefusedInput `rows-differ` where `keep` has not as many as the source, if that can be seen.
+        Raises RefusedInput `rows-differ` where `keep` has not as many as the source, if that can be seen; `rows-gone` of a source that is read once.
         """
         source = self._source
+        if self.is_read_once:
+            raise RefusedInput(
+                "rows-gone",
+                self.item,
+                "its rows could be read but once, and were looked at",
+                "Give a list, a table, or an iterable that can be read again",
+            )
         size = len(source) if hasattr(source, "__len__") else None
         if size is not None and size != len(keep):
             raise RefusedInput(

@@ -19,7 +19,7 @@ from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT, Row, content_of
 from ledger.errors import RefusedInput
 from ledger.log.view import LogView
 
-_ROWS: Final = 256  # that are looked up
+ROWS: Final = 256  # that are looked up
 _COLUMNS_MAX: Final = 256
 _WHOLE: Final = None
 
@@ -29,7 +29,7 @@ def choose_column(item: str, rows: Iterable[AnyRow], view: LogView, sets: RowsSe
 
     Raises RefusedInput `column-unclear`, and as the rows' reader.
     """
-    first = list(islice(rows, _ROWS))
+    first = list(islice(rows, ROWS))
     read = [row for row in first if isinstance(row, Row)]
     if any(isinstance(row, FileRow) for row in first) or any(row.form == "raw" for row in read):
         # files that are rows, and lines, have no columns

@@ -9,11 +9,13 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ledger.api.access import Access, Progress, silent
 from ledger.api.gate.claims import ClaimFinder
+from ledger.api.gate.column import ROWS as COLUMN_ROWS
 from ledger.api.gate.column import choose_column
 from ledger.api.gate.judging import Judging, Terms
 from ledger.api.gate.partial import SUFFIX, Partial, open_partial
@@ -81,9 +83,20 @@ class _Context:
     about: dict[str, Any]
 
 
+class Scene(NamedTuple):
+    """Where and by what is judged. `relied`: called when it is certain that something is judged by this log checkpoint."""
+
+    access: Access
+    view: LogView
+    terms: Terms
+    relied: Callable[[], object]
+
+
 @contextmanager
-def _context(access: Access, view: LogView, crew: Crew, terms: Terms) -> Iterator[_Context]:
+def _context(scene: Scene, crew: Crew) -> Iterator[_Context]:
+    access, view, terms, relied = scene
     judging = Judging(view, access.vkey, terms)
+    relied()
     sets = RowsSets(view, access.rows, crew, judging.spoken)
     if terms.policy.decides:
         judging.check_searched(sets.unsearched)
@@ -123,22 +136,20 @@ class Reading(NamedTuple):
     progress: Progress = silent
 
 
-def gate_files(
-    access: Access, view: LogView, dataset: Dataset, terms: Terms, outputs: Outputs, reading: Reading
-) -> Gated:
+def gate_files(scene: Scene, dataset: Dataset, outputs: Outputs, reading: Reading) -> Gated:
     """Gates the files of a dataset."""
     with ExitStack() as stack:
         crew = stack.enter_context(Crew(worker_count() if reading.workers is None else reading.workers))
-        context = stack.enter_context(_context(access, view, crew, terms))
+        context = stack.enter_context(_context(scene, crew))
         column = reading.column
         if column == AUTO:
             rows = dataset.rows(None, lenient=True)
-            column = choose_column(dataset.item, rows, view, context.sets)
+            column = choose_column(dataset.item, rows, scene.view, context.sets)
         about = context.about | {"column": column, "dataset": dataset.item.rsplit("/", 1)[-1]}
         segments = dataset.segments()
         partial = None
         if outputs.partial is not None:
-            binding = _binding(about, dataset, outputs, terms)
+            binding = _binding(about, dataset, outputs, scene.terms)
             partial = stack.enter_context(open_partial(outputs.partial, binding, resume=reading.resume))
         run = _Run(dataset, segments, outputs, partial, crew, reading.progress)
         tally = run.go(context.judge, column)
@@ -147,13 +158,16 @@ def gate_files(
         return gated
 
 
-def gate_memory(
-    access: Access, view: LogView, source: MemoryDataset, column: str | None, terms: Terms
-) -> Gated:
+def gate_memory(scene: Scene, rows: Any, column: str | None) -> Gated:
     """Gates rows in memory; they are read once more for whatever is asked of them afterwards."""
-    with Crew(0) as crew, _context(access, view, crew, terms) as context:
+    source = MemoryDataset(rows)
+    with Crew(0) as crew, _context(scene, crew) as context:
         if column == AUTO:
-            column = choose_column(source.item, source.rows(None, lenient=True), view, context.sets)
+            first = source
+            if source.is_read_once:
+                begin = list(islice(rows, COLUMN_ROWS))
+                first, source = MemoryDataset(begin), MemoryDataset(chain(begin, rows))
+            column = choose_column(source.item, first.rows(None, lenient=True), scene.view, context.sets)
         about = context.about | {"column": column, "dataset": source.item}
         tally = Tally()
         blocks = [judged.verdicts for judged in context.judge.blocks(source.look(column, _CELLS), tally)]

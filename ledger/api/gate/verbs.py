@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,9 @@ from ledger.api.access import Access, Progress, now_ms, silent
 from ledger.api.gate.judging import Terms
 from ledger.api.gate.partial import bound_to
 from ledger.api.gate.result import Gated
-from ledger.api.gate.run import AUTO, Outputs, Reading, gate_files, gate_memory
+from ledger.api.gate.run import AUTO, Outputs, Reading, Scene, gate_files, gate_memory
 from ledger.api.gate.terms import Named, read_policy, read_trust
 from ledger.datasets.dataset import open_dataset
-from ledger.datasets.memory import MemoryDataset
 from ledger.errors import RefusedInput
 from ledger.log.view import LogView
 from ledger.origin.policy import Policy
@@ -68,13 +68,13 @@ class GateVerbs:
         self._check_asked(read, outputs, sign_by, resume=resume, is_named=_is_named(dataset))
         with self._access.view() as view:
             begun_ms = _begun_ms(outputs) if resume and at_ms is None else at_ms
-            terms, accepted = self._terms(view, read, trust, begun_ms, checkpoints)
+            scene, accepted = self._scene(view, read, trust, begun_ms, checkpoints)
             if _is_named(dataset):
                 opened = open_dataset(dataset, format_=format, folder_is=folder_is, partitions=partitions)
                 reading = Reading(column, resume, workers, progress)
-                gated = gate_files(self._access, view, opened, terms, outputs, reading)
+                gated = gate_files(scene, opened, outputs, reading)
             else:
-                gated = gate_memory(self._access, view, MemoryDataset(dataset), column, terms)
+                gated = gate_memory(scene, dataset, column)
         gated.notes = (*gated.notes, *_notes(accepted))
         if sign_by is not None and gated.verdicts is not None:
             from ledger.api.manifests import sign_manifest
@@ -83,7 +83,7 @@ class GateVerbs:
         if outputs.report is not None:
             from ledger.api.gate.reporting import report_gate
 
-            report_gate(self._access, gated, terms, trust, outputs.report)
+            report_gate(self._access, gated, scene.terms, trust, outputs.report)
         return gated
 
     def _check_asked(
@@ -110,21 +110,21 @@ class GateVerbs:
             self._access.check_writable()
             self._access.unlock(sign_by)
 
-    def _terms(
+    def _scene(
         self,
         view: LogView,
         policy: Policy,
         trust: Named | Trust | None,
         at_ms: int | None,
         checkpoints: Sequence[Path_],
-    ) -> tuple[Terms, Accepted]:
-        """By what is judged; the log checkpoint is held against what was accepted before, and is remembered."""
+    ) -> tuple[Scene, Accepted]:
+        """By what is judged; the log checkpoint is held against what was accepted before, and remembered once it is relied on."""
         believed = read_trust(trust, view)
         time_ms = now_ms() if at_ms is None else at_ms
         memory = self._access.checkpoints
         accepted = accept(memory, view, believed, time_ms, load_notes(checkpoints))
-        remember(memory, accepted, view)
-        return Terms(policy, believed, time_ms, accepted.cosigned, accepted.older), accepted
+        terms = Terms(policy, believed, time_ms, accepted.cosigned, accepted.older)
+        return Scene(self._access, view, terms, partial(remember, memory, accepted, view)), accepted
 
 
 def _is_named(dataset: Any) -> bool:
