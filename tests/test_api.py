@@ -106,7 +106,7 @@ def test_the_public_names_are_these() -> None:
         *("foresee_receipts", "write_receipts", "write_row_receipts"),
         *("foresee_salts", "write_salts", "foresee_lineage", "write_lineage"),
         *("foresee_signing", "foresee_signing_rows", "batch", "session"),
-        *("import_rows", "rebuild_rows", "search", "search_text", "prove_row"),
+        *("import_rows", "rebuild_rows", "search", "search_text", "prove_row", "gate"),
         *("trace", "paths", "receipt", "checkpoint", "checkpoint_note", "status"),
         *("publish", "sign_checkpoint"),
     }

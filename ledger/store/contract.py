@@ -159,6 +159,14 @@ def check_key(key: bytes) -> None:
         )
 
 
+def grouped(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
+    """Positions by their prefixes, of pairs (prefix, position) in ascending order."""
+    found: dict[int, list[int]] = {}
+    for prefix, position in pairs:
+        found.setdefault(prefix, []).append(position)
+    return found
+
+
 def check_batch(batch: Batch, new_head: bytes) -> None:
     """Raises InvariantBroken if a batch breaks the contract; every engine calls it before it writes."""
     if len(new_head) > HEAD_BYTES_MAX:

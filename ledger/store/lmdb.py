@@ -35,6 +35,7 @@ from ledger.store.contract import (
     Batch,
     Space,
     check_batch,
+    grouped,
     head_moved,
     poisoned,
     snapshot_ended,
@@ -55,12 +56,7 @@ _LOCK_FILE: Final = "lock.mdb"
 _HEAD: Final = b"head"
 _META: Final = "meta"
 _INDEX: Final = "index"
-_INDEX_FLAGS: Final[dict[str, Any]] = {
-    "integerkey": True,
-    "dupsort": True,
-    "dupfixed": True,
-    "integerdup": True,
-}
+_INDEX_FLAGS: Final = dict.fromkeys(("integerkey", "dupsort", "dupfixed", "integerdup"), True)
 _DATABASES: Final[dict[str, dict[str, Any]]] = {
     _META: {},
     **{space.value: {} for space in Space},
@@ -204,7 +200,7 @@ class _LmdbSnapshot:
             raise snapshot_ended(self.item)
         return self._txn
 
-    def get(self, space: Space, key: bytes) -> memoryview | None:
+    def get(self, space: Space | str, key: bytes) -> memoryview | None:
         uses = self.uses  # as `with uses:` does, at half the cost
         uses.count += 1
         if Gate.is_closed:
@@ -224,32 +220,20 @@ class _LmdbSnapshot:
                 raise _fault(self.item, error) from error
 
     def positions(self, prefix: int) -> list[int]:
-        with self.uses:
-            try:
-                key, txn = _NATIVE.pack(prefix), self.live()
-                if txn.get(key, db=self._dbs[_INDEX]) is None:  # most often, and a cursor costs more
-                    return []
-                cursor = txn.cursor(db=self._dbs[_INDEX])
-                cursor.set_key(key)
-                return [_NATIVE.unpack(value)[0] for value in cursor.iternext_dup()]
-            except lmdb.Error as error:
-                raise _fault(self.item, error) from error
-            except struct.error:
-                raise _damaged(self.item, "its index holds a position that is no number") from None
+        if self.get(_INDEX, _NATIVE.pack(prefix)) is None:  # most often, and a cursor costs more
+            return []
+        return self.positions_of_many([prefix]).get(prefix, [])
 
     def positions_of_many(self, prefixes: Iterable[int]) -> dict[int, list[int]]:
-        found: dict[int, list[int]] = {}
         with self.uses:
             try:
-                cursor = self.live().cursor(db=self._dbs[_INDEX])
                 keys = [_NATIVE.pack(prefix) for prefix in sorted(set(prefixes))]  # neighbours share pages
-                for key, value in cursor.getmulti(keys, dupdata=True):
-                    found.setdefault(_NATIVE.unpack(key)[0], []).append(_NATIVE.unpack(value)[0])
+                pairs = self.live().cursor(db=self._dbs[_INDEX]).getmulti(keys, dupdata=True)
+                return grouped((_NATIVE.unpack(key)[0], _NATIVE.unpack(value)[0]) for key, value in pairs)
             except lmdb.Error as error:
                 raise _fault(self.item, error) from error
             except struct.error:
                 raise _damaged(self.item, "its index holds a position that is no number") from None
-        return found
 
     def index_size(self) -> int:
         with self.uses:

@@ -107,7 +107,8 @@ def test_what_is_kept_is_of_the_kind_that_it_was() -> None:
         kept = MemoryDataset(source).kept(keep)
         assert isinstance(kept, list if isinstance(source, tuple) else type(source))
         assert one_by_one(MemoryDataset(kept).rows(None, CELLS)) == expected, type(source)
-    assert list(MemoryDataset(row for row in ROWS).kept(keep)) == ROWS[::3]
+    with refused("rows-gone", "dataset"):  # a generator that was looked at has none left
+        MemoryDataset(row for row in ROWS).kept(keep)
     with refused("rows-differ", "dataset", "25 rows, and 3"):
         MemoryDataset(ROWS).kept(b"\1\0\1")
 
