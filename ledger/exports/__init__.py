@@ -1,0 +1,1 @@
+"""Would it change if a foreign standard changed? One file, or family of files, a standard."""
