@@ -161,6 +161,14 @@ def mth(data: list[bytes]) -> bytes:
     return hashlib.sha256(b"\x01" + mth(data[:k]) + mth(data[k:])).digest()
 
 
+def manifest_root(rows: list[tuple[bytes, bytes | None, str]]) -> bytes:
+    """The content of a manifest, SPEC §4.2: of each row its digest, its artifact id if it has one, its verdict."""
+    codes = {"admitted": b"\0", "quarantined": b"\1", "rejected": b"\2"}
+    return mth(
+        [digest + (artifact_id or b"\0" * 32) + codes[verdict] for digest, artifact_id, verdict in rows]
+    )
+
+
 def path(m: int, data: list[bytes]) -> list[bytes]:
     """PATH(m, D[n]), RFC 6962 §2.1.1."""
     if len(data) == 1:

@@ -21,6 +21,7 @@ from ledger.api.health import audit_folder, examine, rebuild
 from ledger.api.importing import Imported, ImportedRecord
 from ledger.api.keys import Foreseen, KeyChange
 from ledger.api.ledger import Ledger, Paths
+from ledger.api.manifests import SignedManifest
 from ledger.api.opening import create_ledger, default_origin, open_ledger
 from ledger.api.rebuilding import RebuiltRows
 from ledger.api.saying import Subject, read_entry
@@ -28,6 +29,7 @@ from ledger.api.session import Session
 from ledger.api.sidecars import Found, RowMatch
 from ledger.api.verified import Verified
 from ledger.api.verifying import receipts_of, trusted_log, verify, verify_receipt
+from ledger.api.verifying_manifest import VerifiedManifest, verify_manifest
 
 __all__ = [
     "OPERATOR",
@@ -46,9 +48,11 @@ __all__ = [
     "RebuiltRows",
     "RowMatch",
     "Session",
+    "SignedManifest",
     "Subject",
     "Touched",
     "Verified",
+    "VerifiedManifest",
     "audit_folder",
     "create_ledger",
     "default_origin",
@@ -61,5 +65,6 @@ __all__ = [
     "receipts_of",
     "trusted_log",
     "verify",
+    "verify_manifest",
     "verify_receipt",
 ]

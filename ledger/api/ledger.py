@@ -19,6 +19,7 @@ from ledger.api import (
     draining,
     finding,
     identities,
+    manifests,
     receipts,
     saying,
     signing,
@@ -32,6 +33,7 @@ from ledger.api.foreseeing import WouldSign
 from ledger.api.gate.verbs import GateVerbs
 from ledger.api.identity_verbs import IdentityVerbs
 from ledger.api.lookups import Lookups
+from ledger.api.manifests import SignedManifest
 from ledger.api.places import first_index_since
 from ledger.api.row_verbs import RowVerbs
 from ledger.api.saying import Subject
@@ -204,6 +206,16 @@ class Ledger(IdentityVerbs, Beside, Lookups, RowVerbs, GateVerbs):
         with self.view() as view:
             found = [(os.fspath(text), finding.find(view, text, self.keys.salts)) for text in named]
         return signing.sign_again(self._access, found, by, progress)
+
+    def sign_manifest(
+        self, verdicts: str | os.PathLike[str], by: str, progress: Progress = silent
+    ) -> SignedManifest:
+        """Signs what a gate decided: a `dataset` of form `manifest` over all rows of a verdict file (SPEC §12.5). Its receipt is written beside, as `VERDICTS.tlog-proof`.
+
+        `progress`: rows read. Raises ProofInvalid `verdicts-invalid`; Undecided where a row is undecided; RefusedInput `wrong-log` for a file of another log,
+        `receipt-exists` where another receipt lies there, before anything is signed; and as `sign`.
+        """
+        return manifests.sign_manifest(self._access, verdicts, by, progress)
 
     # What is said about others, and about the log
 

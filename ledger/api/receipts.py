@@ -64,9 +64,9 @@ def foresee(access: Access, paths: Sequence[str | os.PathLike[str]], *, rows: bo
         return
     for file in walk(paths).files:
         path = receipt_path(file)
-        facts = _receipt_there(access.vkey, path)
+        facts = receipt_there(access.vkey, path)
         if facts is not None and not _may_be_about(access, facts, file):
-            raise _not_replaced(printable(path), "it is the receipt of another content than the file has now")
+            raise not_replaced(printable(path), "it is the receipt of another content than the file has now")
 
 
 def write_receipts(access: Access, signed: Signed) -> list[Path]:
@@ -76,16 +76,16 @@ def write_receipts(access: Access, signed: Signed) -> list[Path]:
     with access.view() as view:
         for label, artifact_id, log_index in zip(signed.labels, signed.ids, signed.log_indices, strict=True):
             path = receipt_path(str(label))
-            there = _receipt_there(access.vkey, path)
+            there = receipt_there(access.vkey, path)
             if there is not None and there.artifact_id != artifact_id:
                 kept.append(path)
                 continue
-            text = make_receipt(view, _number_at(view, artifact_id, log_index))
+            text = make_receipt(view, number_at(view, artifact_id, log_index))
             write_atomically(path, text.encode(), replace=True)
             written.append(path)
     if kept:
         more = f" and {len(kept) - _NAMED_MAX} more" if len(kept) > _NAMED_MAX else ""
-        raise _not_replaced(
+        raise not_replaced(
             ", ".join(printable(path) for path in kept[:_NAMED_MAX]) + more,
             "it is the receipt of another artifact. All was signed, but this receipt not written",
         )
@@ -102,7 +102,7 @@ def write_row_receipts(
         known = set(signed.ids)
         with open_table(target) as table:
             if any(line.artifact_id not in known for line in table.lines()):
-                raise _not_replaced(
+                raise not_replaced(
                     printable(target),
                     "it proves artifacts that are not of this dataset. All was signed, but no receipt written",
                 )
@@ -145,7 +145,7 @@ def _lines(view: LogView, signed: Signed) -> Iterator[Line]:
         statement += head is not None
 
 
-def _number_at(view: LogView, artifact_id: bytes, log_index: int) -> int:
+def number_at(view: LogView, artifact_id: bytes, log_index: int) -> int:
     """The number of the record with this id at this entry."""
     for number in view.find_artifact(artifact_id):
         if view.locate(number)[0] == log_index:
@@ -167,7 +167,7 @@ def _may_be_about(access: Access, facts: ReceiptFacts, file: Path) -> bool:
     return salt is None or record.content == sealed_file(file, record.maker, salt).digest
 
 
-def _receipt_there(vkey: Vkey, path: Path) -> ReceiptFacts | None:
+def receipt_there(vkey: Vkey, path: Path) -> ReceiptFacts | None:
     """What a receipt of this log says that lies there; None if nothing does. Raises RefusedInput `receipt-exists`."""
     if not os.path.lexists(path):
         return None
@@ -175,7 +175,7 @@ def _receipt_there(vkey: Vkey, path: Path) -> ReceiptFacts | None:
         _, text = load_file(path, max_bytes=RECEIPT_BYTES_MAX)
         return check_receipt(text, vkey)
     except LineageError as error:
-        raise _not_replaced(printable(path), f"it is no receipt of this log: {error.reason}") from error
+        raise not_replaced(printable(path), f"it is no receipt of this log: {error.reason}") from error
 
 
 def _check_table(vkey: Vkey, path: Path) -> bool:
@@ -186,7 +186,7 @@ def _check_table(vkey: Vkey, path: Path) -> bool:
         with open_table(path) as table:
             _check_first(vkey, table)
     except LineageError as error:
-        raise _not_replaced(printable(path), f"it holds no receipts of this log: {error.reason}") from error
+        raise not_replaced(printable(path), f"it holds no receipts of this log: {error.reason}") from error
     return True
 
 
@@ -196,7 +196,8 @@ def _check_first(vkey: Vkey, table: Table) -> None:
         check_statement(first.head.proof, vkey)
 
 
-def _not_replaced(item: str, reason: str) -> RefusedInput:
+def not_replaced(item: str, reason: str) -> RefusedInput:
+    """The refusal to put a receipt in the place of something else."""
     return RefusedInput(
         "receipt-exists",
         item,

@@ -177,11 +177,15 @@ def _content(path: str, facts: ReceiptFacts, salt: bytes | None, vault: SaltVaul
         except RefusedInput as error:
             raise RefusedInput(error.code, printable(path), error.reason, error.fix) from error
         return Content(form, hashlib.sha256(canonical).digest(), len(canonical))
+    if form == "manifest":
+        fix = f"Name the data that was gated: lineage verify --manifest {printable(path)} --data DATASET"
+    else:
+        fix = "Look it up in its ledger: lineage trace FILE"
     raise NotYet(
         "not-yet",
         printable(path),
-        f"its record is of form '{form}', whose content this version does not check by a receipt",
-        "Look it up in its ledger: lineage trace FILE",
+        f"its record is of form '{form}', whose content is not checked by a receipt alone",
+        fix,
     )
 
 

@@ -1,4 +1,4 @@
-"""`lineage verify`: receipts beside files and datasets, checked offline."""
+"""`lineage verify`: receipts beside files and datasets, and what a gate said of data, checked offline."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ledger.cli import verify_manifest
 from ledger.cli.common import Reporter, add_common, command, plural, printable, short
 from ledger.errors import RefusedInput
 
@@ -35,10 +36,11 @@ def add(commands: Any) -> None:
         lineage verify notes.md
         lineage verify data.jsonl --vkey 'log.example/a1+3f2c…+AQ…'
         lineage verify notes.md --receipt downloads/notes.tlog-proof
+        lineage verify --manifest verdicts.parquet --data admitted.jsonl
         """,
     )
     parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="what was signed; its receipt is found beside it"
+        "files", metavar="FILE", nargs="*", help="what was signed; its receipt is found beside it"
     )
     parser.add_argument("--receipt", metavar="R", help="the receipt of the one FILE, wherever it lies")
     parser.add_argument(
@@ -51,16 +53,18 @@ def add(commands: Any) -> None:
         metavar="HEX",
         help="the salt of the one FILE, if it is sealed (default: that of FILE.salt, else the one kept here)",
     )
+    verify_manifest.add_options(parser)
     add_common(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace, reporter: Reporter) -> int:
-    """0 if every receipt holds and every row has one; else 1."""
+    """0 if every receipt holds and every row has one, or the data is what was gated; else 1."""
     from ledger.api import receipts_of, trusted_log, verify
     from ledger.api.salts import parse_salt
     from ledger.api.verifying import salts_here
 
+    verify_manifest.check(args)
     for option in ("receipt", "salt"):
         if getattr(args, option) is not None and len(args.files) > 1:
             raise RefusedInput(
@@ -71,6 +75,11 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
             )
     salt = parse_salt("--salt", args.salt) if args.salt is not None else None
     trusted = trusted_log(args.vkey, args.ledger)
+    if args.manifest is not None:
+        document, lines, is_ok = verify_manifest.run(args, reporter, trusted)
+        document["trusted"] = _trusted(trusted)
+        reporter.result(document, "\n".join([*lines, "", STANDING, _trusted_line(trusted)]))
+        return 0 if is_ok else 1
     # All are found before the first is checked, so that a name that was mistyped is no verdict.
     found = [
         (file, receipt)
@@ -82,9 +91,17 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
     lines = [line for outcome in outcomes for line in _lines(outcome)]
     if any(outcome.verified for outcome in outcomes):
         lines += ["", STANDING]
-    lines.append(f"Trusted: {printable(trusted.vkey.name)}, by {BECAUSE[trusted.because]}.")
+    lines.append(_trusted_line(trusted))
     reporter.result(_document(outcomes, trusted), "\n".join(lines))
     return 0 if all(outcome.ok for outcome in outcomes) else 1
+
+
+def _trusted(trusted: Trusted) -> dict[str, str]:
+    return {"vkey": str(trusted.vkey), "because": trusted.because}
+
+
+def _trusted_line(trusted: Trusted) -> str:
+    return f"Trusted: {printable(trusted.vkey.name)}, by {BECAUSE[trusted.because]}."
 
 
 def _document(outcomes: list[Verified], trusted: Trusted) -> dict[str, Any]:
@@ -105,7 +122,7 @@ def _document(outcomes: list[Verified], trusted: Trusted) -> dict[str, Any]:
         "unknown": list(UNKNOWN),
         "standing": NOT_KNOWN,
         "faults": [_fault(fault) for outcome in outcomes for fault in outcome.faults],
-        "trusted": {"vkey": str(trusted.vkey), "because": trusted.because},
+        "trusted": _trusted(trusted),
         "files": [_fields(outcome) for outcome in outcomes],
     } | ({"rows": rows} if tables else {})
 

@@ -36,6 +36,7 @@ from ledger.datasets.plain_parquet import BINARY, FIXED, INT64, OPTIONAL, PlainF
 from ledger.datasets.verdict_form import (
     CODE,
     COLUMNS,
+    DIGEST_AT,
     KEY,
     LEVELS,
     NOTHING,
@@ -48,6 +49,7 @@ from ledger.datasets.verdict_form import (
     VerdictBlock,
     block_of,
     check_about,
+    check_digests,
     invalid,
     metadata_of,
     plain_file,
@@ -166,6 +168,10 @@ class _Rows:
         if not rows:
             return
         told = [_checked(one) for one in self._told]
+        try:
+            check_digests(self._digests, self._outcomes, told)
+        except ValueError as error:
+            raise _bug(str(error)) from error
         for outcome, count in Counter(self._outcomes).items():
             self.verdicts[told[outcome].verdict] += count
         first = self.first + self.verdicts.total() - rows
@@ -314,10 +320,11 @@ def _blocks(path: Path, first: int) -> Iterator[VerdictBlock]:
 class VerdictFile:
     """A verdict file, open: what it is about, and its rows. Made by `open_verdicts`."""
 
-    def __init__(self, path: Path, file: PlainFile, about: dict[str, Any]) -> None:
-        self.path = path
+    def __init__(self, file: RegularFile, plain: PlainFile, about: dict[str, Any]) -> None:
+        self.path = file.path
         self.about = about
-        self._file = file
+        self._opened = file
+        self._file = plain
 
     @property
     def count(self) -> int:
@@ -336,6 +343,17 @@ class VerdictFile:
             row_index += len(block.outcomes)
             yield block
         self._check_counts(verdicts)
+
+    def check_unchanged(self) -> None:
+        """Refuses the file if it was written to since it was opened. Raises RefusedInput `file-changed`."""
+        self._opened.check_unchanged()
+
+    def digests(self) -> Iterator[tuple[bytes, bytes]]:
+        """For each row group its digests, 32 bytes a row, and what `admitted` says; of these two columns alone. Raises as `blocks`."""
+        for number, flags in enumerate(self.admitted()):
+            with reading(self.path):
+                found = self._file.coded(number, DIGEST_AT).data
+            yield found, flags
 
     def admitted(self) -> Iterator[bytes]:
         """For each row of a row group 1 if it was admitted, else 0; of that column alone. Raises as `blocks`."""
@@ -373,7 +391,7 @@ def open_verdicts(path: str | os.PathLike[str]) -> Iterator[VerdictFile]:
             rows = sum(map(plain.row_count, range(plain.group_count)))
             if rows != about["count"]:
                 raise ValueError(f"it says that it has {about['count']:,} rows, and there are {rows:,}")
-        yield VerdictFile(file.path, plain, about)
+        yield VerdictFile(file, plain, about)
 
 
 def _damaged(path: Path, reason: str) -> StoreFault:

@@ -30,6 +30,7 @@ from ledger.errors import ProofInvalid
 
 VERSION: Final = 1
 VERDICTS: Final = ("admitted", "quarantined", "rejected", "undecided")
+UNREAD: Final = frozenset({"rejected", "undecided"})  # what may become of a row that no reader takes
 LEVELS: Final = ("L0", "L1", "L2", "L3", "L4")
 ROW_REFUSED: Final = "row-refused"  # the code of a row that no reader takes; else those of SPEC §12.3
 NOTHING: Final = bytes(spec.HASH_BYTES)  # the digest of such a row, and the id of no artifact
@@ -169,7 +170,19 @@ def block_of(plain: PlainFile, number: int, row_index: int) -> VerdictBlock:
     told = [
         Told(*(texts[number] for texts, number in zip(words, numbers, strict=True))) for numbers in places
     ]
+    check_digests(digests, outcomes, told)
     return VerdictBlock(row_index, digests, ids, outcomes, told)
+
+
+def check_digests(digests: bytes | bytearray, outcomes: array[int], told: Sequence[Told]) -> None:
+    """Whether nothing is made of a row that no reader takes. Raises ValueError."""
+    if NOTHING not in digests:
+        return
+    may_be = bytes(one.verdict in UNREAD for one in told)
+    for number, outcome in enumerate(outcomes):
+        at = number * spec.HASH_BYTES
+        if not may_be[outcome] and digests[at : at + spec.HASH_BYTES] == NOTHING:
+            raise ValueError("a row that no reader takes is neither rejected nor undecided")
 
 
 def _ids_of(column: Coded) -> bytes:

@@ -10,6 +10,7 @@ monitor could audit them and some cosignatures leave them out: a checkpoint with
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -66,6 +67,11 @@ class Checkpoint:
     def body(self) -> str:
         """The three lines that are signed: inverse of `parse`."""
         return f"{self.origin}\n{self.size}\n{encode_base64(self.root)}\n"
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the note text signed, by which a manifest names it (SPEC §4.5); 32 bytes."""
+        return hashlib.sha256(self.body().encode()).digest()
 
 
 def sign_checkpoint(checkpoint: Checkpoint, sign: Sign, public_key: bytes) -> str:

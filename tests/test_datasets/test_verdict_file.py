@@ -60,7 +60,11 @@ TOLD = st.builds(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
 )
 DIGEST = st.sampled_from([NOTHING, b"\1" * 32]) | st.binary(min_size=32, max_size=32)
-ROWS = st.lists(st.tuples(DIGEST, DIGEST, TOLD), max_size=30)
+UNREAD = ("rejected", "undecided")
+ROWS = st.lists(
+    st.tuples(DIGEST, DIGEST, TOLD).filter(lambda row: row[0] != NOTHING or row[2].verdict in UNREAD),
+    max_size=30,
+)
 
 
 def about_of(rows: Sequence[ROW], **changed: Any) -> dict[str, Any]:
@@ -231,6 +235,8 @@ def test_a_piece_is_whole_or_not_there(tmp_path: Path) -> None:
         [block(0, some_rows(3))._replace(digests=bytes(64))],
         [block(0, some_rows(3))._replace(artifact_ids=bytes(128))],
         [VerdictBlock(0, bytes(32), bytes(32), array("I", [0]), [Told("perhaps", "held", "L1", "")])],
+        [VerdictBlock(0, bytes(32), bytes(32), array("I", [0]), [Told("admitted", "held", "L1", "")])],
+        [VerdictBlock(0, bytes(32), bytes(32), array("I", [0]), [Told("quarantined", "held", "L1", "")])],
         [VerdictBlock(0, bytes(32), bytes(32), array("I", [0]), [Told("admitted", "Held", "L1", "")])],
         [VerdictBlock(0, bytes(32), bytes(32), array("I", [0]), [Told("admitted", "held", "L5", "")])],
     ],
@@ -462,6 +468,17 @@ class TestOfStrangers:
         ids = pa.array([NOTHING] * 20, pa.binary(32))
         assert "zero bytes" in refused(tmp_path / "f", rewritten(self.rows, columns={"artifact_id": ids}))
 
+    def test_a_row_that_no_reader_takes_is_not_admitted(self, tmp_path: Path) -> None:
+        told = self.rows[3][2]
+        for verdict in VERDICTS:
+            rows = [*self.rows[:3], (NOTHING, NOTHING, told._replace(verdict=verdict)), *self.rows[4:]]
+            data = rewritten(rows)
+            if verdict in UNREAD:
+                (tmp_path / "f").write_bytes(data)
+                assert rows_of(tmp_path / "f") == rows
+            else:
+                assert "no reader takes" in refused(tmp_path / "f", data)
+
     def test_other_columns(self, tmp_path: Path) -> None:
         wide = pa.array([row[0] + b"x" for row in self.rows], pa.binary(33))
         for columns in (
@@ -522,7 +539,7 @@ class TestOfStrangers:
 def test_every_verdict_has_its_own_flag(tmp_path: Path) -> None:
     """Only what is admitted is read for training."""
     rows = [
-        (bytes([number]) * 32, NOTHING, Told(verdict, "held", "L2", ""))
+        (bytes([number + 1]) * 32, NOTHING, Told(verdict, "held", "L2", ""))
         for number, verdict in enumerate(VERDICTS)
     ]
     write_file(tmp_path / "f", rows)
