@@ -12,10 +12,14 @@ from ledger.api.accepted import Accepted, accept, load_notes, remember
 from ledger.api.access import Access, Progress, now_ms, silent
 from ledger.api.gate.judging import Terms
 from ledger.api.gate.partial import bound_to
+from ledger.api.gate.reporting import report_gate
 from ledger.api.gate.result import Gated
 from ledger.api.gate.run import AUTO, Outputs, Reading, Scene, gate_files, gate_memory
 from ledger.api.gate.terms import Named, read_policy, read_trust
+from ledger.api.manifests import sign_manifest
+from ledger.api.receipts import receipt_path
 from ledger.datasets.dataset import open_dataset
+from ledger.datasets.outputs import file_exists
 from ledger.errors import RefusedInput
 from ledger.log.view import LogView
 from ledger.origin.policy import Policy
@@ -77,12 +81,8 @@ class GateVerbs:
                 gated = gate_memory(scene, dataset, column)
         gated.notes = (*gated.notes, *_notes(accepted))
         if sign_by is not None and gated.verdicts is not None:
-            from ledger.api.manifests import sign_manifest
-
-            gated.manifest = sign_manifest(self._access, gated.verdicts, sign_by)
+            gated.manifest = sign_manifest(self._access, gated.verdicts, sign_by).id
         if outputs.report is not None:
-            from ledger.api.gate.reporting import report_gate
-
             report_gate(self._access, gated, scene.terms, trust, outputs.report)
         return gated
 
@@ -107,6 +107,8 @@ class GateVerbs:
                 raise RefusedInput(
                     "usage", "sign_by", "what is signed is the verdict file, and none is written", "Name one."
                 )
+            if os.path.lexists(receipt_path(outputs.verdicts)) and not resume:
+                raise file_exists(receipt_path(outputs.verdicts))
             self._access.check_writable()
             self._access.unlock(sign_by)
 
