@@ -12,6 +12,7 @@ from tools.bench.signer import MemoryWatch, anonymous_mb
 
 ROWS = {
     "import": 2,
+    "gate": 5,
     "ingest-single": 2,
     "ingest-bulk": 1,
     "proofs": 2,

@@ -11,6 +11,7 @@ from typing import Final
 
 from tools.bench.batches import bench_output, bench_workers
 from tools.bench.changelogs import bench_changelogs
+from tools.bench.gates import bench_gate
 from tools.bench.imports import bench_import
 from tools.bench.ingest import bench_bulk, bench_single
 from tools.bench.lives import bench_key_state, bench_replay
@@ -25,6 +26,7 @@ BENCHES: Final[dict[str, Callable[[Settings], list[Row]]]] = {
     "proofs": bench_proofs,
     "sign-rows": bench_rows,
     "import": bench_import,
+    "gate": bench_gate,
     "help": bench_help,
     "sign-file": bench_sign_file,
     "changelogs": bench_changelogs,
