@@ -91,14 +91,8 @@ vkey=$(lineage status --json | python3 -c 'import json, sys; print(json.load(sys
 run lineage audit "$demo/public" --vkey "$vkey"
 run lineage audit "$LINEAGE_LEDGER"
 
-say "15. Before training: which rows of a dataset may enter? Rows that Ada signed, an output, the forged text, and one that nobody knows"
-python - "$demo" >"$demo/mixed.jsonl" <<'PYTHON'
-import json, pathlib, sys
-texts = [pathlib.Path(path).read_text() for path in ("examples/paraphrases/retries-explained.md", f"{sys.argv[1]}/forged.md")]
-print(pathlib.Path("examples/dataset.jsonl").read_text(), end="")
-for text in (*texts, "A sentence that nobody signed."):
-    print(json.dumps({"text": text}))
-PYTHON
+say "15. Before training: which rows may enter? Those that Ada signed; not a model's output, the forged text, or what nobody signed"
+{ cat examples/dataset.jsonl examples/mixed.jsonl; printf '{"text": "Ada always tests her backups on Sundays.\\n"}\n'; } >"$demo/mixed.jsonl"
 run lineage gate "$demo/mixed.jsonl" --policy balanced --admitted "$demo/train.jsonl" --verdicts "$demo/verdicts.parquet" \
   --report "$demo/gate.html" --sign-by ada
 

@@ -131,11 +131,11 @@ def _lines(outcome: VerifiedManifest) -> list[str]:
     if not outcome.ok or facts is None or signer is None:
         lines = [f"{name}: NOT what was gated"]
     elif outcome.matches == "admitted":
-        lines = [
-            f"{name}: exactly the {plural(about['admitted'], 'row')} that were admitted, of {about['count']:,} judged"
-        ]
+        admitted = plural(about["admitted"], "row that was admitted", "rows that were admitted")
+        lines = [f"{name}: exactly the {admitted}, of {about['count']:,} judged"]
     else:
-        lines = [f"{name}: all {plural(about['count'], 'row')} that were judged"]
+        judged = plural(about["count"], "row that was judged", "rows that were judged")
+        lines = [f"{name}: all {judged}"]
         others = about["count"] - about["admitted"]
         if others:
             lines.append(f"  {others:,} of them were NOT admitted: train on what the gate wrote, not on this")
