@@ -1,6 +1,6 @@
 """The gate's report: one HTML file that needs nothing else, to be looked at rather than read.
 
-It decides nothing and is decided by nothing (SPEC §12.3): it draws a tally of what was decided. The same tally gives the
+It decides nothing and is decided by nothing (SPEC §12.6): it draws a tally of what was decided. The same tally gives the
 same bytes. No script, no font, no picture and no address is loaded, whatever a row says, and the browser is told so too
 (Content-Security-Policy), in case that something here is wrong.
 """

@@ -144,8 +144,8 @@ dd{margin:0}
 footer{margin-top:3.5rem;padding-top:1.25rem;padding-bottom:3rem;color:var(--soft);font-size:.875rem}
 footer p{border-top:1px solid var(--rule);padding-top:1rem}
 @media print{
-:root{COLOURS}
-body{font-size:10.5pt;background:none}
+:root{color-scheme:light;COLOURS--paper:#fff}
+body{font-size:10.5pt}
 nav,summary:before{display:none}
 section,.reasons li,tr,.sample,.tile{break-inside:avoid}
 section{padding-top:1.5rem}

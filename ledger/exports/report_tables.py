@@ -42,9 +42,16 @@ def table(
         left: Counter[str] = Counter()
         for _, counts in over:
             left.update(counts)
-        body.add(_line(Tag("span", f"{len(over):,} more together", class_="soft"), left, whole))
+        body.add(_line(Tag("span", _over_words(counted, len(over)), class_="soft"), left, whole))
     head = Tag("tr", Tag("th", heading, scope="col"), Tag("th", "rows", scope="col", class_="n"))
     return Tag("table", Tag("caption", caption), Tag("thead", head), body)
+
+
+def _over_words(counted: Mapping[Subject, Counts], over: int) -> str:
+    """How many are counted together; those that a tally counted together already (REST) are not known one by one."""
+    if not any(subject[0] == REST for subject in counted):
+        return f"{over:,} more together"
+    return f"{over - 1:,} more, and all others, together" if over > 1 else "all others together"
 
 
 def _line(label: Tag, counts: Counts, whole: int) -> Tag:

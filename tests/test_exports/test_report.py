@@ -200,7 +200,7 @@ def test_what_found_no_room_is_counted() -> None:
     tally.keep(Sample(0, id_of("r"), None, "admitted", "clear", "L2", "", "", wide().nodes, 17))
     tally.bound()
     text = Page(render_report(about(), tally)).text
-    assert f"{spec.TALLY_KEYS_MAX + 1 - 15:,} more together" in text
+    assert f"{spec.TALLY_KEYS_MAX - 15:,} more, and all others, together" in text
     assert "17 more artifacts of this ancestry are not drawn" in text
 
 

@@ -81,10 +81,12 @@ def test_light_and_dark_differ_and_paper_is_light(browser: Any, tmp_path: Path) 
     found = {}
     for scheme, media in (("light", "screen"), ("dark", "screen"), ("dark", "print")):
         page, _ = look(browser, path, 1280, scheme, media)
-        found[scheme, media] = page.evaluate("getComputedStyle(document.body).color")
+        style = "getComputedStyle(document.body)"
+        found[scheme, media] = page.evaluate(f"[{style}.color, {style}.backgroundColor, {style}.colorScheme]")
         page.context.close()
-    assert found["light", "screen"] == found["dark", "print"] == "rgb(27, 31, 36)"
-    assert found["dark", "screen"] == "rgb(236, 234, 228)"
+    assert found["light", "screen"] == ["rgb(27, 31, 36)", "rgb(250, 249, 246)", "light dark"]
+    assert found["dark", "screen"] == ["rgb(236, 234, 228)", "rgb(20, 23, 27)", "light dark"]
+    assert found["dark", "print"] == ["rgb(27, 31, 36)", "rgb(255, 255, 255)", "light"]
 
 
 def test_the_charts_are_seen(browser: Any, tmp_path: Path) -> None:
