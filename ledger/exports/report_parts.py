@@ -261,7 +261,7 @@ def people(about: ReportAbout, tally: Tally) -> Tag:
         Tag("h2", "Who"),
         Tag(
             "p",
-            "Who signed what the rows are, and the person who answers for it. Names are those that you gave.",
+            "Who signed what the rows are, and who answers for it: a person, where there is one. Names are those at hand.",
         ),
         Tag("div", tables.anchors(about, tally), tables.makers(about, tally), class_="two"),
         id="who",

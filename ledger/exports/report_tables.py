@@ -104,10 +104,10 @@ def makers(about: ReportAbout, tally: Tally) -> Tag:
 
 
 def anchors(about: ReportAbout, tally: Tally) -> Tag:
-    """Who answers for it: a person, or for machines whoever stands behind them."""
+    """Who answers for it: the person, also behind a machine; where there is none, whoever signed."""
     return table(
         "Who answers for it",
-        "person",
+        "who",
         by_subject(tally.anchors),
         tally.rows,
         lambda subject: about.person(subject[0]),
