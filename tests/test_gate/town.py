@@ -52,8 +52,8 @@ class Row:
         return {TEXT: self.text, "lineage_salt": None if self.salt is None else self.salt.hex()}
 
 
-def digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+def digest(text: str | bytes) -> bytes:
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).digest()
 
 
 class Town:
