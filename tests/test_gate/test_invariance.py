@@ -207,9 +207,7 @@ def test_each_way_is_taken_where_it_should_be(
     found: list[GatedRow] = imported.town.judged([{"text": text} for text in imported.texts])
     assert [brief(row) for row in found] == imported.expected(imported.texts)
     assert ("_align" in taken) == (way == "aligned")
-    assert ("_sought" in taken) == (
-        way in ("sought", "aligned")
-    )  # of what is spoken of, rows are sought in any case
+    assert ("_sought" in taken) == (way == "sought")
 
 
 def test_a_stretch_is_no_longer_than_what_is_alike(imported: Import, monkeypatch: pytest.MonkeyPatch) -> None:

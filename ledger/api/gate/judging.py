@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ledger.api.gate.claims import Claims
+from ledger.api.gate.rows_sets import Said
 from ledger.errors import StoreFault
 from ledger.identity.vkey import Vkey
 from ledger.log.view import LogView
@@ -139,11 +140,13 @@ class Judging:
         check_decidable(terms.policy, self.footing)
         self._acceptance = Acceptance(trust)
 
-    def spoken(self, artifact_id: bytes) -> frozenset[int]:
-        """The rows of a `rows` record of which something is said by itself."""
+    def spoken(self, artifact_id: bytes) -> Said:
+        """What is said of a `rows` record: of single rows, and against all of it."""
         node = self._tracer.trace([artifact_id]).nodes[artifact_id]
         rows = [notice.row for notice in node.notices] + [each.row for each in node.attestations]
-        return frozenset(row for row in rows if row is not None)
+        against = [each.row for each in node.notices]
+        against += [each.row for each in node.attestations if each.result == "refuted"]
+        return Said(frozenset(row for row in rows if row is not None), None in against)
 
     def check_searched(self, unsearched: Sequence[tuple[bytes, str]]) -> None:
         """Raises StoreFault `rows-missing` if somebody's datasets whose claims would count could not be looked into."""

@@ -6,6 +6,9 @@ Three ways lead to the same answer; the cheapest is taken:
 * a dataset is most often gated in the order in which it was imported: a stretch that equals the sidecar's bytes is found by comparing them;
 * many digests are sought by going through the sidecar once, at the speed of a set;
 * few digests are sought one by one, in its order.
+
+Of whose rows, or of which as a whole, something is said that may stand against a row, nothing must be hidden: all of such a dataset is hashed before it is
+searched, it is searched without its order, and copies are counted in what was hashed.
 """
 
 from __future__ import annotations
@@ -32,7 +35,15 @@ _SEEK_ROWS: Final = 400  # rows that are gone through in the time in which one d
 _ALIGNED_LEAST: Final = 64  # rows that follow one another, for a stretch
 _TRIES_MAX: Final = 4  # to find where a stretch begins again, in a block
 
-Spoken = Callable[[bytes], frozenset[int]]  # of a record, the rows of which something is said by itself
+
+class Said(NamedTuple):
+    """Of a `rows` record: the `rows` of which something is said by itself; whether anything `is_against` all of it."""
+
+    rows: frozenset[int]
+    is_against: bool
+
+
+Spoken = Callable[[bytes], Said]
 
 
 class Stretch(NamedTuple):
@@ -45,13 +56,18 @@ class Stretch(NamedTuple):
 
 @dataclass(slots=True)
 class _Dataset:
-    """A `rows` record whose sidecar is at hand. `next_row`: where the last stretch ended; `checked`: groups that were hashed."""
+    """A `rows` record whose sidecar is at hand. `next_row`: where the last stretch ended; `checked`: groups that were hashed.
+
+    `is_whole`: all of them were, because something is said; `spoken`: by digest the rows of which something is said; `copies`: how many such digests have.
+    """
 
     record: Record
     next_row: int = 0
     groups: list[bytes] = field(default_factory=list)
     checked: bytearray = field(default_factory=bytearray)
-    spoken: dict[bytes, list[int]] | None = None  # digest -> the rows of which something is said, by digest
+    is_whole: bool = False
+    spoken: dict[bytes, list[int]] = field(default_factory=dict)
+    copies: dict[bytes, int] = field(default_factory=dict)
     quiet: Claim = (b"", None)
 
 
@@ -94,7 +110,7 @@ class RowsSets:
                     wanted = set(_outside(digests, aligned))
                 stretches += aligned
                 for digest in self._members(dataset, sidecar, wanted):
-                    claims.setdefault(digest, []).extend(self._claims(dataset, sidecar, digest))
+                    claims.setdefault(digest, []).extend(_claims(dataset, digest))
         return stretches, claims
 
     def _begin(self, dataset: _Dataset, sidecar: RowsFile) -> None:
@@ -102,22 +118,20 @@ class RowsSets:
         record = dataset.record
         dataset.groups = checked_groups(record, sidecar)
         dataset.checked = bytearray(len(dataset.groups))
-        rows = sorted(row for row in self._spoken(record.id) if 0 <= row < record.row_count)
-        self._check(dataset, sidecar, {row // GROUP for row in rows})
-        dataset.spoken = {}
-        for row in rows:
-            dataset.spoken.setdefault(sidecar.digest(row), []).append(row)
+        said = self._spoken(record.id)
+        rows = sorted(row for row in said.rows if 0 <= row < record.row_count)
         taken = set(rows)
         dataset.quiet = (record.id, next((row for row in range(record.row_count) if row not in taken), 0))
-
-    def _claims(self, dataset: _Dataset, sidecar: RowsFile, digest: bytes) -> list[Claim]:
-        """Of a digest that stands in it: one claim for all rows of which nothing is said, one for each other."""
-        rows = (dataset.spoken or {}).get(digest)
-        if rows is None:
-            return [dataset.quiet]
-        spoken: list[Claim] = [(dataset.record.id, row) for row in rows]
-        copies = len(find_in_order(digest, sidecar.order, sidecar.digest))
-        return spoken if copies <= len(rows) else [*spoken, dataset.quiet]
+        if not rows and not said.is_against:
+            return
+        self._check(dataset, sidecar, range(len(dataset.groups)))
+        dataset.is_whole = True
+        for row in rows:
+            dataset.spoken.setdefault(sidecar.digest(row), []).append(row)
+        for start in range(0, record.row_count if rows else 0, _CHUNK):
+            for digest in _pieces(sidecar, start):
+                if digest in dataset.spoken:
+                    dataset.copies[digest] = dataset.copies.get(digest, 0) + 1
 
     # By comparing
 
@@ -146,13 +160,12 @@ class RowsSets:
 
     def _members(self, dataset: _Dataset, sidecar: RowsFile, wanted: set[bytes]) -> Iterator[bytes]:
         """Those of the digests wanted that stand in it, proved."""
-        if len(wanted) * _SEEK_ROWS < dataset.record.row_count:
+        if not dataset.is_whole and len(wanted) * _SEEK_ROWS < dataset.record.row_count:
             yield from self._sought(dataset, sidecar, wanted)
             return
         found: set[bytes] = set()
         for start in range(0, dataset.record.row_count, _CHUNK):
-            data = sidecar.digests(start, start + _CHUNK)
-            pieces = [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
+            pieces = _pieces(sidecar, start)
             hits = wanted.intersection(pieces)
             if hits:
                 groups = {(start + at) // GROUP for at, piece in enumerate(pieces) if piece in hits}
@@ -181,6 +194,19 @@ class RowsSets:
                 reason = f"its digests from row {first * GROUP} on do not hash to what stands for them"
                 raise rows_differ(dataset.record.id, reason)
             dataset.checked[first:stop] = b"\1" * (stop - first)
+
+
+def _claims(dataset: _Dataset, digest: bytes) -> list[Claim]:
+    """Of a digest that stands in it: one claim for all rows of which nothing is said, one for each other."""
+    rows = dataset.spoken.get(digest, [])
+    spoken: list[Claim] = [(dataset.record.id, row) for row in rows]
+    return spoken if rows and dataset.copies[digest] <= len(rows) else [*spoken, dataset.quiet]
+
+
+def _pieces(sidecar: RowsFile, start: int) -> list[bytes]:
+    """The digests of the chunk that begins with a row."""
+    data = sidecar.digests(start, start + _CHUNK)
+    return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
 
 
 def _outside(digests: Sequence[bytes], stretches: Iterable[Stretch]) -> Iterator[bytes]:
