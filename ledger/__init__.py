@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ledger.api import Batch, Item, Ledger, Session
     from ledger.api.derive import Derivation
     from ledger.api.verified import Verified
+    from ledger.datasets.admitted import AdmittedRows, admitted_rows, for_torch
+    from ledger.datasets.only_admitted import only_admitted
     from ledger.signer.claims import Claim
     from ledger.signer.newkeys import GivenKeys
     from ledger.signer.signers import CallableSigner, Signer
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from ledger.statements.record import Parent
 
 __all__ = [
+    "AdmittedRows",
     "Batch",
     "CallableSigner",
     "Claim",
@@ -37,15 +40,19 @@ __all__ = [
     "Signed",
     "Signer",
     "Verified",
+    "admitted_rows",
     "agent_key",
     "create",
     "derive",
+    "for_torch",
     "import_key",
+    "only_admitted",
     "open",
     "verify_receipt",
 ]
 
 _HOMES = {
+    "AdmittedRows": "ledger.datasets.admitted",
     "Batch": "ledger.api",
     "CallableSigner": "ledger.signer.signers",
     "Claim": "ledger.signer.claims",
@@ -57,6 +64,9 @@ _HOMES = {
     "Signed": "ledger.signer.signing",
     "Signer": "ledger.signer.signers",
     "Verified": "ledger.api.verified",
+    "admitted_rows": "ledger.datasets.admitted",
+    "for_torch": "ledger.datasets.admitted",
+    "only_admitted": "ledger.datasets.only_admitted",
 }
 
 

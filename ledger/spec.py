@@ -91,6 +91,9 @@ TILE_HEIGHT: Final = 8
 CONTENT_BYTES_MAX: Final = 1_099_511_627_776  # a file: 1 TiB
 GUESSABLE_BYTES: Final = 64  # `raw` content of fewer bytes may be guessed from its digest (SPEC §15)
 ROW_BYTES_MAX: Final = 4_194_304  # a row of a dataset: 4 MiB
+STORED_CELL_BYTES_MAX: Final = (
+    268_435_456  # a cell of a table beside what is judged, where rows are handed out: 256 MiB
+)
 ARROW_BATCH_BYTES_MAX: Final = 268_435_456  # a record batch of an Arrow file, unpacked; all its dictionaries
 STRETCH_BYTES: Final = 1_048_576  # of a shard that are read, and checked when an import goes on, at once
 SETTINGS_BYTES_MAX: Final = 1_048_576  # a trust or policy file

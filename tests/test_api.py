@@ -73,9 +73,20 @@ def place(tmp_path: Path) -> Place:
 
 def test_the_public_names_are_these() -> None:
     assert ledger.__all__ == [
-        *("Batch", "CallableSigner", "Claim", "GivenKeys", "Item", "Ledger", "Parent", "Session"),
+        *(
+            "AdmittedRows",
+            "Batch",
+            "CallableSigner",
+            "Claim",
+            "GivenKeys",
+            "Item",
+            "Ledger",
+            "Parent",
+            "Session",
+        ),
         *("Signed", "Signer", "Verified"),
-        *("agent_key", "create", "derive", "import_key", "open", "verify_receipt"),
+        *("admitted_rows", "agent_key", "create", "derive", "for_torch", "import_key"),
+        *("only_admitted", "open", "verify_receipt"),
     ]
     assert all(getattr(ledger, name) is not None for name in ledger.__all__)
     with pytest.raises(AttributeError):

@@ -56,6 +56,14 @@ def cells(column: Any, name: str) -> Iterable[Any]:
     return (_cell(scalar, name) for scalar in column)
 
 
+def stored_cell(column: Any, at: int, name: str) -> Any:
+    """One cell as the file has it, whether or not a JSON value is in it: bytes, times, decimals and maps as Python has them.
+
+    Raises RefusedInput that names no row: not-utf8; too-large beyond `spec.STORED_CELL_BYTES_MAX`.
+    """
+    return _StoredWalk(name, spec.STORED_CELL_BYTES_MAX).value(column[at])
+
+
 def _is_simple(types: Any, kind: Any) -> bool:
     """Whether each cell of such an array is stored for itself, and is a JSON value."""
     return bool(
@@ -78,10 +86,10 @@ def _cell(scalar: Any, name: str) -> Any:
 class _Walk:
     """Turns one cell into a value; `left` is how much JSON it may still be, in bytes."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, bytes_max: int = spec.ROW_BYTES_MAX) -> None:
         self._name = name
         self._types = load("pyarrow", EXTRA).types
-        self._left = spec.ROW_BYTES_MAX
+        self._left = bytes_max
 
     def value(self, scalar: Any) -> Any:
         """Raises RefusedInput: cell-not-json, not-utf8, too-large."""
@@ -106,6 +114,11 @@ class _Walk:
             return self._list(scalar.values)
         if types.is_struct(kind):
             return self._struct(scalar)
+        return self._other(scalar)
+
+    def _other(self, scalar: Any) -> Any:
+        """A value that is none in JSON."""
+        kind = scalar.type
         raise RefusedInput(
             "cell-not-json",
             "row",
@@ -152,4 +165,27 @@ class _Walk:
         self._left -= size_bytes
         if self._left < 0:
             raise too_big()
+        return value
+
+
+class _StoredWalk(_Walk):
+    """Takes, besides, what no JSON value is: of a row that is handed out, not judged by that cell."""
+
+    def _other(self, scalar: Any) -> Any:
+        kind, types = scalar.type, self._types
+        if types.is_map(kind):
+            return [(self.value(pair[0]), self.value(pair[1])) for pair in scalar.values]
+        if types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind):
+            self._spent(None, scalar.as_buffer().size)
+        return scalar.as_py()
+
+    def _spent(self, value: Any, size_bytes: int) -> Any:
+        self._left -= size_bytes
+        if self._left < 0:
+            raise RefusedInput(
+                "too-large",
+                "row",
+                f"its column {self._name!a} holds more than {spec.STORED_CELL_BYTES_MAX:,} bytes",
+                "Name the column that is needed, or split the row",
+            )
         return value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ledger.datasets.delimited import (
     Grammar,
@@ -29,6 +29,7 @@ from ledger.datasets.wanted import Wanted
 from ledger.errors import RefusedInput
 
 Taken = tuple[bytes, Form, Mapping[str, Any]]  # content, form, cells
+LINE: Final = "text"  # what a line of a text is called where rows have names for what they hold
 
 
 class TooLong(int):
@@ -51,6 +52,9 @@ class LineFormat(Protocol):
     def take(self, row: bytes, *, is_first: bool) -> Taken:
         """What a row says. Raises RefusedInput."""
 
+    def take_members(self, row: bytes, *, is_first: bool) -> tuple[bytes, Mapping[str, Any]]:
+        """Its content, and all that it says by name; a line under `LINE`. Raises as `take`."""
+
 
 class JsonLines:
     """One JSON object a line."""
@@ -69,6 +73,10 @@ class JsonLines:
 
     def take(self, row: bytes, *, is_first: bool) -> Taken:  # noqa: ARG002 - of a text alone
         return self._wanted.take(row_of_line(row))
+
+    def take_members(self, row: bytes, *, is_first: bool) -> tuple[bytes, Mapping[str, Any]]:  # noqa: ARG002
+        members = row_of_line(row)
+        return self._wanted.take(members)[0], members
 
 
 class TextLines:
@@ -93,6 +101,10 @@ class TextLines:
 
     def take(self, row: bytes, *, is_first: bool) -> Taken:
         return line_content(row, is_first=is_first), "raw", self._cells
+
+    def take_members(self, row: bytes, *, is_first: bool) -> tuple[bytes, Mapping[str, Any]]:
+        content = line_content(row, is_first=is_first)
+        return content, {LINE: content.decode()}
 
 
 class Delimited:
@@ -128,6 +140,10 @@ class Delimited:
 
     def take(self, row: bytes, *, is_first: bool) -> Taken:  # noqa: ARG002 - of a text alone
         return self._wanted.take(members_of(row, self._names, self._grammar))
+
+    def take_members(self, row: bytes, *, is_first: bool) -> tuple[bytes, Mapping[str, Any]]:  # noqa: ARG002
+        members = members_of(row, self._names, self._grammar)
+        return self._wanted.take(members)[0], members
 
 
 def line_format(name: str, wanted: Wanted, read: Read | None, header: bytes = b"") -> LineFormat:

@@ -200,6 +200,11 @@ def _look_at_rows(
     return known(found.batch())
 
 
+def judged_content(row: Any, column: str | None) -> bytes:
+    """The content of a mapping that is a row: its cell of that column, or all of it. Raises RefusedInput that names no row."""
+    return _take(row, Wanted(column))[0]
+
+
 class _Kept:
     """A predicate on row indices, for a source that filters by itself."""
 

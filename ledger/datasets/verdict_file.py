@@ -24,13 +24,13 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ledger import spec
 from ledger.datasets import outputs
-from ledger.datasets.files import RegularFile, printable
+from ledger.datasets.files import Fingerprint, RegularFile, printable
 from ledger.datasets.parquet_join import join
 from ledger.datasets.plain_parquet import BINARY, FIXED, INT64, OPTIONAL, PlainFile
 from ledger.datasets.verdict_form import (
@@ -50,6 +50,7 @@ from ledger.datasets.verdict_form import (
     block_of,
     check_about,
     check_digests,
+    digests_of,
     invalid,
     metadata_of,
     plain_file,
@@ -323,6 +324,7 @@ class VerdictFile:
     def __init__(self, file: RegularFile, plain: PlainFile, about: dict[str, Any]) -> None:
         self.path = file.path
         self.about = about
+        self.fingerprint = file.fingerprint
         self._opened = file
         self._file = plain
 
@@ -359,19 +361,36 @@ class VerdictFile:
         """For each row of a row group 1 if it was admitted, else 0; of that column alone. Raises as `blocks`."""
         verdicts: Counter[str] = Counter()
         for number in range(self._file.group_count):
-            with reading(self.path):
-                column = self._file.coded(number, VERDICT_AT)
-                words = words_of(column, VERDICT_AT)
-                flags = bytes(word == "admitted" for word in words)
-                found = bytes(map(flags.__getitem__, column.numbers))
-            for place, count in Counter(column.numbers).items():
-                verdicts[words[place]] += count
-            yield found
+            flags, counts = self._flags(number)
+            verdicts.update(counts)
+            yield flags
         self._check_counts(verdicts)
 
     def admitted_flags(self) -> bytes:
         """For each row 1 if it was admitted, else 0: a byte a row. Raises as `blocks`."""
         return b"".join(self.admitted())
+
+    def group_ends(self) -> list[int]:
+        """Where each row group ends, in rows."""
+        return list(accumulate(map(self._file.row_count, range(self._file.group_count))))
+
+    def group(self, number: int, row_index: int) -> tuple[bytes, bytes]:
+        """Of one row group, whose first row has that index, the flags of `admitted` and the digests, 32 bytes a row. Raises ProofInvalid `verdicts-invalid`."""
+        flags, _ = self._flags(number)
+        with reading(self.path):
+            return flags, digests_of(self._file, number, row_index)
+
+    def _flags(self, number: int) -> tuple[bytes, Counter[str]]:
+        """For each row of a row group 1 if it was admitted, else 0; and how many rows have each verdict."""
+        with reading(self.path):
+            column = self._file.coded(number, VERDICT_AT)
+            words = words_of(column, VERDICT_AT)
+            flags = bytes(word == "admitted" for word in words)
+            found = bytes(map(flags.__getitem__, column.numbers))
+        verdicts: Counter[str] = Counter()
+        for place, count in Counter(column.numbers).items():
+            verdicts[words[place]] += count
+        return found, verdicts
 
     def _check_counts(self, verdicts: Counter[str]) -> None:
         if any(verdicts[verdict] != self.about[verdict] for verdict in VERDICTS):

@@ -152,10 +152,7 @@ _ABOUT: Final[dict[str, Callable[[Any], bool]]] = {
 
 def block_of(plain: PlainFile, number: int, row_index: int) -> VerdictBlock:
     """The rows of a row group. Raises ValueError."""
-    rows = plain.row_count(number)
-    if plain.coded(number, INDEX_AT).data != pack(f"<{rows}q", *range(row_index, row_index + rows)):
-        raise ValueError(f"the rows from {row_index:,} on are not in order, or some are missing")
-    digests = plain.coded(number, DIGEST_AT).data
+    digests = digests_of(plain, number, row_index)
     ids = _ids_of(plain.coded(number, ID_AT))
     columns = [plain.coded(number, place) for place in range(VERDICT_AT, len(COLUMNS))]
     words = [words_of(column, place) for place, column in enumerate(columns, VERDICT_AT)]
@@ -183,6 +180,14 @@ def check_digests(digests: bytes | bytearray, outcomes: array[int], told: Sequen
         at = number * spec.HASH_BYTES
         if not may_be[outcome] and digests[at : at + spec.HASH_BYTES] == NOTHING:
             raise ValueError("a row that no reader takes is neither rejected nor undecided")
+
+
+def digests_of(plain: PlainFile, number: int, row_index: int) -> bytes:
+    """The digests of the rows of a row group, which begin with that one. Raises ValueError."""
+    rows = plain.row_count(number)
+    if plain.coded(number, INDEX_AT).data != pack(f"<{rows}q", *range(row_index, row_index + rows)):
+        raise ValueError(f"the rows from {row_index:,} on are not in order, or some are missing")
+    return plain.coded(number, DIGEST_AT).data
 
 
 def _ids_of(column: Coded) -> bytes:
