@@ -112,10 +112,11 @@ class AdmittedRows:
             base = 0
             for part in self._dataset.parts:
                 if base >= share.stop and not is_last:
-                    return
+                    break
                 base += yield from self._of_part(part, base, judged, share, is_last=is_last)
             if is_last or base < share.stop:
                 judged.check_count(base, self._dataset.item)
+            judged.check_unchanged()
 
     def _of_part(
         self, part: Part, base: int, judged: Judged, share: Share, *, is_last: bool

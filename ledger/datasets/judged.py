@@ -118,6 +118,10 @@ class Judged:
         if count > self.count:
             raise rows_differ(item, f"it has more rows than the {self.count:,} that {self._item} judges")
 
+    def check_unchanged(self) -> None:
+        """Raises RefusedInput `file-changed` if the verdict file was written to since it was opened."""
+        self._file.check_unchanged()
+
     def check_is(self, known: Fingerprint) -> None:
         """Raises RefusedInput `file-changed` if it is another file than it was."""
         if self.fingerprint != known:

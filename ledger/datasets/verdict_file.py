@@ -30,7 +30,7 @@ from typing import Any, Final, NamedTuple
 
 from ledger import spec
 from ledger.datasets import outputs
-from ledger.datasets.files import Fingerprint, RegularFile, printable
+from ledger.datasets.files import RegularFile, printable
 from ledger.datasets.parquet_join import join
 from ledger.datasets.plain_parquet import BINARY, FIXED, INT64, OPTIONAL, PlainFile
 from ledger.datasets.verdict_form import (

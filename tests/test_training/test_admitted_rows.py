@@ -326,9 +326,10 @@ def test_nothing_admitted_is_nothing(tmp_path: Path, verdicts: Path) -> None:
 def test_a_verdict_file_that_lies_is_refused(tmp_path: Path, verdicts: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"text": "a"}\nno json\n')
-    digests = digests_of(path, "text")
-    assert digests[1] == NOTHING
-    write_verdicts(verdicts, digests, [ADMITTED, ADMITTED], "text")
+    mark = b"\x07" * 32
+    write_verdicts(verdicts, [digests_of(path, "text")[0], mark], [ADMITTED, ADMITTED], "text")
+    assert verdicts.read_bytes().count(mark) == 1
+    verdicts.write_bytes(verdicts.read_bytes().replace(mark, NOTHING))  # our own writer refuses to
     rows: list[Any] = [{"text": "a"}, {"text": None}]
     for read in (
         lambda: list(ledger.admitted_rows(path, verdicts)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 from itertools import compress
@@ -14,8 +15,11 @@ import pytest
 import ledger
 from ledger.datasets import admitted
 from ledger.datasets.admitted import AdmittedRows
+from ledger.datasets.judged import open_judged
+from ledger.datasets.only_admitted import _StreamCheck
 from tests.test_datasets.carriers import STRINGS
 from tests.test_datasets.refusals import refused
+from tests.test_datasets.test_memory import NO_DATASETS
 from tests.test_training.scene import ADMITTED, REJECTED, judge
 
 ROWS = [{"text": f"row {at}", "n": str(at)} for at in range(25)]
@@ -76,16 +80,16 @@ def test_torch_is_asked_only_where_it_is_loaded(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.filterwarnings("default")  # theirs are no fault of ours
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.parametrize("workers", [0, 1, 3])
-def test_a_real_dataloader_reads_every_admitted_row_once(tmp_path: Path, workers: int, method: str) -> None:
+@pytest.mark.parametrize(
+    ("workers", "method"), [(0, None), (1, "fork"), (3, "fork"), (1, "spawn"), (3, "spawn")]
+)
+def test_a_real_dataloader_reads_every_admitted_row_once(
+    tmp_path: Path, workers: int, method: str | None
+) -> None:
     data = pytest.importorskip("torch.utils.data", reason=NO_TORCH)
-    if method == "spawn" and not workers:
-        pytest.skip("no worker, so nothing to spawn: see the one that forks")
     rows = ledger.for_torch(ledger.admitted_rows(*judged(tmp_path)))
-    context = method if workers else None
-    loader = data.DataLoader(rows, batch_size=4, num_workers=workers, multiprocessing_context=context)
-    epochs = [[(*batch["n"],) for batch in loader] for _ in range(2 if method == "fork" else 1)]
+    loader = data.DataLoader(rows, batch_size=4, num_workers=workers, multiprocessing_context=method)
+    epochs = [[(*batch["n"],) for batch in loader] for _ in range(1 if method == "spawn" else 2)]
     assert all(epoch == epochs[0] for epoch in epochs), "the order is the same each time"
     found = [n for batch in epochs[0] for n in batch]
     assert sorted(found, key=int) == EXPECTED
@@ -120,3 +124,36 @@ def test_another_row_stops_a_real_dataloader(tmp_path: Path) -> None:
         for batch in data.DataLoader(rows, batch_size=2, num_workers=2):
             seen += batch
     assert "20" not in seen
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_filtered_stream_of_hugging_face_in_workers(tmp_path: Path) -> None:
+    """Each worker opens the verdict file for itself, though it was forked from a process that had it open; shards that are numbered anew are an error."""
+    data = pytest.importorskip("torch.utils.data", reason=NO_TORCH)
+    library = pytest.importorskip("datasets", reason=NO_DATASETS)
+    _, verdicts = judged(tmp_path)
+    table = library.Dataset.from_list(ROWS)
+    for shards, workers in ((1, 0), (1, 1), (1, 2), (3, 1)):
+        stream = ledger.only_admitted(table.to_iterable_dataset(num_shards=shards), verdicts)
+        assert [row["n"] for row in stream] == EXPECTED
+        loader = data.DataLoader(
+            stream, batch_size=None, num_workers=workers, multiprocessing_context="fork" if workers else None
+        )
+        assert [row["n"] for row in loader] == EXPECTED
+    divided = ledger.only_admitted(table.to_iterable_dataset(num_shards=5), verdicts)
+    with pytest.raises(Exception, match="another row than the one that was judged"):
+        list(data.DataLoader(divided, batch_size=None, num_workers=2))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork; any Unix can")
+def test_a_forked_process_opens_the_verdict_file_for_itself(tmp_path: Path) -> None:
+    _, verdicts = judged(tmp_path)
+    with open_judged(verdicts) as opened:
+        check = _StreamCheck(verdicts, opened.fingerprint)
+    assert check(ROWS[0], 0)
+    mine = check.judged()
+    assert check.judged() is mine
+    child = os.fork()
+    if not child:
+        os._exit(0 if check.judged() is not mine and check(ROWS[2], 2) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
