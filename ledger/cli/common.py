@@ -108,7 +108,7 @@ class Reporter:
         self.wants_json = as_json
         self._live = sys.stderr is not None and sys.stderr.isatty()
         self._shown_at = 0.0
-        self._started_at = time.monotonic()
+        self._began: tuple[int, float] | None = None  # what was done before the first was told, and when
 
     def result(self, document: dict[str, Any], text: str) -> None:
         """The one result of a command."""
@@ -146,14 +146,20 @@ class Reporter:
         print(text, file=sys.stderr)
 
     def progress(self, done: int, total: int | None) -> None:
-        """A line that is rewritten, on a terminal only."""
+        """A line that is rewritten, on a terminal only: rate and time left by what was done since the first was told."""
         now = time.monotonic()
+        if self._began is None:
+            self._began = (done, now)
         if not self._live or now - self._shown_at < PROGRESS_EVERY_S:
             return
         self._shown_at = now
-        rate = done / max(now - self._started_at, 1e-6)
-        left = f" of {total:,}, {max(0, total - done) / max(rate, 1e-6):,.0f} s left" if total else ""
-        print(f"\r\033[K{done:,}{left} ({rate:,.0f}/s)", end="", file=sys.stderr, flush=True)
+        before, since = self._began
+        words = f"{done:,}" + (f" of {total:,}" if total else "")
+        if done > before:
+            rate = (done - before) / max(now - since, 1e-6)
+            words += f", {max(0, total - done) / rate:,.0f} s left" if total else ""
+            words += f" ({rate:,.0f}/s)"
+        print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)
 
     def done(self) -> None:
         """Clears the line of progress."""

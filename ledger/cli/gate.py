@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger.cli.common import Reporter, add_common, command, moment, open_for, plural, printable
-from ledger.errors import RefusedInput
+from ledger.datasets.formats import NAMEABLE
+from ledger.errors import InvariantBroken, LineageError, RefusedInput
 from ledger.extras import load
+from ledger.spec import TIME_MAX_MS
 
 if TYPE_CHECKING:
     from ledger.api.gate.result import Gated
@@ -18,6 +20,19 @@ if TYPE_CHECKING:
 AUTO: Final = ""
 REASONS_SHOWN_MAX: Final = 12
 _UNIX_MS: Final = re.compile(r"[0-9]{1,16}", re.ASCII)
+UNDECIDED: Final = 2  # exit code
+_OF_ANOTHER_RUN: Final = frozenset(
+    {
+        "file-exists",
+        "gate-busy",
+        "output-in-input",
+        "resume-damaged",
+        "resume-differs",
+        "run-unfinished",
+        "usage",
+    }
+)  # errors which say themselves what to do with what lies there
+_REFUSED: Final = "row-refused"
 _VERDICTS: Final = ("admitted", "quarantined", "rejected", "undecided")
 
 
@@ -26,32 +41,44 @@ def add(commands: Any) -> None:
     parser = command(
         commands,
         "gate",
-        "Judge every row of a dataset before training: admitted, quarantined or rejected, and why.",
+        "Judge every row of a dataset before training: which may enter, and why not.",
         """
         lineage gate data.jsonl --policy balanced
-        lineage gate data.jsonl --policy balanced --trust trust.toml --admitted train.jsonl --verdicts verdicts.parquet
+        lineage gate data.jsonl --policy balanced --admitted train.jsonl
+        lineage gate data.jsonl --policy balanced --verdicts verdicts.parquet
         lineage gate 'shards/*.parquet' --policy inventory --report report.html
-        lineage gate data.jsonl --policy mine.toml --admitted train.jsonl --resume
+        lineage gate data.jsonl --policy mine.toml --trust trust.toml --strict
+        lineage gate data.jsonl --policy balanced --admitted train.jsonl --resume
         """,
     )
     parser.add_argument(
         "dataset",
         metavar="DATASET",
         nargs="+",
-        help="JSON Lines, CSV, text, Parquet, Arrow (also .gz, .zst), a folder or a pattern of these, a folder of files",
+        help="what is to be trained on: JSON Lines, CSV, text (also .gz, .zst), Parquet, Arrow; a folder of "
+        "these or a 'pattern*' in quotes; a folder whose files are one row each",
     )
     parser.add_argument(
         "--policy",
         metavar="P",
         required=True,
-        help="inventory (decides nothing), balanced, strict, or a policy file",
+        help="what may enter: balanced (what people of the ledger made and signed, at once), strict (vouched for "
+        "and a week old; needs --trust), inventory (decides nothing, counts everything), or a TOML file",
     )
-    parser.add_argument("--trust", metavar="T", help="a trust file (default: this ledger alone is trusted)")
+    parser.add_argument(
+        "--trust",
+        metavar="T",
+        help="whose word counts: a TOML file (default: this ledger and everybody enrolled in it)",
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--column", metavar="C", help="the content of a row (default: what `sign` or `import` recorded)"
+        "--column",
+        metavar="C",
+        help="the column that was signed or imported (default: found out by looking up the first rows)",
     )
-    what.add_argument("--whole-row", action="store_true", help="the row as a whole, or the line")
+    what.add_argument(
+        "--whole-row", action="store_true", help="whole rows were signed or imported, or lines of text"
+    )
     _add_outputs(parser)
     _add_reading(parser)
     add_common(parser, writes=True)
@@ -63,7 +90,9 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--admitted", metavar="OUT", help="the admitted rows, in the dataset's own format and order"
     )
-    group.add_argument("--verdicts", metavar="OUT", help="a Parquet file: the verdict on every row, and why")
+    group.add_argument(
+        "--verdicts", metavar="OUT", help="a Parquet file with a row for each row: its verdict, and why"
+    )
     group.add_argument(
         "--report",
         metavar="OUT.html",
@@ -72,7 +101,11 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--sign-by", metavar="NAME", help="log what was decided as a dataset artifact (needs --verdicts)"
     )
-    group.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a run that was interrupted, behind what it finished: the same command, and this",
+    )
     group.add_argument("--strict", action="store_true", help="exit with 1 if any row was not admitted")
 
 
@@ -86,24 +119,28 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="NOTE",
         action="append",
         default=[],
-        help="a log checkpoint with cosignatures, in a file; may be repeated",
+        help="a file: a checkpoint of the log that witnesses cosigned, for --trust; may be repeated",
     )
-    group.add_argument(
-        "--format", metavar="F", help="jsonl, csv, tsv, text, parquet, arrow, where the name does not say it"
-    )
+    group.add_argument("--format", choices=NAMEABLE, help="of the files, where their names do not say it")
     group.add_argument(
         "--folder-is",
         choices=("shards", "files"),
-        help="whether a folder's files hold rows, or are rows themselves",
+        help="its files hold rows each, or are one row each (default: by their names)",
     )
     group.add_argument("--no-partitions", action="store_true", help="folders named key=value are no columns")
     group.add_argument(
-        "--workers", metavar="N", type=_workers, help="processes that read (default: one a processor)"
+        "--workers",
+        metavar="N",
+        type=_workers,
+        help="processes that read (default: one for each processor; 0: this one alone)",
     )
 
 
 def run(args: argparse.Namespace, reporter: Reporter) -> int:
-    """0: decided, and no `[fail_if]` of the policy is met; 1: one is, or with --strict any row was not admitted."""
+    """0: decided, and no `[fail_if]` of the policy is met; 1: one is, or with --strict any row was not admitted.
+
+    2, as of everything that could not be decided, also where a proof or a log checkpoint does not hold (SPEC §12.6).
+    """
     if args.sign_by is not None and args.verdicts is None:
         raise RefusedInput(
             "usage",
@@ -113,16 +150,34 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
         )
     if args.verdicts is not None:
         load("pyarrow", "parquet")
-    report = None if args.report is None else Path(args.report)
+    try:
+        gated = _gate(args, reporter)
+    except KeyboardInterrupt:
+        reporter.note(f"lineage: interrupted: {_left(args) or 'nothing was written'}")
+        return UNDECIDED
+    except LineageError as error:
+        if isinstance(error, InvariantBroken):
+            raise
+        reporter.error(error)
+        left = _left(args)
+        if left is not None and error.code not in _OF_ANOTHER_RUN:
+            reporter.note(f"  {left}")
+        return UNDECIDED
+    reporter.result(_document(gated), "\n".join(_lines(gated)))
+    is_failed = bool(gated.failures) or (args.strict and gated.counts["admitted"] < gated.tally.rows)
+    return 1 if is_failed else 0
+
+
+def _gate(args: argparse.Namespace, reporter: Reporter) -> Gated:
     with open_for(args, readonly=args.sign_by is None) as ledger:
-        gated = ledger.gate(
+        return ledger.gate(
             args.dataset,
             args.policy,
             args.trust,
-            column=None if args.whole_row else args.column or AUTO,
+            column=None if args.whole_row else AUTO if args.column is None else args.column,
             admitted=args.admitted,
             verdicts=args.verdicts,
-            report=report,
+            report=args.report,
             sign_by=args.sign_by,
             at_ms=None if args.at is None else parse_time("--at", args.at),
             checkpoints=args.checkpoint,
@@ -133,9 +188,22 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
             folder_is=args.folder_is,
             partitions=not args.no_partitions,
         )
-        reporter.result(_document(gated), "\n".join(_lines(gated)))
-    is_failed = bool(gated.failures) or (args.strict and gated.counts["admitted"] < gated.tally.rows)
-    return 1 if is_failed else 0
+
+
+def _left(args: argparse.Namespace) -> str | None:
+    """What an unfinished run left, and how it goes on."""
+    from ledger.api.gate.partial import unfinished_rows
+    from ledger.api.gate.run import Outputs
+
+    paths = (None if out is None else Path(out) for out in (args.admitted, args.verdicts))
+    partial = Outputs(*paths).partial
+    rows = None if partial is None else unfinished_rows(partial)
+    if rows is None:
+        return None
+    return (
+        f"{plural(rows, 'row')} that are finished lie in {printable(str(partial))}; "
+        "the same command with --resume goes on behind them"
+    )
 
 
 def _document(gated: Gated) -> dict[str, Any]:
@@ -144,6 +212,7 @@ def _document(gated: Gated) -> dict[str, Any]:
         "rows": gated.tally.rows,
         **gated.counts,
         "reasons": gated.reasons,
+        "refused": dict(sorted(gated.tally.refused.items())),
         "levels": _levels(gated),
         "failures": list(gated.failures),
         "notes": list(gated.notes),
@@ -178,7 +247,10 @@ def _lines(gated: Gated) -> list[str]:
     ]
     lines += ["", "Why:"]
     told = sorted(tally.reasons.items(), key=lambda item: (_VERDICTS.index(item[0][0]), -item[1], item[0][1]))
-    lines += [f"  {verdict:<12} {rows:>12,}  {code}" for (verdict, code), rows in told[:REASONS_SHOWN_MAX]]
+    lines += [
+        f"  {verdict:<12} {rows:>12,}  {code}{_refused(gated) if code == _REFUSED else ''}"
+        for (verdict, code), rows in told[:REASONS_SHOWN_MAX]
+    ]
     if len(told) > REASONS_SHOWN_MAX:
         lines.append(f"  and {len(told) - REASONS_SHOWN_MAX} reasons more: --json, or --report")
     lines += ["", *_examples(gated)]
@@ -206,6 +278,11 @@ def _examples(gated: Gated) -> list[str]:
     return ["For instance:", *shown, ""] if found else []
 
 
+def _refused(gated: Gated) -> str:
+    """Why rows were no rows, the most frequent first."""
+    return f" ({', '.join(f'{code} {rows:,}' for code, rows in gated.tally.refused.most_common(4))})"
+
+
 def _share(rows: int, total: int) -> str:
     """A percentage that says neither 0 nor 100 % of what is not none or all."""
     if not total:
@@ -218,13 +295,17 @@ def _share(rows: int, total: int) -> str:
 
 def parse_time(option: str, text: str) -> int:
     """Unix milliseconds of an ISO 8601 time with its zone, or of a number. Raises RefusedInput `usage`."""
-    if _UNIX_MS.fullmatch(text):
-        return int(text)
     try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is None:
+        if _UNIX_MS.fullmatch(text):
+            time_ms = int(text)
+        else:
+            found = datetime.fromisoformat(text)
+            if found.tzinfo is None:
+                raise ValueError
+            time_ms = (found - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
+        if not 0 <= time_ms <= TIME_MAX_MS:
             raise ValueError
-        return int((found - datetime.fromtimestamp(0, UTC)).total_seconds() * 1_000)
+        return time_ms
     except (ValueError, OverflowError):
         raise RefusedInput(
             "usage",

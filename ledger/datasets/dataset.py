@@ -28,7 +28,7 @@ from ledger.datasets.batches import open_table
 from ledger.datasets.files import Fingerprint, RegularFile, printable
 from ledger.datasets.formats import CSV, FILES, LINES, TABLES, TEXT, TSV, Format, format_of
 from ledger.datasets.line_formats import read_format
-from ledger.datasets.naming import Found, RowFiles, names_of, partition_of, resolve
+from ledger.datasets.naming import Found, Pattern, RowFiles, could_match, names_of, partition_of, resolve
 from ledger.datasets.reading import AnyRow, read_part
 from ledger.datasets.row_files import FileEntry, digest_file, fingerprint_of
 from ledger.datasets.rows import column_missing, dataset_empty
@@ -129,7 +129,8 @@ class Dataset:
     parts: tuple[Part, ...]
     is_tree: bool
     item: str  # how it is called in an error
-    roots: tuple[Path, ...] = ()  # the folders that were looked through
+    roots: tuple[Path, ...] = ()  # the folders that were named
+    patterns: tuple[Pattern, ...] = ()
     hidden: int = 0
     companions: int = 0
     foreign: int = 0
@@ -144,6 +145,15 @@ class Dataset:
         """All rows, None where it takes reading to know."""
         counts = [part.row_count for part in self.parts]
         return None if None in counts else sum(filter(None, counts))
+
+    def could_hold(self, path: Path, *, is_folder: bool = False) -> bool:
+        """Whether a file, or a folder of files, that comes to be there lies in the dataset, or over it."""
+        real = Path(os.path.realpath(path))
+        for place in (*(part.path for part in self.parts), *self.roots):
+            known = Path(os.path.realpath(place))
+            if real in (known, *known.parents) or (known.is_dir() and known in real.parents):
+                return True
+        return any(could_match(pattern, path, is_folder=is_folder) for pattern in self.patterns)
 
     def check_column(self, column: str | None) -> None:
         """Raises RefusedInput `column-missing` for the first part that says of itself that it has no such column."""
@@ -207,12 +217,14 @@ def open_dataset(
             parts.append(_file(number, item, name, format_of(item.path, format_), cells))
     first = meant.items[0]
     is_tree = len(parts) > 1 or isinstance(first, RowFiles) or first.base is not None
-    folders = [item.folder if isinstance(item, RowFiles) else item.base for item in meant.items]
+    folders = [item.folder for item in meant.items if isinstance(item, RowFiles)]
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return Dataset(
         tuple(parts),
         is_tree,
-        printable(names[0]),
-        tuple(dict.fromkeys(folder for folder in folders if folder is not None)),
+        printable(names[0]) + more,
+        tuple(dict.fromkeys([*meant.roots, *folders])),
+        tuple(meant.patterns),
         meant.hidden,
         meant.companions,
         meant.foreign,

@@ -19,6 +19,7 @@ them, its cell the string `value`, percent-decoded, and null for `__HIVE_DEFAULT
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 from collections.abc import Iterable, Sequence
@@ -46,6 +47,13 @@ class Found(NamedTuple):
     base: Path | None
 
 
+class Pattern(NamedTuple):
+    """A pattern that was named: the folder above its first wildcard, and the names behind that."""
+
+    base: Path
+    parts: tuple[str, ...]
+
+
 class RowFiles(NamedTuple):
     """A folder each of whose files is a row."""
 
@@ -55,12 +63,31 @@ class RowFiles(NamedTuple):
 
 @dataclass(slots=True)
 class Meant:
-    """What is meant, in order; and how many names were passed over: hidden ones, receipts and salts, and such as are of no dataset format."""
+    """What is meant, in order; and how many names were passed over: hidden ones, receipts and salts, and such as are of no dataset format.
+
+    `roots`: the folders that were named; `patterns`: each as the folder above its first wildcard, and what follows.
+    """
 
     items: list[Found | RowFiles] = field(default_factory=list)
     hidden: int = 0
     companions: int = 0
     foreign: int = 0
+    roots: list[Path] = field(default_factory=list)
+    patterns: list[Pattern] = field(default_factory=list)
+
+
+def could_match(pattern: Pattern, path: Path, *, is_folder: bool) -> bool:
+    """Whether a pattern means a path, or what lies in it if it is to be a folder, once it is there."""
+    base, parts = pattern
+    real, below = Path(os.path.realpath(path)), Path(os.path.realpath(base))
+    if below not in real.parents:
+        return False
+    names = real.relative_to(below).parts
+    if "**" in parts:
+        return True
+    if len(names) < len(parts) and not is_folder:
+        return False
+    return all(fnmatch.fnmatchcase(name, part) for name, part in zip(names, parts, strict=False))
 
 
 def resolve(
@@ -77,11 +104,16 @@ def resolve(
     meant = Meant()
     seen: set[str] = set()
     for name in named:
+        if not os.fspath(name):  # Path("") would mean the folder we are in
+            raise NotFound("file-not-found", "path ''", "the path is empty", "Check the path")
         if _is_pattern(name):
             base, paths = _matches(os.fspath(name))
+            meant.patterns.append(Pattern(base, Path(name).parts[len(base.parts) :]))
             for path in paths:
                 _add(meant, seen, path, base, folder_is, format_)
         else:
+            if Path(name).is_dir():
+                meant.roots.append(Path(name))
             _add(meant, seen, Path(name), None, folder_is, format_)
     if not meant.items:
         raise RefusedInput("no-paths", "paths", "no file or folder is named", "Name at least one")

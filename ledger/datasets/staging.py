@@ -47,7 +47,7 @@ class Staging:
         self._segments = dataset.segments() if segments is None else list(segments)
         if os.path.lexists(self.out):
             raise file_exists(self.out)
-        self._check_apart()
+        check_apart(self.out, dataset, is_folder=dataset.is_tree)
         if not dataset.is_tree:
             self._check_format(dataset.parts[0])
 
@@ -57,10 +57,7 @@ class Staging:
 
     def has(self, segment: Segment) -> bool:
         """Whether that piece is finished."""
-        if os.path.lexists(self.path(segment)):
-            return True
-        is_file = self._dataset.parts[segment.part].format.name != FILES
-        return is_file and os.path.lexists(self._place(segment.part))
+        return os.path.lexists(self.path(segment)) or self.is_put(segment.part)
 
     def write(self, segment: Segment, keep: bytes) -> int:
         """Writes the piece of a segment, of whose rows those with a 1 are kept. How many. Raises as `write_segment`."""
@@ -81,10 +78,15 @@ class Staging:
             entries,
         )
 
-    def publish(self) -> Path:
-        """Puts the pieces together, and gives the whole its name; what is left of `OUT.partial` is the caller's.
+    def is_put(self, number: int) -> bool:
+        """Whether a part that is a file was put together of its pieces, which need not be there any more."""
+        is_file = self._dataset.parts[number].format.name != FILES
+        return is_file and os.path.lexists(self._place(number))
 
-        Raises RefusedInput: output-unfinished while pieces are missing, file-exists; StoreFault output-failed.
+    def assemble(self) -> Path:
+        """Puts the pieces together. What `publish` then gives its name.
+
+        Raises RefusedInput output-unfinished while pieces are missing; StoreFault output-failed.
         """
         tree = self.folder / _TREE
         with told(self.folder):
@@ -93,10 +95,15 @@ class Staging:
             self._put(part)
         with told(self.out):
             sync_tree(tree)
-        if self._dataset.is_tree:
-            give_name(tree, self.out)
-        else:
-            give_name(self._place(0), self.out)
+        return tree if self._dataset.is_tree else self._place(0)
+
+    def publish(self) -> Path:
+        """Puts the pieces together, and gives the whole its name; what is left of `OUT.partial` is the caller's.
+
+        Raises as `assemble`, and RefusedInput file-exists.
+        """
+        tree = self.folder / _TREE
+        give_name(self.assemble(), self.out)
         with suppress(OSError):
             shutil.rmtree(tree, ignore_errors=True)
             shutil.rmtree(self.folder / _PIECES, ignore_errors=True)
@@ -147,20 +154,6 @@ class Staging:
                         below.mkdir(parents=True, exist_ok=True)
                         (Path(folder) / name).rename(below / name)
 
-    def _check_apart(self) -> None:
-        """Raises RefusedInput `output-in-input` where what is written would lie in what is read, or the other way round."""
-        out = Path(os.path.realpath(self.out))
-        inputs = [*(part.path for part in self._dataset.parts), *self._dataset.roots]
-        for path in inputs:
-            real = Path(os.path.realpath(path))
-            if out in (real, *real.parents) or (real.is_dir() and real in out.parents):
-                raise RefusedInput(
-                    "output-in-input",
-                    printable(self.out),
-                    f"it would lie in the dataset, or over it ({printable(path)})",
-                    "Name an output beside the dataset",
-                )
-
     def _check_format(self, part: Part) -> None:
         said = by_name(self.out)
         if said is not None and said != part.format:
@@ -171,6 +164,17 @@ class Staging:
                 f"rows are written in the format they came in, which is {named}, and the name says another",
                 f"Name it {printable(self.out.with_name(self.out.name.split('.')[0]))}{''.join(part.path.suffixes)}",
             )
+
+
+def check_apart(out: Path, dataset: Dataset, *, is_folder: bool = False) -> None:
+    """Raises RefusedInput `output-in-input` where what is written would lie in what is read, or the other way round."""
+    if dataset.could_hold(out, is_folder=is_folder):
+        raise RefusedInput(
+            "output-in-input",
+            printable(out),
+            f"it would lie in the dataset, or over it ({dataset.item})",
+            "Name an output beside the dataset",
+        )
 
 
 def _check_finished(pieces: list[Path]) -> None:

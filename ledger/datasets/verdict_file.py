@@ -224,9 +224,15 @@ def _schema(pyarrow: Any) -> Any:
 
 
 def join_verdicts(
-    pieces: Sequence[Path], target: Path, about: Mapping[str, Any], *, replace: bool = False
+    pieces: Sequence[Path],
+    target: Path,
+    about: Mapping[str, Any],
+    *,
+    replace: bool = False,
+    scratch: Path | None = None,
 ) -> None:
     """Makes one file of the pieces of one run, in their order; they stay. `about`: what the file is about (SPEC §12.5); its counts are held against the pieces.
+    `scratch`: a folder on the same file system in which it is made; None: beside `target`.
 
     Takes the memory of one piece's row group. Raises RefusedInput `file-exists` unless `replace`, `too-large` for the name of a column; StoreFault `output-failed`, also for a piece that is
     missing, damaged or does not follow the one before; InvariantBroken for an `about` that is none.
@@ -249,7 +255,7 @@ def join_verdicts(
         raise _bug(f"of its metadata, {error}") from error
     with outputs.told(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".verdicts-", dir=target.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=".verdicts-", dir=scratch or target.parent) as folder:
             whole = Path(folder) / "whole"
             with outputs.writing(whole) as out:
                 join(list(_regrouped(found, Path(folder))), out, {KEY: text})

@@ -7,15 +7,15 @@ log's imports name, or the only one that holds text, is as good a guess as there
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ledger.api.gate.rows_sets import RowsSets
 from ledger.datasets.jcs import parse_json
 from ledger.datasets.reading import AnyRow
 from ledger.datasets.row_files import FileRow
-from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT, Row, content_of
+from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT, Row, column_missing, content_of
 from ledger.errors import RefusedInput
 from ledger.log.view import LogView
 
@@ -24,23 +24,38 @@ _COLUMNS_MAX: Final = 256
 _WHOLE: Final = None
 
 
-def choose_column(item: str, rows: Iterable[AnyRow], view: LogView, sets: RowsSets) -> str | None:
-    """The column, None for the row as a whole. `rows`: read as a whole, some from the first on; `item`: the dataset's name.
+class Rows(Protocol):
+    """Whose column is asked for: a dataset of files, or rows in memory."""
+
+    @property
+    def item(self) -> str: ...
+
+    def rows(
+        self, column: str | None, cells: Sequence[str] = (), *, lenient: bool = False
+    ) -> Iterator[AnyRow]:
+        """The rows, as `Dataset.rows`."""
+        ...
+
+
+def choose_column(dataset: Rows, said: Sequence[str], view: LogView, sets: RowsSets) -> str | None:
+    """The column, None for the row as a whole. `said`: the names of columns that the dataset itself says, if it does.
 
     Raises RefusedInput `column-unclear`, and as the rows' reader.
     """
-    first = list(islice(rows, ROWS))
+    first = list(islice(dataset.rows(_WHOLE, lenient=True), ROWS))
     read = [row for row in first if isinstance(row, Row)]
     if any(isinstance(row, FileRow) for row in first) or any(row.form == "raw" for row in read):
         # files that are rows, and lines, have no columns
         return _WHOLE
     members = [parse_json(row.content) for row in read]
-    names = list(dict.fromkeys(name for each in members if isinstance(each, dict) for name in each))[
-        :_COLUMNS_MAX
-    ]
+    names = (_names(members) or list(said))[:_COLUMNS_MAX]
     digests: dict[str | None, list[bytes]] = {_WHOLE: [hashlib.sha256(row.content).digest() for row in read]}
     for name in names:
-        digests[name] = [digest for each in members if (digest := _digest(each, name)) is not None]
+        if read:
+            digests[name] = [digest for each in members if (digest := _digest(each, name)) is not None]
+        else:  # some column is of a type that no row as a whole may hold
+            alone = islice(dataset.rows(name, lenient=True), ROWS)
+            digests[name] = [row.digest for row in alone if isinstance(row, Row)]
     found = _found(view, sets, {digest for each in digests.values() for digest in each})
     hits = {name: sum(digest in found for digest in each) for name, each in digests.items()}
     best = [name for name, count in hits.items() if count and count == max(hits.values())]
@@ -57,10 +72,25 @@ def choose_column(item: str, rows: Iterable[AnyRow], view: LogView, sets: RowsSe
     )
     raise RefusedInput(
         "column-unclear",
-        item,
+        dataset.item,
         f"{reason}; it has {shown or 'no column'}",
         "Say which: --column C, or --whole-row.",
     )
+
+
+def check_column(dataset: Rows, column: str) -> None:
+    """Raises RefusedInput `column-missing` where no row of the first has a column, though some are rows: it is a name that was mistyped."""
+    first = [row for row in islice(dataset.rows(_WHOLE, lenient=True), ROWS) if isinstance(row, Row)]
+    names = _names([parse_json(row.content) for row in first if row.form == "jcs"])
+    if names and column not in names:
+        missing = column_missing(column, names)
+        reason = f"{missing.reason}, as far as its first {len(first):,} rows tell"
+        raise RefusedInput(missing.code, dataset.item, reason, missing.fix)
+
+
+def _names(members: Iterable[Any]) -> list[str]:
+    """The columns that any row has, in the order in which they come."""
+    return list(dict.fromkeys(name for each in members if isinstance(each, dict) for name in each))
 
 
 def _digest(members: Mapping[str, Any], name: str) -> bytes | None:
@@ -80,9 +110,12 @@ def _found(view: LogView, sets: RowsSets, digests: set[bytes]) -> set[bytes]:
 
 
 def _of_text(members: Iterable[Mapping[str, Any]], names: Iterable[str]) -> list[str]:
-    """The columns in which every row has text."""
+    """The columns in which every row that has anything has text."""
     rows = list(members)
     beside = (LINEAGE_ID, LINEAGE_SALT)
-    return [
-        name for name in names if name not in beside and all(isinstance(row.get(name), str) for row in rows)
-    ]
+    found = []
+    for name in names:
+        cells = [cell for row in rows if (cell := row.get(name)) is not None]
+        if name not in beside and cells and all(isinstance(cell, str) for cell in cells):
+            found.append(name)
+    return found

@@ -1,20 +1,21 @@
 """What a gate has finished, so that it can go on after it was interrupted: `OUT.partial/` (SPEC §12.6).
 
     run.json                what it is bound to: log checkpoint, policy, trust, time, the dataset's state, column, outputs
-    tally/PPPPPP-NNNNNN     of a finished segment: its rows, and what was counted in it
+    tally/PPPPPP-NNNNNN     of a finished segment: its rows, what was counted in it, and length and time of change of its pieces
     verdicts/PPPPPP-NNNNNN  its piece of the verdict file
     pieces/…                its piece of the admitted rows (`ledger.datasets.staging`)
+    naming.json             the admitted rows, put together: by which they are known again under their own name
 
 A segment is finished when its tally is there, which is written last. Whatever differs from what the run was bound to refuses: pieces of two runs are
-never put together.
+never put together, and what a folder held before a run began is removed first. A run that fails before any segment is finished leaves nothing.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from filelock import FileLock, Timeout
 from ledger.datasets.dataset import Segment
 from ledger.datasets.files import printable
 from ledger.datasets.outputs import told
-from ledger.errors import NotFound, RefusedInput, StoreFault
+from ledger.errors import LineageError, NotFound, RefusedInput, StoreFault
 from ledger.origin.tally import Tally, unpacked
 from ledger.spec import GATE_RUN_BYTES_MAX, GATE_TALLY_BYTES_MAX
 from ledger.store.files import read_regular, write_atomically
@@ -32,6 +33,8 @@ from ledger.store.files import read_regular, write_atomically
 SUFFIX: Final = ".partial"
 _RUN: Final = "run.json"
 _LOCK: Final = "lock"
+_TALLIES: Final = "tally"
+_NAMING: Final = "naming.json"
 _WORDS: Final = {
     "log_id": "the log",
     "checkpoint_size": "the log checkpoint",
@@ -57,13 +60,18 @@ class Partial:
         """Where the piece of the verdict file of a segment lies."""
         return self.folder / "verdicts" / _name(segment)
 
-    def finish(self, segment: Segment, rows: int, tally: Tally) -> None:
-        """Says that a segment is finished. Raises StoreFault `store-failed`."""
-        data = msgpack.packb([rows, tally.packed()], use_bin_type=True)
+    def finish(self, segment: Segment, rows: int, tally: Tally, pieces: Sequence[Path | None]) -> None:
+        """Says that a segment is finished, and what its pieces are. Raises StoreFault `store-failed`."""
+        with told(self.folder):
+            marks = [None if piece is None else _mark(piece) for piece in pieces]
+        data = msgpack.packb([rows, tally.packed(), marks], use_bin_type=True)
         write_atomically(self._tally(segment), data, replace=True)
 
-    def finished(self, segment: Segment) -> tuple[int, Tally] | None:
-        """Rows and counts of a segment that is finished; None: it is not. Raises RefusedInput `resume-damaged`."""
+    def finished(self, segment: Segment, pieces: Sequence[Path | None]) -> tuple[int, Tally] | None:
+        """Rows and counts of a segment that is finished; None: it is not. `pieces`: as they were told, None for one that is not needed any more.
+
+        Raises RefusedInput `resume-damaged` for what is said of it, and for a piece that is missing or another.
+        """
         path = self._tally(segment)
         try:
             data = read_regular(path, GATE_TALLY_BYTES_MAX)
@@ -72,17 +80,68 @@ class Partial:
                 return None
             raise
         try:
-            rows, packed = msgpack.unpackb(data, strict_map_key=False)
-            return int(rows), unpacked(packed)
+            rows, packed, marks = msgpack.unpackb(data, strict_map_key=False)
+            found = int(rows), unpacked(packed)
+            for piece, mark in zip(pieces, marks, strict=True):
+                if piece is not None:
+                    _check_mark(piece, mark)
         except (ValueError, TypeError, msgpack.UnpackException, RefusedInput) as error:
+            if isinstance(error, RefusedInput) and error.code == "resume-damaged":
+                raise
             raise _damaged(path) from error
+        return found
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether any segment is finished."""
+        return any((self.folder / _TALLIES).glob("[!.]*"))
+
+    def name(self, whole: Path) -> None:
+        """Says what is about to take the name of the admitted rows. Raises StoreFault `store-failed`."""
+        with told(whole):
+            known = _identity(whole)
+        write_atomically(self.folder / _NAMING, json.dumps(known).encode() + b"\n", replace=True)
+
+    def begin(self, binding: Mapping[str, Any]) -> None:
+        """A new run: what lies in the folder is another's, of which nothing was finished, or which is over."""
+        with told(self.folder):
+            for path in self.folder.iterdir():
+                if path.name == _LOCK:
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+        write_atomically(self.folder / _RUN, json.dumps(dict(binding)).encode() + b"\n", replace=True)
 
     def remove(self) -> None:
         """Lets go of all of it; what cannot be removed stays."""
+        with suppress(OSError):
+            (self.folder / _RUN).unlink()  # first: without it the rest is nothing that goes on
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _tally(self, segment: Segment) -> Path:
-        return self.folder / "tally" / _name(segment)
+        return self.folder / _TALLIES / _name(segment)
+
+
+def unfinished_rows(folder: Path) -> int | None:
+    """How many rows are finished of the unfinished run in a folder; None: no run lies there that could go on."""
+    try:
+        if bound_to(folder) is None:
+            return None
+        tallies = [path.read_bytes() for path in (folder / _TALLIES).glob("[!.]*")]
+        return sum(int(msgpack.unpackb(data, strict_map_key=False)[0]) for data in tallies)
+    except (LineageError, OSError, ValueError, TypeError, LookupError, msgpack.UnpackException):
+        return None
+
+
+def is_named(folder: Path, out: Path) -> bool:
+    """Whether the admitted rows that are there are those of the unfinished run in a folder, which was interrupted behind their naming."""
+    try:
+        known = json.loads(read_regular(folder / _NAMING, GATE_RUN_BYTES_MAX))
+        return bool(known == _identity(out))
+    except (StoreFault, OSError, ValueError, RecursionError):
+        return False
 
 
 def bound_to(folder: Path) -> dict[str, Any] | None:
@@ -108,41 +167,80 @@ def open_partial(folder: Path, binding: Mapping[str, Any], *, resume: bool) -> I
     Raises RefusedInput `run-unfinished` where one lies there and nobody says that it goes on, `resume-differs`, `resume-damaged`, `gate-busy`; NotFound
     `nothing-to-resume`; StoreFault `store-failed`.
     """
-    bound = bound_to(folder)
-    if resume and bound is None:
+    if resume and bound_to(folder) is None:
         raise NotFound(
             "nothing-to-resume", printable(folder), "no unfinished run lies there", "Leave --resume out."
         )
-    if bound is not None and not resume:
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / _LOCK)
+        is_ours = _take(lock)
+    if not is_ours:
         raise RefusedInput(
-            "run-unfinished",
-            printable(folder),
-            "an unfinished run lies there",
-            "Go on with it by --resume, or remove the folder.",
+            "gate-busy", printable(folder), "another process works in it", "Wait until it has ended."
         )
-    if bound is not None and bound != dict(binding):
+    try:
+        partial = Partial(folder)
+        _check_bound(partial, bound_to(folder), binding, resume=resume)
+        try:
+            yield partial
+        except BaseException:
+            if not partial.has_finished:
+                partial.remove()
+            raise
+    finally:
+        lock.release()
+
+
+def _take(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
+
+
+def _check_bound(
+    partial: Partial, bound: Mapping[str, Any] | None, binding: Mapping[str, Any], *, resume: bool
+) -> None:
+    """Begins a new run, or goes on with one that is the same."""
+    if not resume or bound is None:
+        if bound is not None and partial.has_finished:
+            raise RefusedInput(
+                "run-unfinished",
+                printable(partial.folder),
+                "an unfinished run lies there",
+                "Go on with it by --resume, or remove the folder.",
+            )
+        partial.begin(binding)
+    elif bound != dict(binding):
         differing = dict.fromkeys(_WORDS[key] for key in _WORDS if bound[key] != binding[key])
         raise RefusedInput(
             "resume-differs",
-            printable(folder),
+            printable(partial.folder),
             f"the unfinished run there is another: {', '.join(differing)} differ{'s' if len(differing) == 1 else ''}",
             "Run it as it was begun, or remove the folder and begin anew.",
         )
-    with told(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / _LOCK)
+
+
+def _mark(piece: Path) -> list[int]:
+    """By which a piece is known again; nothing but that it is there of a folder, out of which files are moved."""
+    status = piece.lstat()
+    return [] if piece.is_dir() else [status.st_size, status.st_mtime_ns]
+
+
+def _check_mark(piece: Path, mark: object) -> None:
     try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise RefusedInput(
-            "gate-busy", printable(folder), "another process works in it", "Wait until it has ended."
-        ) from error
-    try:
-        if bound is None:
-            write_atomically(folder / _RUN, json.dumps(dict(binding)).encode() + b"\n", replace=True)
-        yield Partial(folder)
-    finally:
-        lock.release()
+        is_same = _mark(piece) == mark
+    except OSError:
+        is_same = False
+    if not is_same:
+        raise _damaged(piece)
+
+
+def _identity(path: Path) -> list[int]:
+    status = path.lstat()
+    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns]
 
 
 def _name(segment: Segment) -> str:
@@ -151,5 +249,8 @@ def _name(segment: Segment) -> str:
 
 def _damaged(path: Path) -> RefusedInput:
     return RefusedInput(
-        "resume-damaged", printable(path), "it is damaged", "Remove the folder it lies in, and begin anew."
+        "resume-damaged",
+        printable(path),
+        "it is missing or damaged",
+        "Remove the .partial folder, and begin anew.",
     )

@@ -16,9 +16,9 @@ from typing import Any, Final, NamedTuple
 from ledger.api.access import Access, Progress, silent
 from ledger.api.gate.claims import ClaimFinder
 from ledger.api.gate.column import ROWS as COLUMN_ROWS
-from ledger.api.gate.column import choose_column
+from ledger.api.gate.column import check_column, choose_column
 from ledger.api.gate.judging import Judging, Terms
-from ledger.api.gate.partial import SUFFIX, Partial, open_partial
+from ledger.api.gate.partial import SUFFIX, Partial, is_named, open_partial
 from ledger.api.gate.result import Gated
 from ledger.api.gate.rows_sets import RowsSets
 from ledger.api.gate.salted import Salted
@@ -28,9 +28,9 @@ from ledger.datasets.crew import Crew, worker_count
 from ledger.datasets.dataset import Dataset, Segment
 from ledger.datasets.looking import Looked, look
 from ledger.datasets.memory import MemoryDataset
-from ledger.datasets.outputs import file_exists
+from ledger.datasets.outputs import file_exists, told
 from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT
-from ledger.datasets.staging import Staging
+from ledger.datasets.staging import Staging, check_apart
 from ledger.datasets.verdict_file import VerdictBlock, join_verdicts, open_verdicts, writing_verdicts
 from ledger.errors import ProofInvalid, RefusedInput
 from ledger.log.view import LogView
@@ -55,9 +55,23 @@ class Outputs:
         out = self.admitted or self.verdicts
         return None if out is None else out.with_name(out.name + SUFFIX)
 
+    @property
+    def named(self) -> list[Path]:
+        """All of them."""
+        return [path for path in (self.admitted, self.verdicts, self.report) if path is not None]
+
+    @property
+    def is_admitted_named(self) -> bool:
+        """Whether an interrupted run came so far that its admitted rows have their name."""
+        return (
+            self.admitted is not None and self.partial is not None and is_named(self.partial, self.admitted)
+        )
+
     def check(self, *, resume: bool) -> None:
         """Raises RefusedInput `usage`, `file-exists`: nothing is written over."""
-        named = [path for path in (self.admitted, self.verdicts, self.report) if path is not None]
+        named = self.named
+        if any(path == Path() for path in named):
+            raise RefusedInput("usage", "outputs", "one of them has no name", "Name a file.")
         if len({os.path.realpath(path) for path in named}) < len(named):
             raise RefusedInput("usage", "outputs", "two of them have one name", "Name each apart.")
         if resume and self.partial is None:
@@ -69,7 +83,8 @@ class Outputs:
             )
         for path in named:
             # What an interrupted run finished is compared when everything else is there, too.
-            if os.path.lexists(path) and not (resume and path == self.verdicts):
+            is_own = resume and (path == self.verdicts or (path == self.admitted and self.is_admitted_named))
+            if os.path.lexists(path) and not is_own:
                 raise file_exists(path)
 
 
@@ -143,17 +158,25 @@ def gate_files(scene: Scene, dataset: Dataset, outputs: Outputs, reading: Readin
         context = stack.enter_context(_context(scene, crew))
         column = reading.column
         if column == AUTO:
-            rows = dataset.rows(None, lenient=True)
-            column = choose_column(dataset.item, rows, scene.view, context.sets)
+            said = dict.fromkeys(name for part in dataset.parts for name in part.columns or ())
+            column = choose_column(dataset, list(said), scene.view, context.sets)
+        elif column is not None and any(part.columns is None for part in dataset.parts):
+            check_column(dataset, column)
         about = context.about | {"column": column, "dataset": dataset.item.rsplit("/", 1)[-1]}
         segments = dataset.segments()
+        for path in outputs.named:
+            check_apart(path, dataset)
+        staging = None
+        if outputs.admitted is not None and not (reading.resume and outputs.is_admitted_named):
+            staging = Staging(outputs.admitted, dataset, segments)
         partial = None
         if outputs.partial is not None:
             binding = _binding(about, dataset, outputs, scene.terms)
             partial = stack.enter_context(open_partial(outputs.partial, binding, resume=reading.resume))
-        run = _Run(dataset, segments, outputs, partial, crew, reading.progress)
+        run = _Run(dataset, segments, outputs, (partial, staging), crew, reading.progress)
         tally = run.go(context.judge, column)
         gated = _gated(about, tally, context, resumed=run.resumed_rows)
+        gated.notes = (*gated.notes, *_left_out(dataset))
         run.publish(gated)
         return gated
 
@@ -167,13 +190,23 @@ def gate_memory(scene: Scene, rows: Any, column: str | None) -> Gated:
             if source.is_read_once:
                 begin = list(islice(rows, COLUMN_ROWS))
                 first, source = MemoryDataset(begin), MemoryDataset(chain(begin, rows))
-            column = choose_column(source.item, first.rows(None, lenient=True), scene.view, context.sets)
+            column = choose_column(first, (), scene.view, context.sets)
         about = context.about | {"column": column, "dataset": source.item}
         tally = Tally()
         blocks = [judged.verdicts for judged in context.judge.blocks(source.look(column, _CELLS), tally)]
         gated = _gated(about, tally, context)
         gated._source, gated._blocks = source, blocks  # noqa: SLF001 - its own maker
         return gated
+
+
+def _left_out(dataset: Dataset) -> list[str]:
+    counts = (
+        (dataset.hidden, "hidden"),
+        (dataset.companions, "receipts and salts beside their files"),
+        (dataset.foreign, "of no dataset format"),
+    )
+    told = [f"{count:,} {what}" for count, what in counts if count]
+    return [f"Files and folders left out: {', '.join(told)}."] if told else []
 
 
 def _gated(about: dict[str, Any], tally: Tally, context: _Context, resumed: int = 0) -> Gated:
@@ -221,17 +254,16 @@ class _Run:
         dataset: Dataset,
         segments: Sequence[Segment],
         outputs: Outputs,
-        partial: Partial | None,
+        unfinished: tuple[Partial | None, Staging | None],
         crew: Crew,
         progress: Progress,
     ) -> None:
         self._dataset = dataset
         self._segments = segments
         self._outputs = outputs
-        self._partial = partial
+        self._partial, self._staging = unfinished
         self._crew = crew
         self._progress = progress
-        self._staging = None if outputs.admitted is None else Staging(outputs.admitted, dataset, segments)
         self._waiting: list[tuple[_Piece, Future[Any]]] = []
         self._tally = Tally()
         self.resumed_rows = 0
@@ -239,6 +271,8 @@ class _Run:
     def go(self, judge: RowJudge, column: str | None) -> Tally:
         """Judges and writes all that is not finished; what was counted in all of it."""
         finished = self._finished()
+        if self.resumed_rows:
+            self._progress(self.resumed_rows, None)  # from where on rows are counted
         runs = look(self._crew, self._dataset, column, _CELLS, segments=self._segments, finished=finished)
         for segment, of_segment in _by_segment(runs):
             self._one(judge, segment, of_segment)
@@ -256,22 +290,42 @@ class _Run:
                 _check_same(verdicts, gated)
             else:
                 pieces = [self._partial.verdicts(segment) for segment in self._segments]
-                join_verdicts(pieces, verdicts, dict(gated.about))
+                scratch = _beside(self._partial.folder, verdicts)
+                join_verdicts(pieces, verdicts, dict(gated.about), scratch=scratch)
             gated.verdicts = verdicts
-        if self._staging is not None:
-            gated.admitted = self._staging.publish()
+        if self._staging is not None and self._partial is not None:
+            self._partial.name(self._staging.assemble())
+            self._staging.publish()
+        gated.admitted = self._outputs.admitted
         if self._partial is not None:
             self._partial.remove()
 
     def _finished(self) -> dict[Segment, int]:
         found: dict[Segment, int] = {}
-        for segment in self._segments if self._partial is not None else ():
-            known = self._partial.finished(segment) if self._partial is not None else None
+        if self._partial is None:
+            return found
+        has_verdicts = self._outputs.verdicts is not None and os.path.lexists(self._outputs.verdicts)
+        for segment in self._segments:
+            verdicts, admitted = self._pieces(segment)
+            if has_verdicts:  # under their own name, where they are compared
+                verdicts = None
+            if self._staging is not None and self._staging.is_put(segment.part):
+                admitted = None
+            known = self._partial.finished(segment, (verdicts, admitted))
             if known is not None:
                 found[segment], tally = known
                 self._tally.merge(tally)
         self.resumed_rows = sum(found.values())
         return found
+
+    def _pieces(self, segment: Segment) -> tuple[Path | None, Path | None]:
+        """Where the pieces of a segment lie: verdicts, and admitted rows; None: there are none."""
+        verdicts = admitted = None
+        if self._partial is not None and self._outputs.verdicts is not None:
+            verdicts = self._partial.verdicts(segment)
+        if self._staging is not None:
+            admitted = self._staging.path(segment)
+        return verdicts, admitted
 
     def _one(self, judge: RowJudge, segment: Segment, runs: Iterable[Looked]) -> None:
         piece = _Piece(segment)
@@ -302,7 +356,7 @@ class _Run:
 
     def _finish(self, piece: _Piece) -> None:
         if self._partial is not None:
-            self._partial.finish(piece.segment, piece.rows, piece.tally)
+            self._partial.finish(piece.segment, piece.rows, piece.tally, self._pieces(piece.segment))
         self._tally.merge(piece.tally)
 
     def _report(self, judged: JudgedBlock, piece: _Piece) -> None:
@@ -329,6 +383,13 @@ def _by_segment(runs: Iterable[Looked]) -> Iterator[tuple[Segment, Iterator[Look
                 yield run
 
         yield first.segment, of_segment()
+
+
+def _beside(folder: Path, out: Path) -> Path | None:
+    """The folder, if what is made in it can take a name where `out` is to be: nothing then stays elsewhere if that is interrupted."""
+    with told(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return folder if folder.stat().st_dev == out.parent.stat().st_dev else None
 
 
 def _check_same(path: Path, gated: Gated) -> None:

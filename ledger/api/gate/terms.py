@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from ledger.api.policies import POLICIES_SHIPPED, shipped_policy
-from ledger.datasets.files import load_file
+from ledger.datasets.files import load_file, printable
 from ledger.errors import RefusedInput
 from ledger.log.view import LogView
 from ledger.origin.policy import Policy, parse_policy
@@ -35,9 +37,9 @@ def read_policy(named: Named | Policy) -> Policy:
         return parse_policy(named)
     if named in POLICIES_SHIPPED:
         return parse_policy(shipped_policy(os.fspath(named)))
-    return parse_policy(
-        _read(named, f"Name a file, or one that comes with the package: {', '.join(POLICIES_SHIPPED)}.")
-    )
+    data = _read(named, f"Name a file, or one that comes with the package: {', '.join(POLICIES_SHIPPED)}.")
+    with _of(named):
+        return parse_policy(data)
 
 
 def read_trust(named: Named | Trust | None, view: LogView) -> Trust:
@@ -51,10 +53,25 @@ def read_trust(named: Named | Trust | None, view: LogView) -> Trust:
         return named
     if isinstance(named, bytes):
         return parse_trust(named)
-    return parse_trust(_read(named, "Check the path."))
+    data = _read(named, "Check the path.")
+    with _of(named):
+        return parse_trust(data)
 
 
 def _read(named: str | os.PathLike[str], fix: str) -> bytes:
     if not os.path.lexists(named):
-        raise RefusedInput("file-not-found", ascii(os.fspath(named)), "there is no such file", fix)
+        raise RefusedInput(
+            "file-not-found", printable(named) or "an empty name", "there is no such file", fix
+        )
     return load_file(Path(named), max_bytes=SETTINGS_BYTES_MAX)[1]
+
+
+@contextmanager
+def _of(named: str | os.PathLike[str]) -> Iterator[None]:
+    """What is wrong with a file is told with its name."""
+    try:
+        yield
+    except RefusedInput as error:
+        raise RefusedInput(
+            error.code, f"{printable(named)}: {error.item}", error.reason, error.fix
+        ) from error

@@ -100,7 +100,7 @@ class GateVerbs:
                 "usage",
                 "outputs",
                 f"the policy {policy.name!r} decides nothing, so no row is admitted",
-                "Take another.",
+                "Leave out what is made of admitted rows, or take a policy that decides.",
             )
         if sign_by is not None:
             if outputs.verdicts is None:
