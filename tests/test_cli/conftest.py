@@ -8,8 +8,9 @@ import pytest
 
 from tests.agents import agent, sockets
 from tests.test_cli.command import Cli, Clock
+from tests.test_cli.gating import signed
 
-__all__ = ["ada", "agent", "cli", "clock", "sockets"]
+__all__ = ["ada", "agent", "cli", "clock", "signed", "sockets"]
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import gzip
 import itertools
 import json
 import re
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,27 +15,7 @@ import ledger
 from ledger.cli.common import Reporter
 from ledger.datasets.verdict_file import open_verdicts
 from tests.test_cli.command import Cli
-
-SIGNED, ROWS = 6, 10
-TEXTS = [f"row {n}: long enough that nobody guesses it from its digest, as it should be" for n in range(ROWS)]
-POLICY = 'version = 1\nname = "mine"\n[rows]\nwork = "L2"\n'
-
-
-@pytest.fixture
-def signed(ada: Cli) -> Cli:
-    """A ledger in which the first six of ten texts are works of ada's; `d.jsonl` has all ten."""
-    some = ada.rows("signed.jsonl", *({"text": text} for text in TEXTS[:SIGNED]))
-    ada.json("sign", some, "--rows", "text", "--by", "ada")
-    ada.rows("d.jsonl", *({"text": text, "n": n} for n, text in enumerate(TEXTS)))
-    return ada
-
-
-def gate(cli: Cli, *arguments: str | Path, code: int = 0) -> dict[str, object]:
-    return cli.json("gate", *arguments, "--workers", "0", code=code)
-
-
-def counts(document: dict[str, object]) -> tuple[object, ...]:
-    return tuple(document[name] for name in ("rows", "admitted", "quarantined", "rejected", "undecided"))
+from tests.test_cli.gating import POLICY, ROWS, SIGNED, TEXTS, counts, gate
 
 
 def test_it_says_what_became_of_the_rows_and_why(signed: Cli) -> None:
@@ -69,7 +48,6 @@ def test_the_document_has_the_keys_that_are_kept(signed: Cli) -> None:
     assert (document["failures"], document["files"], document["manifest"]) == ([], {}, None)
     assert document["self_trusted"] is True
     judged_by = document["judged_by"]
-    assert isinstance(judged_by, dict)
     assert (judged_by["column"], judged_by["dataset"], judged_by["checkpoint_size"]) == ("text", "d.jsonl", 6)
 
 
@@ -107,7 +85,7 @@ def test_strict_ends_with_1_if_any_row_was_not_admitted(
         ("[fail_if.reasons]\nunlogged = 3", True),
     ],
 )
-def test_a_threshold_of_the_policy_ends_with_1_and_is_said(signed: Cli, key: str, is_met: bool) -> None:  # noqa: FBT001
+def test_a_threshold_of_the_policy_ends_with_1_and_is_said(signed: Cli, key: str, is_met: bool) -> None:
     path = signed.write("mine.toml", f"{POLICY}[fail_if]\n{key}\n")
     arguments = ("d.jsonl", "--policy", path, "--admitted", "a.jsonl")
     document = gate(signed, *arguments, code=int(is_met))
@@ -140,7 +118,6 @@ def test_without_a_quorum_strict_decides_nothing_and_names_what_is_missing(signe
 def test_a_time_is_said_in_iso_8601_or_unix_milliseconds(signed: Cli, time: str) -> None:
     document = gate(signed, "d.jsonl", "--policy", "balanced", "--at", time)
     judged_by = document["judged_by"]
-    assert isinstance(judged_by, dict)
     assert judged_by["at_ms"] == 1_800_003_600_000
     assert (
         "as of 2027-01-15 09:00:00 UTC"
@@ -159,11 +136,11 @@ def test_what_is_no_time_is_refused(signed: Cli, time: str) -> None:
 
 def test_the_column_is_the_one_that_was_signed(signed: Cli) -> None:
     data = signed.rows("two.jsonl", *({"a": f"other {n}", "b": text} for n, text in enumerate(TEXTS)))
-    assert gate(signed, data, "--policy", "balanced")["judged_by"]["column"] == "b"  # type: ignore[index]
+    assert gate(signed, data, "--policy", "balanced")["judged_by"]["column"] == "b"
     whole = signed.rows("whole.jsonl", {"a": "x", "b": "y"}, {"a": "z", "b": "w"})
     signed.json("sign", whole, "--rows", ".", "--by", "ada")
     document = gate(signed, whole, "--policy", "balanced")
-    assert (document["judged_by"]["column"], document["admitted"]) == (None, 2)  # type: ignore[index]
+    assert (document["judged_by"]["column"], document["admitted"]) == (None, 2)
     assert "2 rows, the whole row" in signed("gate", whole, "--policy", "balanced", "--workers", "0").out
     assert counts(gate(signed, "d.jsonl", "--policy", "balanced", "--whole-row"))[1] == 0
     assert counts(gate(signed, "d.jsonl", "--policy", "balanced", "--column", "n"))[1] == 0
@@ -173,7 +150,7 @@ def test_a_column_beside_one_that_no_row_as_a_whole_may_hold_is_found(signed: Cl
     table = pa.table({"image": pa.array([b"\x89PNG"] * ROWS, pa.binary()), "text": TEXTS})
     pq.write_table(table, signed.folder / "d.parquet")
     document = gate(signed, "d.parquet", "--policy", "balanced", "--admitted", "a.parquet")
-    assert (document["judged_by"]["column"], document["admitted"]) == ("text", SIGNED)  # type: ignore[index]
+    assert (document["judged_by"]["column"], document["admitted"]) == ("text", SIGNED)
     assert pq.read_table(signed.folder / "a.parquet") == table.slice(0, SIGNED)
 
 
@@ -183,7 +160,7 @@ def test_a_column_that_cannot_be_told_is_asked_for(signed: Cli) -> None:
     assert "'a', 'b'" in error["reason"]
     assert "--column" in error["fix"]
     one = signed.rows("one.jsonl", {"a": "never signed", "n": 1}, {"a": None, "n": 2})
-    assert gate(signed, one, "--policy", "balanced")["judged_by"]["column"] == "a", "the only one of text"  # type: ignore[index]
+    assert gate(signed, one, "--policy", "balanced")["judged_by"]["column"] == "a", "the only one of text"
 
 
 def test_several_datasets_patterns_and_folders(signed: Cli) -> None:
@@ -195,8 +172,8 @@ def test_several_datasets_patterns_and_folders(signed: Cli) -> None:
     (signed.folder / "parts/.hidden").write_text("x")
     both = gate(signed, "parts", "other/c.jsonl", "--policy", "balanced", "--admitted", "both")
     assert counts(both) == (30, 18, 0, 12, 0)
-    assert both["judged_by"]["dataset"] == "parts and 1 more"  # type: ignore[index]
-    assert any("1 hidden" in note for note in both["notes"])  # type: ignore[attr-defined]
+    assert both["judged_by"]["dataset"] == "parts and 1 more"
+    assert any("1 hidden" in note for note in both["notes"])
     found = sorted(
         path.relative_to(signed.folder / "both").as_posix() for path in signed.folder.glob("both/**/*.*")
     )

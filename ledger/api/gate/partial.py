@@ -181,8 +181,10 @@ def open_partial(folder: Path, binding: Mapping[str, Any], *, resume: bool) -> I
         )
     try:
         partial = Partial(folder)
-        _check_bound(partial, bound_to(folder), binding, resume=resume)
+        is_new = _check_new(partial, bound_to(folder), binding, resume=resume)
         try:
+            if is_new:
+                partial.begin(binding)
             yield partial
         except BaseException:
             if not partial.has_finished:
@@ -200,20 +202,22 @@ def _take(lock: FileLock) -> bool:
     return True
 
 
-def _check_bound(
+def _check_new(
     partial: Partial, bound: Mapping[str, Any] | None, binding: Mapping[str, Any], *, resume: bool
-) -> None:
-    """Begins a new run, or goes on with one that is the same."""
-    if not resume or bound is None:
-        if bound is not None and partial.has_finished:
+) -> bool:
+    """Whether a new run begins, not one goes on that is bound to the same. Raises RefusedInput `run-unfinished`, `resume-differs`."""
+    if bound is None:
+        return True
+    if not resume:
+        if partial.has_finished:
             raise RefusedInput(
                 "run-unfinished",
                 printable(partial.folder),
                 "an unfinished run lies there",
                 "Go on with it by --resume, or remove the folder.",
             )
-        partial.begin(binding)
-    elif bound != dict(binding):
+        return True
+    if bound != dict(binding):
         differing = dict.fromkeys(_WORDS[key] for key in _WORDS if bound[key] != binding[key])
         raise RefusedInput(
             "resume-differs",
@@ -221,6 +225,7 @@ def _check_bound(
             f"the unfinished run there is another: {', '.join(differing)} differ{'s' if len(differing) == 1 else ''}",
             "Run it as it was begun, or remove the folder and begin anew.",
         )
+    return False
 
 
 def _mark(piece: Path) -> list[int]:

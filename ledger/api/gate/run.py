@@ -13,6 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ledger import spec
 from ledger.api.access import Access, Progress, silent
 from ledger.api.gate.claims import ClaimFinder
 from ledger.api.gate.column import ROWS as COLUMN_ROWS
@@ -53,7 +54,7 @@ class Outputs:
     def partial(self) -> Path | None:
         """Where unfinished work lies, if there is anything to go on with."""
         out = self.admitted or self.verdicts
-        return None if out is None else out.with_name(out.name + SUFFIX)
+        return out.with_name(out.name + SUFFIX) if out is not None and out.name else None
 
     @property
     def named(self) -> list[Path]:
@@ -163,7 +164,7 @@ def gate_files(scene: Scene, dataset: Dataset, outputs: Outputs, reading: Readin
         elif column is not None and any(part.columns is None for part in dataset.parts):
             check_column(dataset, column)
         about = context.about | {"column": column, "dataset": dataset.item.rsplit("/", 1)[-1]}
-        segments = dataset.segments()
+        segments = dataset.segments(spec.SEGMENT_BYTES)
         for path in outputs.named:
             check_apart(path, dataset)
         staging = None
@@ -283,7 +284,8 @@ class _Run:
         return self._tally
 
     def publish(self, gated: Gated) -> None:
-        """Gives what was written its names."""
+        """Gives what was written its names, when all of it is there."""
+        admitted = None if self._staging is None else self._staging.assemble()
         verdicts = self._outputs.verdicts
         if verdicts is not None and self._partial is not None:
             if os.path.lexists(verdicts):
@@ -293,8 +295,8 @@ class _Run:
                 scratch = _beside(self._partial.folder, verdicts)
                 join_verdicts(pieces, verdicts, dict(gated.about), scratch=scratch)
             gated.verdicts = verdicts
-        if self._staging is not None and self._partial is not None:
-            self._partial.name(self._staging.assemble())
+        if self._staging is not None and self._partial is not None and admitted is not None:
+            self._partial.name(admitted)
             self._staging.publish()
         gated.admitted = self._outputs.admitted
         if self._partial is not None:
