@@ -30,8 +30,8 @@ check: $(READY) ## ruff, mypy, import-linter, documents
 bench: $(READY) ## figures, as ratios to a limit measured in the same run
 	@$(BIN)/python -m tools.bench
 
-long: $(READY) ## what takes longer than a change may wait: kills of writers, imports and workers, exhaustive flips
-	@LINEAGE_LONG=1 $(BIN)/python -m pytest -m "" tests/test_log/test_kill.py tests/test_audit/test_flips.py tests/test_import_kill.py tests/test_api_workers.py tests/test_origin/test_judge_random.py
+long: $(READY) ## what takes longer than a change may wait: kills of writers, imports, gates and workers, exhaustive flips
+	@LINEAGE_LONG=1 $(BIN)/python -m pytest -m "" tests/test_log/test_kill.py tests/test_audit/test_flips.py tests/test_import_kill.py tests/test_gate_resume.py tests/test_api_workers.py tests/test_origin/test_judge_random.py
 
 format: $(READY) ## lay the code out
 	$(BIN)/ruff format .

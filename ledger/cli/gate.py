@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -141,19 +142,10 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
 
     2, as of everything that could not be decided, also where a proof or a log checkpoint does not hold (SPEC §12.6).
     """
-    if args.sign_by is not None and args.verdicts is None:
-        raise RefusedInput(
-            "usage",
-            "--sign-by",
-            "what is signed is the verdict file, and none is written",
-            "Name --verdicts OUT too.",
-        )
-    if args.verdicts is not None:
-        load("pyarrow", "parquet")
     try:
         gated = _gate(args, reporter)
     except KeyboardInterrupt:
-        reporter.note(f"lineage: interrupted: {_left(args) or 'nothing was written'}")
+        reporter.note(f"lineage: interrupted: {_left(args) or _done(args)}")
         return UNDECIDED
     except LineageError as error:
         if isinstance(error, InvariantBroken):
@@ -169,6 +161,15 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
 
 
 def _gate(args: argparse.Namespace, reporter: Reporter) -> Gated:
+    if args.sign_by is not None and args.verdicts is None:
+        raise RefusedInput(
+            "usage",
+            "--sign-by",
+            "what is signed is the verdict file, and none is written",
+            "Name --verdicts OUT too.",
+        )
+    if args.verdicts is not None:
+        load("pyarrow", "parquet")
     with open_for(args, readonly=args.sign_by is None) as ledger:
         return ledger.gate(
             args.dataset,
@@ -204,6 +205,13 @@ def _left(args: argparse.Namespace) -> str | None:
         f"{plural(rows, 'row')} that are finished lie in {printable(str(partial))}; "
         "the same command with --resume goes on behind them"
     )
+
+
+def _done(args: argparse.Namespace) -> str:
+    """What stands, where no unfinished run lies there."""
+    named = [out for out in (args.admitted, args.verdicts, args.report) if out is not None]
+    there = [printable(out) for out in named if os.path.lexists(out)]
+    return f"there are {', '.join(there)}" if there else "nothing was written"
 
 
 def _document(gated: Gated) -> dict[str, Any]:
