@@ -86,7 +86,7 @@ def test_workers_and_segments_make_no_difference(
     real = Dataset.segments
 
     @functools.wraps(real)
-    def small(self: Dataset) -> Any:
+    def small(self: Dataset, _: int) -> Any:
         found = real(self, 1_500)
         segments.append(len(found))
         return found
