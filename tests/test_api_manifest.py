@@ -152,6 +152,8 @@ class TestSigning:
         size = place.door.checkpoint().size
         with pytest.raises(Undecided) as error:
             place.door.sign_manifest(path, "ada")
+        assert error.value.reason.startswith("of 1 of its rows nothing is decided")
+        assert error.value.item == str(path)
         assert error.value.fix
         assert place.door.checkpoint().size == size
         assert not receipt_path(path).exists()
@@ -193,6 +195,25 @@ class TestSigning:
             place.door.sign_manifest(path, "ada")
         assert error.value.code == "file-exists"
         assert receipt_path(path).read_text() == "mine"
+
+    def test_a_file_that_changes_meanwhile_is_not_signed(
+        self, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = gated.write_verdicts(tmp_path / "v", place.door, place.texts[:5])
+        size = place.door.checkpoint().size
+        tree_of = manifests.tree_of
+
+        def late(*arguments: Any) -> Any:
+            tree = tree_of(*arguments)
+            with path.open("ab") as file:
+                file.write(b"more")
+            return tree
+
+        monkeypatch.setattr(manifests, "tree_of", late)
+        with pytest.raises(RefusedInput) as error:
+            place.door.sign_manifest(path, "ada")
+        assert error.value.code == "file-changed"
+        assert place.door.checkpoint().size == size
 
     def test_a_damaged_file_is_not_signed(self, place: Place, tmp_path: Path) -> None:
         path = tmp_path / "v"

@@ -87,7 +87,7 @@ def _check_may_be_signed(access: Access, file: VerdictFile) -> None:
         raise Undecided(
             "undecided",
             printable(file.path),
-            f"of {file.about['undecided']:,} rows nothing is decided, and a manifest says what was decided",
+            f"of {file.about['undecided']:,} of its rows nothing is decided, and a manifest says what was decided",
             "Gate by another policy: lineage gate DATASET --policy balanced --verdicts OUT",
         )
     if not file.count:

@@ -424,6 +424,19 @@ def test_runs_of_numbers(data: st.DataObject, width: int) -> None:
             _numbers(bytes([width]) + encoded, len(numbers), max(numbers))
 
 
+@pytest.mark.parametrize(
+    ("data", "width", "count"),
+    [
+        (b"\x06\x02", 1, 3),  # a number of two bits in a run of one
+        (b"\x03\xff", 1, 3),  # numbers behind the last
+        (b"\x03\x08", 1, 3),
+    ],
+)
+def test_bits_that_mean_nothing_are_zero(data: bytes, width: int, count: int) -> None:
+    with pytest.raises(ValueError, match=r"more bits|other numbers"):
+        _runs(data, width, count)
+
+
 @pytest.mark.parametrize("data", [b"", b"\x21\x02\x00", b"\xff"])
 def test_numbers_without_a_width_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="wide"):

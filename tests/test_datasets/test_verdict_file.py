@@ -265,8 +265,8 @@ class TestJoin:
     def test_over_something_else_only_if_asked(self, tmp_path: Path) -> None:
         pieces, target = self.pieces(tmp_path), tmp_path / "out"
         target.write_bytes(b"mine")
-        with pytest.raises(RefusedInput) as refused:
-            join_verdicts(pieces, target, about_of(self.rows))
+        with pytest.raises(RefusedInput) as refused:  # before the pieces are looked at
+            join_verdicts([tmp_path / "none"], target, about_of(self.rows))
         assert refused.value.code == "file-exists"
         assert target.read_bytes() == b"mine"
         join_verdicts(pieces, target, about_of(self.rows), replace=True)
@@ -463,6 +463,11 @@ class TestOfStrangers:
         assert "other" in refused(path, rewritten(self.rows, about_of(self.rows, **changed)))
         with open_verdicts(path) as file, pytest.raises(ProofInvalid, match="others"):
             file.admitted_flags()
+
+    def test_numbers_of_verdicts_that_are_not_those_of_the_rows(self, tmp_path: Path) -> None:
+        (tmp_path / "f").write_bytes(rewritten(self.rows, about_of(self.rows, admitted=0)))
+        with pytest.raises(ProofInvalid, match="numbers of its verdicts"), open_verdicts(tmp_path / "f"):
+            pass
 
     def test_an_id_of_zero_bytes(self, tmp_path: Path) -> None:
         ids = pa.array([NOTHING] * 20, pa.binary(32))
