@@ -52,6 +52,8 @@ ELSEWHERE = OF_RECEIPTS | {
     "multiproof-invalid",
     "status-invalid",
     "rows-missing",
+    "checkpoint-behind",
+    "checkpoint-inconsistent",
     "verdicts-invalid",
     "manifest-differs",
 }
