@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ledger.api import Batch, Item, Ledger, Session
     from ledger.api.derive import Derivation
+    from ledger.api.gate.result import Gated
     from ledger.api.verified import Verified
     from ledger.datasets.admitted import AdmittedRows, admitted_rows, for_torch
     from ledger.datasets.only_admitted import only_admitted
@@ -32,6 +33,7 @@ __all__ = [
     "Batch",
     "CallableSigner",
     "Claim",
+    "Gated",
     "GivenKeys",
     "Item",
     "Ledger",
@@ -45,6 +47,7 @@ __all__ = [
     "create",
     "derive",
     "for_torch",
+    "gate",
     "import_key",
     "only_admitted",
     "open",
@@ -56,6 +59,7 @@ _HOMES = {
     "Batch": "ledger.api",
     "CallableSigner": "ledger.signer.signers",
     "Claim": "ledger.signer.claims",
+    "Gated": "ledger.api.gate.result",
     "GivenKeys": "ledger.signer.newkeys",
     "Item": "ledger.api",
     "Ledger": "ledger.api",
@@ -119,6 +123,24 @@ def derive(
     from ledger.api.derive import Derivation
 
     return Derivation(tool, version, params, column=column, unsigned=unsigned)
+
+
+def gate(
+    dataset: Any,
+    policy: Any = "balanced",
+    trust: Any = None,
+    *,
+    path: str | os.PathLike[str] | None = None,
+    config: str | None = None,
+    **options: Any,
+) -> Gated:
+    """Which rows may be trained on, and why the others not; see `ledger.api.gate.verbs.GateVerbs.gate` for the options and errors.
+
+    `dataset`: paths, or rows in memory. `path` and `config` of the ledger as of `open`; it is opened for reading, so that whoever
+    signs the manifest (`sign_by`) asks an open ledger: `ledger.open(path).gate(…)`.
+    """
+    with open(path, config=config, readonly=True) as opened:
+        return opened.gate(dataset, policy, trust, **options)
 
 
 def verify_receipt(path: str | os.PathLike[str], **options: Any) -> Verified:

@@ -73,19 +73,9 @@ def place(tmp_path: Path) -> Place:
 
 def test_the_public_names_are_these() -> None:
     assert ledger.__all__ == [
-        *(
-            "AdmittedRows",
-            "Batch",
-            "CallableSigner",
-            "Claim",
-            "GivenKeys",
-            "Item",
-            "Ledger",
-            "Parent",
-            "Session",
-        ),
-        *("Signed", "Signer", "Verified"),
-        *("admitted_rows", "agent_key", "create", "derive", "for_torch", "import_key"),
+        *("AdmittedRows", "Batch", "CallableSigner", "Claim", "Gated", "GivenKeys", "Item", "Ledger"),
+        *("Parent", "Session", "Signed", "Signer", "Verified"),
+        *("admitted_rows", "agent_key", "create", "derive", "for_torch", "gate", "import_key"),
         *("only_admitted", "open", "verify_receipt"),
     ]
     assert all(getattr(ledger, name) is not None for name in ledger.__all__)
