@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import compress
 from pathlib import Path
+from struct import pack
 from typing import Any
 
 import pytest
@@ -249,6 +250,8 @@ def test_a_missing_or_surplus_row_is_an_error(
         all_shares(path, verdicts, *shares)
     assert refusal.value.code == "rows-differ"
     assert "25" in refusal.value.reason
+    if "jsonl" in name:
+        assert refusal.value.item == f"{path}, row 25 (line 26)"
     write(path, [*ROWS[:5], {"text": "put in", "n": "x"}, *ROWS[5:]])
     with pytest.raises(RefusedInput) as refusal:
         all_shares(path, verdicts, *shares)
@@ -267,6 +270,18 @@ def test_a_row_that_became_none_is_an_error(tmp_path: Path, verdicts: Path) -> N
     path.write_text('{"text": "a", "n": 1}\n{"text": "b"}\n')
     with refused("column-missing", f"{path}, row 1 (line 2)", "'n'"):
         list(ledger.admitted_rows(path, verdicts, column="n"))
+
+
+@pytest.mark.parametrize("column", ["text", None])
+def test_a_cell_that_became_no_json_value_is_an_error(
+    tmp_path: Path, verdicts: Path, column: str | None
+) -> None:
+    path = tmp_path / "rows.parquet"
+    write_parquet(path, [{"text": "a"}])
+    judge(path, verdicts, column, [ADMITTED])
+    write_parquet(path, [{"text": b"a"}])
+    with refused("rows-differ", f"{path}, row 0", "holds a binary"):
+        list(ledger.admitted_rows(path, verdicts))
 
 
 def test_the_verdicts_of_another_dataset_are_refused_at_the_first_row(tmp_path: Path, verdicts: Path) -> None:
@@ -341,6 +356,22 @@ def test_a_verdict_file_that_lies_is_refused(tmp_path: Path, verdicts: Path) -> 
         assert (invalid.value.code, invalid.value.item) == ("verdicts-invalid", str(verdicts))
 
 
+def test_a_verdict_file_out_of_order_is_refused(tmp_path: Path, verdicts: Path) -> None:
+    """Rows are counted off by their places, so the places have to be the numbers."""
+    path = tmp_path / "rows.jsonl"
+    write_jsonl(path, ROWS)
+    judge(path, verdicts, "text", [ADMITTED] * 25)
+    content, numbers = verdicts.read_bytes(), pack("<2q", 4, 5)
+    assert content.count(numbers) == 1
+    verdicts.write_bytes(content.replace(numbers, pack("<2q", 5, 4)))
+    for read in (
+        lambda: list(ledger.admitted_rows(path, verdicts)),
+        lambda: ledger.only_admitted(ROWS, verdicts),
+    ):
+        with pytest.raises(ProofInvalid, match="not in order"):
+            read()
+
+
 def test_files_that_change_under_a_reader_are_refused(tmp_path: Path, verdicts: Path) -> None:
     path = tmp_path / "rows.jsonl"
     write_jsonl(path, ROWS)
@@ -349,14 +380,33 @@ def test_files_that_change_under_a_reader_are_refused(tmp_path: Path, verdicts: 
     assert len(list(rows)) == 25
     os.utime(path, ns=(0, 0))
     with refused("file-changed", str(path)):
-        list(rows)
+        next(iter(rows))
     rows = ledger.admitted_rows(path, verdicts)
     stream = ledger.only_admitted(iter(ROWS), verdicts)
+    verdicts.with_name("again").write_bytes(verdicts.read_bytes())
     judge(path, verdicts, "text", [REJECTED] * 25)
     with refused("file-changed", str(verdicts)):
         list(rows)
     with refused("file-changed", str(verdicts)):
         list(stream)
+    reading = iter(ledger.admitted_rows(path, verdicts.with_name("again")))
+    next(reading)
+    os.utime(path, ns=(1, 1))
+    with refused("file-changed", str(path)):
+        list(reading)
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "a.bin").write_bytes(b"a")
+    judge(folder, verdicts, None, [ADMITTED], folder_is="files")
+    rows = ledger.admitted_rows(folder, verdicts, folder_is="files")
+    os.utime(folder / "a.bin", ns=(0, 0))
+    with refused("file-changed", "a.bin"):
+        list(rows)
+    reading = iter(ledger.admitted_rows(path, verdicts.with_name("again")))
+    next(reading)
+    os.utime(verdicts.with_name("again"), ns=(0, 0))
+    with refused("file-changed", "again"):
+        list(reading)
 
 
 def test_it_travels_to_another_process_and_is_read_again(tmp_path: Path, verdicts: Path) -> None:

@@ -112,7 +112,8 @@ def test_a_row_that_no_reader_takes(tmp_path: Path, verdicts: Path) -> None:
     for source in carried(rows):
         assert numbers(ledger.only_admitted(source, verdicts)) == [0, 2], type(source)
     for source in carried([*rows[:2], {"text": None, "n": 2}]):
-        with refused("rows-differ", "dataset, row 2"):
+        streams = not hasattr(source, "__len__")
+        with refused("rows-differ", "dataset, row 2", "no reader takes it" if streams else "another row"):
             numbers(ledger.only_admitted(source, verdicts))
 
 
