@@ -98,5 +98,6 @@ run lineage gate "$demo/mixed.jsonl" --policy balanced --admitted "$demo/train.j
 
 say "16. Anybody can check later that this is what was gated; a training script reads the admitted rows alone"
 run lineage verify --manifest "$demo/verdicts.parquet" --data "$demo/train.jsonl"
+run python examples/train.py "$demo/mixed.jsonl" "$demo/verdicts.parquet"
 
 say "Done. It all lies in $demo/; look around with: LINEAGE_LEDGER=$demo/ledger LINEAGE_CONFIG=$demo/keys lineage status"

@@ -109,7 +109,7 @@ def test_the_public_names_are_these() -> None:
         *("foresee_signing", "foresee_signing_rows", "batch", "session"),
         *("import_rows", "rebuild_rows", "search", "search_text", "prove_row", "gate"),
         *("trace", "paths", "receipt", "checkpoint", "checkpoint_note", "status"),
-        *("publish", "sign_checkpoint"),
+        *("publish", "sign_checkpoint", "sign_manifest"),
     }
 
 
