@@ -227,3 +227,24 @@ def test_a_stretch_is_no_longer_than_what_is_alike(imported: Import, monkeypatch
     rows = imported.town.judged([{"text": text} for text in texts])
     assert [brief(row) for row in rows] == imported.expected(texts)
     assert [(each.start, each.stop) for each in stretches] == [(0, 400), (401, 700), (701, 711)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("held", [0, 1, 2])
+def test_of_several_imports_of_the_same_rows_each_counts(
+    tmp_path: Path, held: int, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of them is held, and whether it was imported first or last."""
+    for name, value in WAYS[way].items():
+        monkeypatch.setattr(rows_sets, name, value)
+    town = Town(tmp_path)
+    world = town.world
+    anna, curator = world.enrol("anna"), world.enrol("curator", "curator")
+    world.rules(world.operator(), curators=[curator])
+    texts = [f"row {number}" for number in range(9)]
+    records = [town.rows(anna, texts, made=made) for made in range(3)]
+    world.attest(curator, *([record.id] for record in records), claim="origin")
+    world.notice(curator, "hold", [records[held].id])
+    rows = town.judged([{"text": text} for text in [*texts, "strange"]])
+    assert [brief(row) for row in rows] == ["quarantined held L1"] * 9 + ["rejected unlogged L0"]
+    assert [row.artifact_id for row in rows] == [records[held].id] * 9 + [None]

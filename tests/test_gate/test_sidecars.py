@@ -164,6 +164,24 @@ def test_every_row_spoken_of_is_found_whatever_hides_it(
         imports.restore()
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["spoken", "against", "vouched"])
+def test_a_sidecar_of_other_rows_is_refused(
+    imports: Imports, name: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole and well made, but for the root that was signed."""
+    for tuned, value in WAYS[way].items():
+        monkeypatch.setattr(rows_sets, tuned, value)
+    record = imports.records[name]
+    imports.town.write_sidecar(record, ["stranger", *(f"other {row}" for row in range(1, record.row_count))])
+    try:
+        with pytest.raises(LineageError) as raised:
+            imports.judged()
+        assert raised.value.code == "rows-differ"
+    finally:
+        imports.restore()
+
+
 def test_a_missing_sidecar_of_an_accepted_maker_decides_nothing(imports: Imports) -> None:
     town, anna, cara = imports.town, imports.anna, imports.cara
     imports.path(imports.spoken).unlink()

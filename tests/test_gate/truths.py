@@ -192,8 +192,8 @@ class Makers:
         self.town.sign(by, text, "output", Parent("generated-by", self.model.id))
         return text
 
-    def sealed(self, *, bring: bytes | None) -> Row:
-        row = Row(self.text())
+    def sealed(self, *, bring: bytes | None, held: bool = False) -> Row:
+        row = Row(self.said("hold", None) if held else self.text())
         self.town.seal(self.anna, row, b"s" * 32)
         return Row(row.text, bring)
 
@@ -317,6 +317,11 @@ TRUTHS: Final = (
     Truth("no row at all", lambda _: "", "rejected row-refused L0", strict=SAME, copies=2),
     # sealed
     Truth("sealed, with its salt", lambda m: m.sealed(bring=b"s" * 32), f"{IN} L2"),
+    Truth(
+        "sealed, and held as it is open",
+        lambda m: m.sealed(bring=b"s" * 32, held=True),
+        "quarantined held L2",
+    ),
     Truth("sealed, with another salt", lambda m: m.sealed(bring=b"t" * 32), NEVER_LOGGED, strict=SAME),
     Truth("sealed, without a salt", lambda m: m.sealed(bring=None), NEVER_LOGGED, strict=SAME),
     # attested
