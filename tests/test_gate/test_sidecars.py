@@ -22,9 +22,9 @@ COUNT = 300  # rows: two groups
 
 
 class Imports:
-    """An import of some of whose rows something is said, one against all of which something is, and one that is vouched for.
+    """Imports: one of some of whose rows something is said, two against all of which something is, and one that is vouched for.
 
-    Every text of the first two is Anna's work, too, so that what hides a row of them lets it in.
+    Some texts of the first three are Anna's works, too, so that what hides a row of them lets it in.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,15 +42,19 @@ class Imports:
         world.notice(self.curator, "hold", [self.against.id])
         self.vouched = town.rows(self.anna, [f"vouched {number}" for number in range(COUNT)])
         world.attest(self.curator, [self.vouched.id], claim="origin")
-        self.both = ("row 280", "twice", "row 2", "held one", "held 77")
+        self.refuted = town.rows(self.anna, [f"denied {number}" for number in range(COUNT)])
+        world.attest(self.curator, [self.refuted.id], claim="origin", result="refuted")
+        self.both = ("row 280", "twice", "row 2", "held one", "held 77", "denied 77")
         for text in self.both:
             town.work(self.anna, text)
         self.records = {"spoken": self.spoken, "against": self.against, "vouched": self.vouched}
+        self.records["refuted"] = self.refuted
         self.bytes = {name: town.sidecar(record).read_bytes() for name, record in self.records.items()}
         self.texts = [*self.both, "vouched 0", "vouched 299", "stranger", "row 7"]
         self.honest = self.judged()
         expected = dict.fromkeys(self.both, "quarantined held L1")
         expected |= {"twice": "quarantined not-vouched L1", "row 2": "admitted clear L2"}
+        expected["denied 77"] = "quarantined refuted L1"
         expected |= {"vouched 0": "admitted clear L1", "vouched 299": "admitted clear L1"}
         expected |= {"stranger": "rejected unlogged L0", "row 7": "quarantined not-vouched L1"}
         assert [brief(row) for row in self.honest] == [expected[text] for text in self.texts]
@@ -139,7 +143,7 @@ def test_what_was_changed_admits_nothing_and_hides_nothing(
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", ["spoken", "against"])
+@pytest.mark.parametrize("name", ["spoken", "against", "refuted"])
 @pytest.mark.parametrize("region", ["digests", "order"])
 def test_every_row_spoken_of_is_found_whatever_hides_it(
     imports: Imports, name: str, region: str, way: str, monkeypatch: pytest.MonkeyPatch
@@ -177,6 +181,29 @@ def test_a_sidecar_of_other_rows_is_refused(
     try:
         with pytest.raises(LineageError) as raised:
             imports.judged()
+        assert raised.value.code == "rows-differ"
+    finally:
+        imports.restore()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("row", [0, 255, 256, 299])
+def test_a_row_put_into_a_sidecar_is_not_believed(
+    imports: Imports, row: int, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its order is right, and the groups' hashes are those that were signed: only its own group does not hash to them."""
+    for tuned, value in WAYS[way].items():
+        monkeypatch.setattr(rows_sets, tuned, value)
+    record = imports.vouched
+    texts = [f"vouched {number}" for number in range(record.row_count)]
+    texts[row] = "stranger"
+    path = imports.town.write_sidecar(record, texts)
+    groups, _ = imports.regions("vouched")["groups"]
+    path.write_bytes(path.read_bytes()[:groups] + imports.bytes["vouched"][groups:])
+    rows = [Row(text).cells for text in (texts if way == "aligned" else ["stranger", "another"])]
+    try:
+        with pytest.raises(LineageError) as raised:
+            imports.town.gate(rows)
         assert raised.value.code == "rows-differ"
     finally:
         imports.restore()

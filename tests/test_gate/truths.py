@@ -365,6 +365,12 @@ TRUTHS: Final = (
     Truth(
         "reported, vouched by its own", lambda m: m.reported(m.anna, m.pair), WAITS, strict=f"{NO_KIND} L1"
     ),
+    Truth(
+        "reported, vouched by one endorsed",
+        lambda m: m.reported(m.anna, m.dora),
+        f"{IN} L1",
+        strict=f"{NO_KIND} L1",
+    ),
     # of an import
     Truth("imported", lambda m: m.row("plain"), WAITS, strict=f"{NO_KIND} L1", copies=2),
     Truth("imported, the row held", lambda m: m.row("held"), "quarantined held L1", strict=f"{NO_KIND} L1"),
