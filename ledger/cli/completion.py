@@ -14,7 +14,7 @@ from ledger.extras import load
 
 SHELLS: Final = ("bash", "zsh", "fish")
 ASKED: Final = "_ARGCOMPLETE"  # in the environment of a process that is only asked how a line may go on
-_NAMES: Final = frozenset({"by", "of", "name", "anchor"})  # arguments that hold an identity's name
+_NAMES: Final = frozenset({"by", "sign_by", "of", "name", "anchor"})  # arguments that hold an identity's name
 
 
 def add(commands: Any) -> None:
@@ -45,6 +45,8 @@ def complete(parser: argparse.ArgumentParser) -> None:
     for action in _actions(parser):
         if action.dest in _NAMES and action.choices is None:
             action.completer = _names  # type: ignore[attr-defined]
+        elif action.dest == "policy":
+            action.completer = _policies  # type: ignore[attr-defined]
     load("argcomplete", "complete").autocomplete(parser)
 
 
@@ -71,3 +73,11 @@ def _names(parsed_args: argparse.Namespace, **_asked: Any) -> list[str]:
         return Keystore(config_folder(None), marker.log_id).names()
     except (LineageError, OSError):
         return []
+
+
+def _policies(prefix: str, **_asked: Any) -> list[str]:
+    """The policies that come with the package, and files."""
+    from ledger.api.policies import POLICIES_SHIPPED
+
+    files: list[str] = load("argcomplete.completers", "complete").FilesCompleter()(prefix)
+    return [*POLICIES_SHIPPED, *files]

@@ -43,6 +43,7 @@ _AHEAD_LEAST: Final = 8  # runs that are out at once
 _AHEAD_EACH: Final = 32  # more of them for each worker: while what was looked at is judged, the workers go on
 _WEIGHT_ROWS: Final = 2_048  # of a table that count as much as a run of lines
 _WEIGHT_HELD: Final = 8  # of a run that is held in memory itself
+_DENSE_ROWS: Final = 8_192  # of a run: where runs have more rows, fewer of them are out
 _TABLE_ROWS_MAX: Final = 65_536  # rows of a table in one run
 _FILES_MAX: Final = 256  # files that are rows, in one run
 _FILES_BYTES_MAX: Final = 67_108_864
@@ -173,7 +174,7 @@ def look(
         crew, dataset, column, tuple(cells), dataset.segments() if segments is None else segments, known
     )
     ahead = _AHEAD_LEAST + _AHEAD_EACH * crew.size if crew.size else 1
-    return _in_order(dataset, plan, ahead)
+    return _in_order(dataset, plan, ahead, crew.size + 1)
 
 
 class _Skipped(NamedTuple):
@@ -184,13 +185,18 @@ class _Skipped(NamedTuple):
     weight: int = 0
 
 
-def _in_order(dataset: Dataset, plan: Iterator[_Asked | _Skipped], ahead: int) -> Iterator[Looked]:
+def _in_order(
+    dataset: Dataset, plan: Iterator[_Asked | _Skipped], ahead: int, ahead_least: int
+) -> Iterator[Looked]:
+    """The answers, in order. `ahead`: the weight of all that is out at once; `ahead_least`: runs that keep all workers at work."""
     out: deque[_Asked | _Skipped] = deque()
     row_index = part_row = line = weight = 0
+    dense = ahead  # by how much rows of a run take more memory than its weight says: of none is known before the first answer
     end = 0  # in the file, of the last line that was read
     number = -1
     while True:
-        while weight < ahead and (asked := next(plan, None)) is not None:
+        least = min(ahead, ahead_least)
+        while (weight * dense < ahead or len(out) < least) and (asked := next(plan, None)) is not None:
             out.append(asked)
             weight += asked.weight
         if not out:
@@ -206,6 +212,7 @@ def _in_order(dataset: Dataset, plan: Iterator[_Asked | _Skipped], ahead: int) -
             line = part_row
             continue
         batch = _answer(asked, part, part_row)
+        dense = max(1, batch.row_count // (_DENSE_ROWS * asked.weight))
         line = line or asked.line
         if batch.first >= 0:
             if batch.first != end:  # two workers saw two states of the file

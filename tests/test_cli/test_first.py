@@ -155,6 +155,18 @@ def test_the_shell_completes_commands_options_and_names(ada: Cli) -> None:
     assert "ada" in completions(ada, "lineage identity show ")
 
 
+def test_the_shell_completes_a_gate(ada: Cli) -> None:
+    ada.rows("data.jsonl", {"text": "x"})
+    ada.write("best.toml", "version = 1\n")
+    assert "gate" in completions(ada, "lineage g")
+    assert completions(ada, "lineage gate d") == ["data.jsonl"]
+    assert set(completions(ada, "lineage gate data.jsonl --policy b")) == {"balanced", "best.toml"}
+    assert completions(ada, "lineage gate data.jsonl --sign-by a") == ["ada"]
+    assert completions(ada, "lineage gate data.jsonl --format p") == ["parquet"]
+    assert completions(ada, "lineage gate data.jsonl --folder-is s") == ["shards"]
+    assert {"--admitted", "--at"} <= set(completions(ada, "lineage gate data.jsonl --a"))
+
+
 def test_where_there_is_no_ledger_the_shell_completes_no_names(cli: Cli) -> None:
     assert completions(cli, "lineage sign --by a") == []
 

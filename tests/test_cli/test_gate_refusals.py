@@ -165,7 +165,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, code, file=sys.stderr)
 
 def checked_zstd(data: bytes) -> bytes:
     """With a checksum: without one no reader can tell what was spoiled."""
-    return zstd().compress(data, options={zstd().CompressionParameter.checksum_flag: 1})
+    library = zstd()
+    packed: bytes = library.compress(data, options={library.CompressionParameter.checksum_flag: 1})
+    return packed
 
 
 def cut(data: bytes) -> bytes:
@@ -404,7 +406,16 @@ def test_a_full_disk_leaves_no_output(
 ) -> None:
     data = signed.rows("big.jsonl", *({"text": text, "x": "y" * 500} for text in TEXTS))
     before = sorted(signed.folder.rglob("*"))
-    arguments = ["gate", data, "--policy", "balanced", "--admitted", "a.jsonl", "--verdicts", "v.parquet"]
+    arguments = [
+        "gate",
+        str(data),
+        "--policy",
+        "balanced",
+        "--admitted",
+        "a.jsonl",
+        "--verdicts",
+        "v.parquet",
+    ]
     done = subprocess.run(
         [sys.executable, "-c", FULL, str(limit_bytes), *arguments, "--workers", str(workers), "--json"],
         capture_output=True, text=True, check=False, cwd=signed.folder,
