@@ -142,18 +142,19 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
 
     2, as of everything that could not be decided, also where a proof or a log checkpoint does not hold (SPEC §12.6).
     """
+    before = _there(args), _left(args)
     try:
         gated = _gate(args, reporter)
     except KeyboardInterrupt:
-        reporter.note(f"lineage: interrupted: {_left(args) or _done(args)}")
+        reporter.note(f"lineage: interrupted: {_outcome(args, before) or 'nothing was written'}")
         return UNDECIDED
     except LineageError as error:
         if isinstance(error, InvariantBroken):
             raise
         reporter.error(error)
-        left = _left(args)
-        if left is not None and error.code not in _OF_ANOTHER_RUN:
-            reporter.note(f"  {left}")
+        outcome = _outcome(args, before)
+        if outcome is not None and error.code not in _OF_ANOTHER_RUN:
+            reporter.note(f"  {outcome}")
         return UNDECIDED
     reporter.result(_document(gated), "\n".join(_lines(gated)))
     is_failed = bool(gated.failures) or (args.strict and gated.counts["admitted"] < gated.tally.rows)
@@ -168,6 +169,8 @@ def _gate(args: argparse.Namespace, reporter: Reporter) -> Gated:
             "what is signed is the verdict file, and none is written",
             "Name --verdicts OUT too.",
         )
+    if args.column == "":
+        raise RefusedInput("usage", "--column", "it names no column", "Leave it out, and it is found out.")
     if args.verdicts is not None:
         load("pyarrow", "parquet")
     with open_for(args, readonly=args.sign_by is None) as ledger:
@@ -175,7 +178,7 @@ def _gate(args: argparse.Namespace, reporter: Reporter) -> Gated:
             args.dataset,
             args.policy,
             args.trust,
-            column=None if args.whole_row else AUTO if args.column is None else args.column,
+            column=None if args.whole_row else args.column or AUTO,
             admitted=args.admitted,
             verdicts=args.verdicts,
             report=args.report,
@@ -189,6 +192,16 @@ def _gate(args: argparse.Namespace, reporter: Reporter) -> Gated:
             folder_is=args.folder_is,
             partitions=not args.no_partitions,
         )
+
+
+def _outcome(args: argparse.Namespace, before: tuple[list[str], str | None]) -> str | None:
+    """What this run left when it ended before its time, in words; `before`: what was there when it began."""
+    there_before, left_before = before
+    left = _left(args)
+    if left is not None and (args.resume or left != left_before):
+        return left
+    there = [out for out in _there(args) if out not in there_before]
+    return f"whole, and under their names, are: {', '.join(there)}" if there else None
 
 
 def _left(args: argparse.Namespace) -> str | None:
@@ -207,11 +220,10 @@ def _left(args: argparse.Namespace) -> str | None:
     )
 
 
-def _done(args: argparse.Namespace) -> str:
-    """What stands, where no unfinished run lies there."""
+def _there(args: argparse.Namespace) -> list[str]:
+    """The outputs that are there."""
     named = [out for out in (args.admitted, args.verdicts, args.report) if out is not None]
-    there = [printable(out) for out in named if os.path.lexists(out)]
-    return f"there are {', '.join(there)}" if there else "nothing was written"
+    return [printable(out) for out in named if os.path.lexists(out)]
 
 
 def _document(gated: Gated) -> dict[str, Any]:

@@ -52,6 +52,16 @@ def told(target: Path) -> Iterator[None]:
         ) from error
 
 
+def check_folder(target: Path) -> None:
+    """Whether a file could be made there, before hours of work for it. Raises StoreFault `output-failed` if it is known that none can."""
+    with told(target):
+        above = next(folder for folder in target.absolute().parents if os.path.lexists(folder))
+        if not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 def give_name(source: Path, target: Path) -> None:
     """Moves a file or folder to a name that nothing has yet. Raises RefusedInput `file-exists`, StoreFault `output-failed`."""
     with told(target):

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ledger.datasets.streams import zstd
+from ledger.errors import StoreFault
 from ledger.spec import ROW_BYTES_MAX
 from tests.test_cli.command import Cli
 from tests.test_cli.gating import SIGNED, TEXTS, counts, gate
@@ -338,6 +339,7 @@ def test_files_of_settings_that_are_not_there(signed: Cli) -> None:
     error = refused(signed, "file-not-found", "d.jsonl", "--policy", "balancd")
     assert "inventory, balanced, strict" in error["fix"]
     refused(signed, "file-not-found", "d.jsonl", "--policy", "")
+    refused(signed, "usage", "d.jsonl", "--policy", "balanced", "--column", "")
     refused(signed, "file-not-found", "d.jsonl", "--policy", "balanced", "--trust", "t.toml")
     refused(signed, "is-a-folder", "d.jsonl", "--policy", signed.folder)
     refused(signed, "file-not-found", "d.jsonl", "--policy", "balanced", "--checkpoint", "nothing")
@@ -388,6 +390,38 @@ def test_a_folder_that_cannot_be_written_to(signed: Cli, out: str) -> None:
     signed.write("other.jsonl", (signed.folder / "d.jsonl").read_bytes())
     error = refused(signed, "output-failed", "other.jsonl", "--policy", "balanced", out=out)
     assert "cannot be written" in error["reason"]
+
+
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_read(signed: Cli) -> None:
+    for out in ("--verdicts", "--report"):
+        error = signed.refused(
+            "output-failed",
+            "gate",
+            "d.jsonl",
+            "--policy",
+            "balanced",
+            "--admitted",
+            "a.jsonl",
+            out,
+            "d.jsonl/x",
+        )
+        assert "d.jsonl/x" in error["item"]
+    assert not list(signed.folder.glob("a.jsonl*"))
+
+
+def test_what_has_its_name_is_told_where_what_comes_behind_it_fails(
+    signed: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.api.gate.verbs.report_gate", _no_report)
+    arguments = ("d.jsonl", "--policy", "balanced", "--admitted", "a.jsonl", "--report", "r.html")
+    ran = signed("gate", *arguments, "--workers", "0")
+    assert ran.code == 2
+    assert "whole, and under their names, are: a.jsonl" in ran.err
+    assert len((signed.folder / "a.jsonl").read_bytes().splitlines()) == SIGNED
+
+
+def _no_report(*_arguments: object) -> None:
+    raise StoreFault("output-failed", "r.html", "it cannot be written", "Look to its disk")
 
 
 FULL = """

@@ -29,7 +29,7 @@ from ledger.datasets.crew import Crew, worker_count
 from ledger.datasets.dataset import Dataset, Segment
 from ledger.datasets.looking import Looked, look
 from ledger.datasets.memory import MemoryDataset
-from ledger.datasets.outputs import file_exists, told
+from ledger.datasets.outputs import check_folder, file_exists, told
 from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT
 from ledger.datasets.staging import Staging, check_apart
 from ledger.datasets.verdict_file import VerdictBlock, join_verdicts, open_verdicts, writing_verdicts
@@ -69,7 +69,7 @@ class Outputs:
         )
 
     def check(self, *, resume: bool) -> None:
-        """Raises RefusedInput `usage`, `file-exists`: nothing is written over."""
+        """Raises RefusedInput `usage`, `file-exists`: nothing is written over; StoreFault `output-failed` where nothing could be written, as far as can be told before."""
         named = self.named
         if any(path == Path() for path in named):
             raise RefusedInput("usage", "outputs", "one of them has no name", "Name a file.")
@@ -87,6 +87,7 @@ class Outputs:
             is_own = resume and (path == self.verdicts or (path == self.admitted and self.is_admitted_named))
             if os.path.lexists(path) and not is_own:
                 raise file_exists(path)
+            check_folder(path)
 
 
 @dataclass(slots=True)
