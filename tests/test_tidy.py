@@ -36,6 +36,7 @@ PURE_STANDARD = {
     *(
         "enum",
         "functools",
+        "gc",
         "hashlib",
         "heapq",
         "hmac",

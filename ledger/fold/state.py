@@ -373,8 +373,9 @@ class FoldState:
         return changes, nodes
 
     def _get(self, key: bytes, check: Check, make: Callable[[Any], Any]) -> Any:
-        if key in self._objects:
-            return self._objects[key]
+        found = self._objects.get(key)
+        if found is not None:
+            return found
         kept = self._read(key)
         if kept is None:
             return None

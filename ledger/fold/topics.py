@@ -28,6 +28,9 @@ class Topic(IntEnum):
     ATTESTATIONS = 7
 
 
+_PREFIXES: Final = {topic: spec.TAG_TOPIC + bytes([topic]) for topic in Topic}
+
+
 class Chain(NamedTuple):
     """The entries on one topic and subject so far: how many, and the head of their hash chain."""
 
@@ -47,7 +50,7 @@ class Chain(NamedTuple):
 
 def topic_key(topic: Topic, subject: bytes) -> bytes:
     """The 32-byte key of the status map (SPEC §2)."""
-    return hashlib.sha256(spec.TAG_TOPIC + bytes([topic]) + subject).digest()
+    return hashlib.sha256(_PREFIXES[topic] + subject).digest()
 
 
 def topics_of(statement: Statement) -> list[bytes]:

@@ -41,17 +41,11 @@ def check_signatures(entry: Entry, asked: Mapping[int, Keyset]) -> None:
     `asked` maps CURRENT, NEXT, RECOVERY to a keyset whose keys were checked when they were revealed.
     Raises RefusedInput `signature-missing`, `signature-surplus` or `signature-invalid`.
     """
-    counts: dict[tuple[int, str], int] = {}
-    keys = []
-    for signature in entry.signatures:
-        algorithm, key = _key_of(signature, asked)
-        keys.append(key)
-        counts[signature.keyset, algorithm] = counts.get((signature.keyset, algorithm), 0) + 1
-    for code, keyset in asked.items():
-        for algorithm, threshold in keyset["thresholds"].items():
-            _check_count(code, algorithm, counts.get((code, algorithm), 0), threshold)
+    named = [_key_of(signature, asked) for signature in entry.signatures]
+    if len(named) != 1 or [keyset["thresholds"] for keyset in asked.values()] != [{named[0][0]: 1}]:
+        _check_counts(entry, [algorithm for algorithm, _ in named], asked)
     message = pre_authentication_encoding(entry.statement.payload)
-    for signature, key in zip(entry.signatures, keys, strict=True):
+    for signature, (_, key) in zip(entry.signatures, named, strict=True):
         if not ed25519.verify(key, message, signature.signature):
             raise RefusedInput(
                 "signature-invalid",
@@ -59,6 +53,16 @@ def check_signatures(entry: Entry, asked: Mapping[int, Keyset]) -> None:
                 "it does not hold over this payload",
                 "Sign the same bytes again with the key of that index.",
             )
+
+
+def _check_counts(entry: Entry, algorithms: list[str], asked: Mapping[int, Keyset]) -> None:
+    """Whether there are as many signatures by each keyset and algorithm as are asked for. One that is asked for alone needs no count."""
+    counts: dict[tuple[int, str], int] = {}
+    for signature, algorithm in zip(entry.signatures, algorithms, strict=True):
+        counts[signature.keyset, algorithm] = counts.get((signature.keyset, algorithm), 0) + 1
+    for code, keyset in asked.items():
+        for algorithm, threshold in keyset["thresholds"].items():
+            _check_count(code, algorithm, counts.get((code, algorithm), 0), threshold)
 
 
 def signing_keys(entry: Entry, current: Keyset) -> tuple[bytes, ...]:

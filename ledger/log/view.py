@@ -29,6 +29,7 @@ from ledger.merkle import prefix
 from ledger.merkle.proofs import PathReader
 from ledger.merkle.tree import levels_of, path_in_levels
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
+from ledger.proofs.remembered import Segments
 from ledger.spec import TILE_WIDTH
 from ledger.statements import words
 from ledger.statements.entry import Entry, decode_entry
@@ -41,6 +42,9 @@ from ledger.store.head import decode_head
 from ledger.store.reader import StoreReader
 
 _LEAVES_REMEMBERED: Final = 262_144  # of statements whose trees are kept: about 40 MiB
+_SEGMENTS_REMEMBERED: Final = 65_536
+_STATE: Final = b"\xa4type\xa5state"  # stands in the payload of every `state`
+_NODES_REMEMBERED: Final = 32_768  # of the status map: about 16 MiB
 
 Levels = list[Sequence[bytes]]
 
@@ -85,7 +89,7 @@ class LogView:
         # The last entry is a state, which has no records: all that are signed for stand before it.
         self.record_count = StoreReader(snapshot, checkpoint.size).record_start(last)
         self._reader = StoreReader(snapshot, checkpoint.size, self.record_count)
-        self._paths = PathReader(self._reader.tile, checkpoint.size)
+        self._paths = PathReader(self._reader.tile_view, checkpoint.size)
         self._state = FoldState(log, self._reader.fold_value, self._reader.status_node)
         closing = open_entry(self._reader.entry(last), log).statement
         if closing.type != "state":
@@ -95,9 +99,12 @@ class LogView:
         self.clock_ms: int = closing.body["time"]
         self._status_root: bytes = closing.body["root"]
         self._closing: dict[str, Any] = closing.body
+        self._proofs = prefix.ProofReader(self._state.status_node, self._status_root, _NODES_REMEMBERED)
         self._as_of: FoldState | None = None
         self._levels: OrderedDict[int, Levels] = OrderedDict()
         self._leaves_held = 0
+        self._segments = Segments(_SEGMENTS_REMEMBERED)
+        self._last_record: tuple[int, bytes | Erased] | None = None  # the last record read
         self._located: tuple[int, tuple[int, int]] | None = None  # the last answer: a path is asked for next
 
     def entry(self, log_index: int) -> bytes:
@@ -112,14 +119,50 @@ class LogView:
         """That the checkpoint's tree begins with its first `old_size` entries (RFC 6962 §2.1.2). RefusedInput behind the checkpoint."""
         return self._paths.consistency_path(old_size)
 
+    def state_behind(self, log_index: int) -> int:
+        """ProofSource. What was found is remembered, and bundles are searched at the speed of memory."""
+        closing = self._segments.closing_of(log_index)
+        if closing is None:
+            start, closing = self._next_state(log_index)
+            self._segments.add(start, closing)
+        return closing
+
+    def _next_state(self, log_index: int) -> tuple[int, int]:
+        """The first `state` at or behind an entry, and from where on none stands before it, as far as that was looked at."""
+        number = log_index // TILE_WIDTH
+        start = number * TILE_WIDTH
+        while number * TILE_WIDTH < self.checkpoint.size:
+            bundle = self._bundle(Space.ENTRIES, number)
+            for place in self._states_in(bundle, number * TILE_WIDTH) if _STATE in bundle else ():
+                if place >= log_index:
+                    return start, place
+                start = place + 1
+            number += 1
+        raise StoreFault(
+            "ledger-damaged", f"entry {log_index}", "no state stands behind it", "Run `lineage audit`."
+        )
+
+    def _states_in(self, bundle: bytes, start: int) -> Iterator[int]:
+        for place, (begin, end) in enumerate(_bounds(bundle, erasable=False), start):
+            if bundle.find(_STATE, begin, end) >= 0 and self._is_state(place):
+                yield place
+
+    def _is_state(self, log_index: int) -> bool:
+        if log_index >= self.checkpoint.size:
+            return False
+        try:
+            return self.statement(log_index).type == "state"
+        except RefusedInput:
+            return False
+
     def record(self, record_number: int) -> bytes | None:
         """ProofSource."""
-        item = self._reader.record(record_number)
+        item = self._record(record_number)
         return None if isinstance(item, Erased) else item
 
     def record_leaf(self, record_number: int) -> bytes:
         """ProofSource."""
-        return leaf_hash_of(self._reader.record(record_number))
+        return leaf_hash_of(self._record(record_number))
 
     def record_path(self, record_number: int) -> list[bytes]:
         """ProofSource. The trees of the last statements are kept, so that many records of one cost little each."""
@@ -148,7 +191,12 @@ class LogView:
 
     def find_artifact(self, artifact_id: bytes) -> list[int]:
         """ProofSource."""
-        return self._find_records(artifact_id, lambda number: self.record_leaf(number) == artifact_id)
+        count, record = self.record_count, self._record
+        return [
+            position
+            for position in self._snapshot.positions(index.prefix(artifact_id))
+            if position < count and leaf_hash_of(record(position)) == artifact_id
+        ]
 
     def find_subject(self, artifact_id: bytes) -> Subject | None:
         """An artifact that stands, as the fold asks for a subject of an attestation or a notice; None: it does not."""
@@ -217,7 +265,7 @@ class LogView:
 
     def status_proof(self, topic_key: bytes) -> list[bytes]:
         """ProofSource. Raises InvariantBroken if the store's status map is damaged."""
-        return prefix.prove(self._state.status_node, self._status_root, topic_key)
+        return self._proofs.prove(topic_key)
 
     @property
     def state(self) -> FoldState:
@@ -312,14 +360,17 @@ class LogView:
 
     def _bundles(self, space: Space, count: int, containing: bytes) -> Iterator[tuple[int, bytes]]:
         for number in range(-(-count // TILE_WIDTH)):
-            bundle = self._snapshot.get(space, key_u64(number))
-            if bundle is None:
-                raise StoreFault(
-                    "ledger-damaged", f"{space}, bundle {number}", "it is missing", "Run `lineage audit`."
-                )
-            data = bytes(bundle)
+            data = self._bundle(space, number)
             if containing in data:
                 yield number, data
+
+    def _bundle(self, space: Space, number: int) -> bytes:
+        bundle = self._snapshot.get(space, key_u64(number))
+        if bundle is None:
+            raise StoreFault(
+                "ledger-damaged", f"{space}, bundle {number}", "it is missing", "Run `lineage audit`."
+            )
+        return bytes(bundle)
 
     def _ordinary(self, log_index: int) -> Entry | None:
         """The ordinary statement's entry at `log_index`, if it is in order."""
@@ -348,6 +399,12 @@ class LogView:
                 taken.append(statement)
         reads = (reader.fold_value, reader.status_node)
         return StateBefore(self._state, reads, self._closing, size, taken, self.entry)
+
+    def _record(self, record_number: int) -> bytes | Erased:
+        """A record, read once while it is asked for again: who finds one wants it next."""
+        if self._last_record is None or record_number != self._last_record[0]:
+            self._last_record = (record_number, self._reader.record(record_number))
+        return self._last_record[1]
 
     def _find_records(self, digest: bytes, same: Callable[[int], bool]) -> list[int]:
         return index.find_all(

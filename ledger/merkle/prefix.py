@@ -38,9 +38,10 @@ way no two values verify for one key. Nothing here relies on the rest of the tre
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeAlias
 
@@ -105,18 +106,26 @@ def _load(get: GetNode, node_hash: bytes, parent_depth: int, key: int) -> _Node:
 
     Depths ascend strictly, so no chain of loads is longer than 257, whatever the store holds.
     """
+    return _below(_read(get, node_hash), parent_depth, key)
+
+
+def _below(node: _Node, parent_depth: int, key: int) -> _Node:
+    if node.depth <= parent_depth or _common_bits(node.prefix, key) <= parent_depth:
+        raise _malformed(node.hash, "does not belong below its parent")
+    return node
+
+
+def _read(get: GetNode, node_hash: bytes) -> _Node:
     preimage = get(node_hash)
     node = _parse(node_hash, preimage)
-    item = f"status node {node_hash.hex()}"
     if node is None or hashlib.sha256(preimage).digest() != node_hash:
-        raise InvariantBroken(
-            "status-node-malformed", item, "not the node of this hash", "restore from a backup"
-        )
-    if node.depth <= parent_depth or _common_bits(node.prefix, key) <= parent_depth:
-        raise InvariantBroken(
-            "status-node-malformed", item, "does not belong below its parent", "restore from a backup"
-        )
+        raise _malformed(node_hash, "not the node of this hash")
     return node
+
+
+def _malformed(node_hash: bytes, reason: str) -> InvariantBroken:
+    item = f"status node {node_hash.hex()}"
+    return InvariantBroken("status-node-malformed", item, reason, "restore from a backup")
 
 
 def _key_number(key: bytes) -> int:
@@ -205,22 +214,10 @@ def update(get: GetNode, root: bytes, changes: Mapping[bytes, bytes]) -> tuple[b
     return new_root, batch.made
 
 
-def _search(get: GetNode, root: bytes, key: int) -> tuple[list[_Node], _Node | None]:
-    """The interior nodes passed on the way to `key`, root first, and the node where the search ends (None: empty)."""
-    passed: list[_Node] = []
-    if root == EMPTY_ROOT:
-        return passed, None
-    node = _load(get, root, -1, key)
-    while node.depth < _BITS and _common_bits(node.prefix, key) >= node.depth:
-        passed.append(node)
-        node = _load(get, node.right if _bit(key, node.depth) else node.left, node.depth, key)
-    return passed, node
-
-
 def lookup(get: GetNode, root: bytes, key: bytes) -> bytes | None:
     """Value of `key` under `root`, None if it is absent; RefusedInput, InvariantBroken as `update`."""
     number = _key_number(key)
-    _, end = _search(get, root, number)
+    _, end = _search(partial(_read, get), root, number)
     return end.left if end is not None and end.depth == _BITS and end.prefix == number else None
 
 
@@ -229,8 +226,49 @@ def prove(get: GetNode, root: bytes, key: bytes) -> list[bytes]:
 
     Empty exactly when `key` is the only one.
     """
+    return _proof(partial(_read, get), root, key)
+
+
+class ProofReader:
+    """Proofs under one `root`, as `prove` gives them, that reads each of `limit` nodes once. Not for two threads at once."""
+
+    __slots__ = ("_get", "_limit", "_nodes", "_root")
+
+    def __init__(self, get: GetNode, root: bytes, limit: int) -> None:
+        self._get = get
+        self._root = root
+        self._limit = limit
+        self._nodes: dict[bytes, _Node] = {}
+
+    def prove(self, key: bytes) -> list[bytes]:
+        """As the function `prove` does."""
+        return _proof(self._read, self._root, key)
+
+    def _read(self, node_hash: bytes) -> _Node:
+        node = self._nodes.get(node_hash)
+        if node is None:
+            node = _read(self._get, node_hash)
+            if len(self._nodes) >= self._limit:
+                self._nodes.clear()
+            self._nodes[node_hash] = node
+        return node
+
+
+def _search(read: Callable[[bytes], _Node], root: bytes, key: int) -> tuple[list[_Node], _Node | None]:
+    """The interior nodes passed on the way to `key`, root first, and the node where the search ends (None: empty)."""
+    passed: list[_Node] = []
+    if root == EMPTY_ROOT:
+        return passed, None
+    node = _below(read(root), -1, key)
+    while node.depth < _BITS and _common_bits(node.prefix, key) >= node.depth:
+        passed.append(node)
+        node = _below(read(node.right if _bit(key, node.depth) else node.left), node.depth, key)
+    return passed, node
+
+
+def _proof(read: Callable[[bytes], _Node], root: bytes, key: bytes) -> list[bytes]:
     number = _key_number(key)
-    passed, end = _search(get, root, number)
+    passed, end = _search(read, root, number)
     proof = [
         bytes((node.depth,)) + (node.left if _bit(number, node.depth) else node.right) for node in passed
     ]
@@ -247,18 +285,21 @@ def _refuse(key: bytes, reason: str) -> ProofInvalid:
     return ProofInvalid("status-invalid", f"status of {key.hex()}", reason)
 
 
-def _terminal_hash(key: bytes, last_depth: int, terminal: bytes) -> bytes:
-    """Hash of the node at which a search for `key` ends without it; ProofInvalid if it would not end there."""
+def _terminal(key: bytes, last_depth: int, terminal: bytes) -> tuple[bytes, int]:
+    """Hash of the node at which a search for `key` ends without it, and the first bit in which they differ.
+
+    ProofInvalid if it would not end there. Of the empty tree the bit is -1: no key is in it.
+    """
     terminal_hash = hashlib.sha256(terminal).digest()
     if terminal == spec.PREFIX_STATUS_EMPTY and last_depth < 0:
-        return terminal_hash
+        return terminal_hash, -1
     node = _parse(terminal_hash, terminal)
     if node is None:
         raise _refuse(key, "the proof of absence ends with no node")
     common = _common_bits(node.prefix, int.from_bytes(key, "big"))
     if not last_depth < common < node.depth:
         raise _refuse(key, "the search does not end at the node that the proof of absence names")
-    return terminal_hash
+    return terminal_hash, common
 
 
 def verify(root: bytes, key: bytes, value: bytes | None, proof: Sequence[bytes]) -> None:
@@ -266,24 +307,82 @@ def verify(root: bytes, key: bytes, value: bytes | None, proof: Sequence[bytes])
 
     Raises ProofInvalid "status-invalid" for anything but a proof in the one format above.
     """
-    if {len(root), len(key), len(key if value is None else value)} != {spec.HASH_BYTES}:
-        raise _refuse(key, "root, key or value is not 32 bytes")
-    steps = proof if value is not None else proof[:-1]
-    if any(len(step) != _STEP_BYTES for step in steps):
-        raise _refuse(key, "a step is not 33 bytes")
-    depths = [-1, *(step[0] for step in steps)]
-    if any(upper >= lower for upper, lower in pairwise(depths)):
-        raise _refuse(key, "depths do not strictly ascend")
-    if value is None:
-        if not proof:
-            raise _refuse(key, "the proof of absence is empty")
-        node_hash = _terminal_hash(key, depths[-1], proof[-1])
-    else:
-        node_hash = hashlib.sha256(spec.PREFIX_STATUS_LEAF + key + value).digest()
-    number = int.from_bytes(key, "big")
-    for step in reversed(steps):
-        depth, sibling = step[0], step[1:]
-        left, right = (sibling, node_hash) if _bit(number, depth) else (node_hash, sibling)
-        node_hash = hashlib.sha256(_node_preimage(depth, _first_bits(number, depth), left, right)).digest()
-    if node_hash != root:
-        raise _refuse(key, "the proof leads to another root")
+    ProvenMap(root, 0).verify(key, value, proof)
+
+
+class ProvenMap:
+    """Proofs under one `root`, of which it remembers what they have in common; at most about `limit` hashes of it.
+
+    A step of a proof is rebuilt from the key. If its hash is one that stood on the way of an earlier proof which held,
+    both keys share the bits up to its depth, and what leads from it to the root is the same for both: there the climb ends. A
+    proof of absence, again, holds as it is for every key that has its first bits up to the one in which the terminal
+    differs: such a *gap* is remembered, and needs no second proof. Of one root two gaps are equal, or have no key in common.
+    """
+
+    __slots__ = ("_firsts", "_lasts", "_limit", "_on_the_way", "root")
+
+    def __init__(self, root: bytes, limit: int) -> None:
+        self.root = root
+        self._limit = limit
+        self._on_the_way: set[bytes] = set()
+        self._firsts: list[bytes] = []  # the first key of each gap, ascending, and its last
+        self._lasts: list[bytes] = []
+
+    def is_absent(self, key: bytes) -> bool:
+        """Whether an earlier proof shows that `key` (32 bytes) is absent. False: that is not known."""
+        place = bisect_right(self._firsts, key)
+        return place > 0 and key <= self._lasts[place - 1]
+
+    def verify(self, key: bytes, value: bytes | None, proof: Sequence[bytes]) -> None:
+        """As the function `verify` does; of a proof whose end is known already no more is looked at."""
+        if {len(self.root), len(key), len(key if value is None else value)} != {spec.HASH_BYTES}:
+            raise _refuse(key, "root, key or value is not 32 bytes")
+        steps = proof if value is not None else proof[:-1]
+        if any(len(step) != _STEP_BYTES for step in steps):
+            raise _refuse(key, "a step is not 33 bytes")
+        depths = [-1, *(step[0] for step in steps)]
+        if any(upper >= lower for upper, lower in pairwise(depths)):
+            raise _refuse(key, "depths do not strictly ascend")
+        differs_at = 0
+        if value is None:
+            if not proof:
+                raise _refuse(key, "the proof of absence is empty")
+            node_hash, differs_at = _terminal(key, depths[-1], proof[-1])
+        else:
+            node_hash = hashlib.sha256(spec.PREFIX_STATUS_LEAF + key + value).digest()
+        self._climb(key, node_hash, steps)
+        if value is None:
+            self._remember_gap(key, differs_at)
+
+    def _climb(self, key: bytes, node_hash: bytes, steps: Sequence[bytes]) -> None:
+        number = int.from_bytes(key, "big")
+        known, made = self._on_the_way, []
+        for step in reversed(steps):
+            depth, sibling = step[0], step[1:]
+            left, right = (sibling, node_hash) if _bit(number, depth) else (node_hash, sibling)
+            node_hash = hashlib.sha256(
+                _node_preimage(depth, _first_bits(number, depth), left, right)
+            ).digest()
+            if node_hash in known:
+                break
+            made.append(node_hash)
+        else:
+            if node_hash != self.root:
+                raise _refuse(key, "the proof leads to another root")
+        if len(known) + len(made) > self._limit:
+            known.clear()
+        if len(made) <= self._limit:
+            known.update(made)
+
+    def _remember_gap(self, key: bytes, differs_at: int) -> None:
+        if not self._limit:
+            return
+        if len(self._firsts) >= self._limit:
+            self._firsts, self._lasts = [], []
+        rest = (1 << (_BITS - 1 - differs_at)) - 1
+        number = int.from_bytes(key, "big")
+        first = (number & ~rest).to_bytes(spec.KEY_BYTES, "big")
+        place = bisect_left(self._firsts, first)
+        if self._firsts[place : place + 1] != [first]:
+            self._firsts.insert(place, first)
+            self._lasts.insert(place, (number | rest).to_bytes(spec.KEY_BYTES, "big"))

@@ -16,7 +16,7 @@ Both lengths follow from index and size alone, so a path of any other length is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +26,8 @@ from ledger.errors import ProofInvalid, RefusedInput
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 
 _ONLY_HASHES: Final = {spec.HASH_BYTES}
+_HEIGHT: Final = 1 << 48  # no leaf has so great a number
+_HEIGHTS_FORGOTTEN: Final = 8  # when there is no room: of the nodes so low each is over at most 128 leaves
 
 
 def hash_leaf(data: bytes) -> bytes:
@@ -114,16 +116,29 @@ def _climb(node: bytes, index: int, inner: int, path: Sequence[bytes]) -> bytes:
 
 def root_from_inclusion(leaf_hash: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
     """Root that an inclusion path implies; ProofInvalid "inclusion-invalid" if no such path can exist."""
-    item = f"leaf {index} of {size}"
+    inner = _check_path(leaf_hash, index, size, path)
+    return _climb(leaf_hash, index, inner, path)
+
+
+def _check_path(leaf_hash: bytes, index: int, size: int, path: Sequence[bytes]) -> int:
+    """In how many steps of the path `index` tells the sides; ProofInvalid if no such path can exist."""
     if not 0 <= index < size <= spec.TREE_SIZE_MAX:
-        raise ProofInvalid("inclusion-invalid", item, "index or size out of range")
+        raise _not_included(index, size, "index or size out of range")
     inner = (index ^ (size - 1)).bit_length()
     want = inner + (index >> inner).bit_count()
     if len(path) != want:
-        raise ProofInvalid("inclusion-invalid", item, f"path of {len(path)} hashes, want {want}")
+        raise _not_included(index, size, f"path of {len(path)} hashes, want {want}")
     if len(leaf_hash) != spec.HASH_BYTES or not set(map(len, path)) <= _ONLY_HASHES:
-        raise ProofInvalid("inclusion-invalid", item, "a hash is not 32 bytes")
-    return _climb(leaf_hash, index, inner, path)
+        raise _not_included(index, size, "a hash is not 32 bytes")
+    return inner
+
+
+def _not_included(index: int, size: int, reason: str) -> ProofInvalid:
+    return ProofInvalid("inclusion-invalid", f"leaf {index} of {size}", reason)
+
+
+def _elsewhere(index: int, size: int) -> ProofInvalid:
+    return _not_included(index, size, "the path leads to another root")
 
 
 def verify_inclusion(leaf_hash: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> None:
@@ -132,7 +147,65 @@ def verify_inclusion(leaf_hash: bytes, index: int, size: int, path: Sequence[byt
     RFC 6962 §2.1.1, RFC 9162 §2.1.3.2. Raises ProofInvalid "inclusion-invalid".
     """
     if root_from_inclusion(leaf_hash, index, size, path) != root:
-        raise ProofInvalid("inclusion-invalid", f"leaf {index} of {size}", "the path leads to another root")
+        raise _elsewhere(index, size)
+
+
+class ProvenTree:
+    """Inclusion in one tree of `size` leaves under `root`, which remembers the nodes of paths that held, about `limit` of them.
+
+    Node number i at height h is over the leaves from i · 2^h up to (i + 1) · 2^h, or to the last: an unpaired last node is its own
+    parent. A path that held shows its nodes and their siblings; each is the only one that can stand there. So another leaf's
+    path is climbed to the first node that is known, and a leaf that is known needs none.
+    """
+
+    __slots__ = ("_known", "_limit", "root", "size")
+
+    def __init__(self, size: int, root: bytes, limit: int) -> None:
+        self.size = size
+        self.root = root
+        self._limit = limit
+        self._known: dict[int, bytes] = {}  # by height · 2^48 + number
+
+    def verify(self, leaf_hash: bytes, index: int, path_of: Callable[[int], Sequence[bytes]]) -> None:
+        """Checks that `leaf_hash` stands at `index`; asks `path_of(index)` for the path if it needs one.
+
+        Raises ProofInvalid "inclusion-invalid", and what `path_of` raises.
+        """
+        known = self._known
+        if known.get(index) == leaf_hash and index < self.size:
+            return
+        path = path_of(index)
+        _check_path(leaf_hash, index, self.size, path)
+        last, number, place, node, above = self.size - 1, index, index, leaf_hash, 0
+        sha256, prefix = hashlib.sha256, spec.PREFIX_NODE
+        shown = {}
+        siblings = iter(path)
+        while (found := known.get(place)) is None:
+            shown[place] = node
+            if not last:
+                found = self.root
+                break
+            if number & 1:
+                sibling = shown[place - 1] = next(siblings)
+                node = sha256(prefix + sibling + node).digest()
+            elif number < last:
+                sibling = shown[place + 1] = next(siblings)
+                node = sha256(prefix + node + sibling).digest()
+            number, last, above = number >> 1, last >> 1, above + _HEIGHT
+            place = above + number
+        if found != node:
+            raise _elsewhere(index, self.size)
+        if len(known) + len(shown) > self._limit:
+            self._forget()
+        if len(known) + len(shown) <= self._limit:
+            known.update(shown)
+
+    def _forget(self) -> None:
+        """The lower nodes first: what lies above is over many leaves."""
+        for place in [place for place in self._known if place < _HEIGHTS_FORGOTTEN * _HEIGHT]:
+            del self._known[place]
+        if 2 * len(self._known) > self._limit:
+            self._known.clear()
 
 
 def verify_consistency(

@@ -247,6 +247,10 @@ def own_status(
 
     `misses_parent`: a parent's record is not at hand, though nothing allowed to erase it.
     """
+    if presence is Presence.STANDS and not notices:  # most often
+        if is_contested:
+            return Status.QUARANTINED
+        return Status.UNKNOWN if misses_parent else Status.RELEASED
     whole = {notice.act for notice in notices if notice.row is None}
     sound = [place for place in places if place.fault is None]
     if whole & words.ACTS_OF_THE_MAKER:

@@ -63,8 +63,12 @@ class Gathering:
 
     def add(self, log_index: int, entry: Entry) -> None:
         """An entry of the ancestry itself, and all that says who its signer was and what is said of him."""
+        by = entry.statement.by
+        if by in self._subjects and not self._waiting:  # all of that is at hand
+            self.entries.setdefault(log_index, entry)
+            return
         self._take([(log_index, entry)])
-        self._add_subject(entry.statement.by)
+        self._add_subject(by)
         self._close()
 
     def anchor_of(self, identity_id: bytes) -> bytes | None:

@@ -7,6 +7,7 @@ forgetting does not depend on how much is kept.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -46,3 +47,30 @@ class Remembered(Generic[K, V]):
 
     def __len__(self) -> int:
         return len(self._younger) + len(self._elder)
+
+
+class Segments:
+    """Stretches of the log of which only the last entry is a `state`, at most `limit` of them; their last entries ascend."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._starts: list[int] = []
+        self._closings: list[int] = []
+
+    def closing_of(self, log_index: int) -> int | None:
+        """The last entry of the stretch that holds an index; None if that is not known."""
+        place = bisect_left(self._closings, log_index)
+        if place < len(self._closings) and self._starts[place] <= log_index:
+            return self._closings[place]
+        return None
+
+    def add(self, start: int, closing: int) -> None:
+        """That no state stands from `start` on before the one at `closing`."""
+        place = bisect_left(self._closings, closing)
+        if self._closings[place : place + 1] == [closing]:
+            self._starts[place] = min(start, self._starts[place])
+            return
+        if len(self._closings) >= self._limit:
+            self._starts, self._closings, place = [], [], 0
+        self._starts.insert(place, start)
+        self._closings.insert(place, closing)

@@ -9,7 +9,8 @@ takes the next `state`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from ledger.errors import PolicyDenied, RefusedInput
 from ledger.fold.faults import Fault, fault_of
@@ -20,17 +21,20 @@ from ledger.fold.transition import advance
 from ledger.identity.keyset import signing_keys
 from ledger.identity.life import KeyEvent
 from ledger.proofs.facts import Disowning
-from ledger.proofs.partial import CLOCK_UNKNOWN_MS, judge_partially
+from ledger.proofs.partial import CLOCK_UNKNOWN_MS, judge_partially, take_plain
 from ledger.proofs.verified import VerifiedLog
 from ledger.statements import words
 from ledger.statements.entry import Entry
 from ledger.statements.statement import Statement, decode_statement
 
+_CUTTING = frozenset({"rotate", "recover", "retire"})
 _SUBJECTS_OF = frozenset({"attest", "notice"})
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
+_NO_ROWS: Final[Mapping[bytes, Sequence[int | None]]] = MappingProxyType({})
+
+
+class Spoken(NamedTuple):
     """An ordinary entry as it was judged where it stands.
 
     `signer` as of the entry (None: not enrolled then), `signed_by` his public keys that signed it. `rows`: of an
@@ -42,7 +46,7 @@ class Spoken:
     signer: Identity | None
     signed_by: tuple[bytes, ...] = ()
     fault: Fault | None = None
-    rows: Mapping[bytes, Sequence[int | None]] = field(default_factory=dict)
+    rows: Mapping[bytes, Sequence[int | None]] = _NO_ROWS
 
 
 class PartialReplay:
@@ -69,9 +73,13 @@ class PartialReplay:
         self._clock_ms = CLOCK_UNKNOWN_MS  # the greatest so far: no state turns it back
         for log_index in sorted(entries):
             self._step(log_index, entries[log_index])
-        for entry in entries.values():
-            if entry.statement.type == "recover":
-                self._look_for_its_time(entry.statement.by)
+        events = [entry.statement for entry in entries.values() if entry.statement.type in _CUTTING]
+        # Whose keys were ever cut, or may be: nobody else's word is disowned.
+        self._cut = {event.by for event in events if event.type == "recover" or "compromised" in event.body}
+        self._is_anybody_accused = any(entry.statement.type == "evidence" for entry in entries.values())
+        for event in events:
+            if event.type == "recover":
+                self._look_for_its_time(event.by)
 
     def _look_for_its_time(self, identity_id: bytes) -> None:
         """A clock that reached a `recover` once stays there, whatever time a later state tells (SPEC §9.5)."""
@@ -81,12 +89,14 @@ class PartialReplay:
 
     def disowning(self, spoken: Spoken) -> Disowning | None:
         """By what a statement in order is disowned as of the checkpoint, itself or with its delegation (SPEC §7.4)."""
+        signer = spoken.signer
+        if signer is None or not (signer.id in self._cut or signer.anchor in self._cut):
+            return None
         event = self.own_disowning(spoken)
         if event is not None:
             return self._disowned(spoken, event, is_suspect=False)
-        signer = spoken.signer
-        given = None if signer is None else signer.delegation
-        if given is None or signer is None or signer.anchor is None:
+        given = signer.delegation
+        if given is None or signer.anchor is None:
             return None
         event = self.state.disowned_by(signer.anchor, given.log_index, given.signed_by, self._log.clock_ms)
         return None if event is None else self._disowned(spoken, event, is_suspect=True)
@@ -104,7 +114,7 @@ class PartialReplay:
 
         A `retire` ends nothing there (SPEC §7.5).
         """
-        signer = self.state.identity(spoken.statement.by)
+        signer = self.state.identity(spoken.statement.by) if self._is_anybody_accused else None
         if signer is None:
             return None
         last = self.state.spoke_last(signer, self._log.clock_ms)
@@ -124,31 +134,41 @@ class PartialReplay:
 
     def _step(self, log_index: int, entry: Entry) -> None:
         state, statement = self.state, entry.statement
-        header = state.header
-        if statement.type not in words.TYPES_BUILT[header.fold_number]:
+        header, kind = state.header, statement.type
+        if kind not in words.TYPES_BUILT[header.fold_number]:
             header.fold_number = max(header.fold_number, self._log.fold_at(log_index))
+        signer = None if kind in words.TYPES_BARE else state.identity(statement.by)
+        if (
+            kind == "artifacts"
+            and signer is not None
+            and take_plain(state, log_index, entry, signer, self._log.check_signatures)
+        ):
+            keys = signing_keys(entry, signer.last.keyset)
+            self.spoken[log_index] = Spoken(log_index, statement, signer, keys)
+            return
         clock_ms = CLOCK_UNKNOWN_MS
-        if self._needs_clock(statement):
+        if kind == "recover" or (signer is not None and self._needs_clock(statement, signer)):
             clock_ms = self._clock_ms = max(self._clock_ms, self._log.clock_at(log_index))
-        is_ordinary = statement.type in words.TYPES_ORDINARY
-        signer = state.identity(statement.by) if is_ordinary else None
+        if kind not in words.TYPES_ORDINARY:
+            signer = None
         fault: Fault | None = None
         signed_by: tuple[bytes, ...] = ()
-        rows: Mapping[bytes, Sequence[int | None]] = {}
+        rows: Mapping[bytes, Sequence[int | None]] = _NO_ROWS
         try:
-            judge_partially(state, log_index, entry, clock_ms)
+            judge_partially(state, log_index, entry, clock_ms, self._log.check_signatures)
             if signer is not None:
                 signed_by = signing_keys(entry, signer.in_force(clock_ms).keyset)
-                rows = self._rows(statement)
+                if kind in _SUBJECTS_OF:
+                    rows = self._rows(statement)
         except (RefusedInput, PolicyDenied) as error:
             fault = fault_of(error, log_index)
         advance(state, log_index, entry, clock_ms, in_order=fault is None)
-        if is_ordinary:
+        if kind in words.TYPES_ORDINARY:
             self.spoken[log_index] = Spoken(log_index, statement, signer, signed_by, fault, rows)
 
     def _rows(self, statement: Statement) -> Mapping[bytes, Sequence[int | None]]:
         rows: dict[bytes, list[int | None]] = {}
-        for subject in statement.body["subjects"] if statement.type in _SUBJECTS_OF else ():
+        for subject in statement.body["subjects"]:
             if subject[0] in self._asked:
                 try:
                     judge_subject(self.state, statement, subject, self._find)
@@ -160,21 +180,14 @@ class PartialReplay:
     def _accused(self, statement: Statement) -> Identity | None:
         return self.state.identity(decode_statement(statement.body["first"][0]).by)
 
-    def _needs_clock(self, statement: Statement) -> bool:
+    def _needs_clock(self, statement: Statement, signer: Identity) -> bool:
         """Whether something that is judged here, or that follows from it, depends on the clock."""
-        if statement.type == "recover":
-            return True
-        if statement.type in words.TYPES_BARE:
-            return False
-        signer = self.state.identity(statement.by)
-        if signer is None:
-            return False
-        if signer.before is not None or self._may_end(signer):
+        if signer.before is not None or (signer.delegation is not None and self._may_end(signer)):
             return True
         if statement.type == "evidence":
             accused = self._accused(statement)
             return accused is not None and accused.before is not None
-        return self._ends_admission(signer)
+        return self.state.header.rules["mode"] != "open" and self._ends_admission(signer)
 
     def _may_end(self, signer: Identity) -> bool:
         """Whether a delegation in force ends by the clock, or comes to be disowned by it."""
@@ -187,10 +200,7 @@ class PartialReplay:
 
     def _ends_admission(self, signer: Identity) -> bool:
         """Whether an endorsement by which an allow-list may admit ends by the clock, or comes to be disowned by it."""
-        rules = self.state.header.rules
-        if rules["mode"] == "open":
-            return False
-        for registrar in rules.get("registrars", ()):
+        for registrar in self.state.header.rules.get("registrars", ()):
             issuer = self.state.identity(registrar)
             is_pending = issuer is not None and issuer.before is not None
             for found in self.state.endorsements(signer.anchor or signer.id, registrar):

@@ -32,6 +32,10 @@ class ProofSource(Protocol):
         """Its inclusion path in the checkpoint's tree."""
         ...
 
+    def state_behind(self, log_index: int) -> int:
+        """The log index of the first `state` at or behind an entry."""
+        ...
+
     def record(self, record_number: int) -> bytes | None:
         """A record by its number in the log; None if only its leaf hash is left."""
         ...

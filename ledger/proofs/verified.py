@@ -8,6 +8,7 @@ of the whole log: until an auditor who did it cosigns, completeness is the opera
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -16,13 +17,15 @@ from ledger.errors import LineageError, ProofInvalid, RefusedInput
 from ledger.fold.state import FoldState
 from ledger.fold.topics import Chain, Topic, topic_key, topics_of
 from ledger.fold.transition import open_entry
+from ledger.identity.keyset import Keyset, check_signatures
 from ledger.identity.vkey import Vkey
 from ledger.merkle import prefix
-from ledger.merkle.tree import hash_leaf, verify_inclusion
+from ledger.merkle.tree import ProvenTree, hash_leaf
 from ledger.proofs.checkpoint import open_checkpoint
 from ledger.proofs.partial import take
-from ledger.proofs.remembered import Remembered
+from ledger.proofs.remembered import Remembered, Segments
 from ledger.proofs.source import ProofSource
+from ledger.statements.alike import RecordDecoder
 from ledger.statements.entry import Entry
 from ledger.statements.statement import log_id
 
@@ -32,9 +35,16 @@ _ASK_AGAIN = "Ask another copy of the log; if it says the same, keep both as evi
 
 
 class Bounds(NamedTuple):
-    """How much of what was verified is remembered between traces, in each of two generations: so many `entries`."""
+    """How much of what was verified is remembered between traces.
+
+    In each of two generations: `entries` of topics, `artifacts` with their entries, that `signatures` of an entry hold.
+    `nodes` of the log's tree, and of the status map.
+    """
 
     entries: int = 16_384
+    artifacts: int = 8_192
+    signatures: int = 65_536
+    nodes: int = 131_072
 
 
 BOUNDS: Final = Bounds()
@@ -57,9 +67,13 @@ class VerifiedLog:
         self.checkpoint = open_checkpoint(source.note, [vkey])
         self._topics: Remembered[bytes, tuple[Placed, ...]] = Remembered(bounds.entries)
         self._entries: Remembered[int, tuple[Entry | None, frozenset[bytes]]] = Remembered(bounds.entries)
-        self._states: Remembered[int, tuple[int, dict[str, Any]]] = Remembered(bounds.entries)
+        self._signed: Remembered[bytes, Mapping[int, Keyset]] = Remembered(bounds.signatures)
+        self._states: Remembered[int, dict[str, Any]] = Remembered(bounds.entries)
+        self._segments = Segments(bounds.entries)
+        self.decoder = RecordDecoder()
+        self._tree = ProvenTree(self.checkpoint.size, self.checkpoint.root, bounds.nodes)
         closing = self._open_state()
-        self._status_root: bytes = closing["root"]
+        self._status = prefix.ProvenMap(closing["root"], bounds.nodes)
         self.clock_ms: int = closing["time"]
         self.fold_number: int = closing["fold"]
         self._closing_ms = self.clock_ms
@@ -75,39 +89,72 @@ class VerifiedLog:
     def entry(self, log_index: int) -> Entry | None:
         """The entry at an index of the checkpoint's tree; None if it is not well-formed (SPEC §8.2)."""
         data = self.source.entry(log_index)
-        path = self.source.entry_path(log_index)
-        verify_inclusion(hash_leaf(data), log_index, self.checkpoint.size, path, self.checkpoint.root)
         try:
-            return open_entry(data, self.log_id)
+            entry = open_entry(data, self.log_id)
         except RefusedInput:
-            return None
+            entry = None
+        leaf_hash = hash_leaf(data) if entry is None else entry.leaf_hash
+        self._tree.verify(leaf_hash, log_index, self.source.entry_path)
+        return entry
 
     def topic(self, topic: Topic, subject: bytes) -> tuple[Placed, ...]:
         """All well-formed entries on a subject, in log order; empty if there are none."""
         key = topic_key(topic, subject)
+        if self._status.is_absent(key):
+            return ()
         found = self._topics.get(key)
         if found is None:
             found = self._complete(key)
             self._topics.put(key, found, 1 + len(found))
         return found
 
+    def check_signatures(self, entry: Entry, asked: Mapping[int, Keyset]) -> None:
+        """As `ledger.identity.keyset.check_signatures`; what held over an entry under these keysets is not verified again."""
+        if self._signed.get(entry.leaf_hash) != asked:
+            check_signatures(entry, asked)
+            self._signed.put(entry.leaf_hash, asked)
+
     def state_at(self, log_index: int) -> tuple[int, dict[str, Any]]:
         """(log index, body) of the first well-formed `state` at or after an index: it tells clock and fold number there.
 
         That no earlier state told a later time or a greater number (SPEC §9.5, §9.6) is the operator's word.
         """
-        passed = []
-        while (closing := self._states.get(log_index)) is None:
-            passed.append(log_index)
-            entry = self.entry(log_index)
-            if entry is not None and entry.statement.type == "state":
-                closing = log_index, entry.statement.body
-                break
-            log_index += 1
-        for behind in passed:
-            self._states.put(behind, closing)
-        self.clock_ms = max(self.clock_ms, closing[1]["time"])
-        return closing
+        closing = self._segments.closing_of(log_index)
+        if closing is None:
+            passed = log_index
+            while closing is None:
+                entry = self.entry(passed)
+                if entry is not None and entry.statement.type == "state":
+                    closing = passed
+                    self._states.put(closing, entry.statement.body)
+                else:
+                    passed += 1
+                    closing = self._segments.closing_of(passed)
+            self._segments.add(log_index, closing)
+        return closing, self._heard(closing)
+
+    def clock_behind(self, log_index: int) -> tuple[int, int]:
+        """(log index, time in ms) of a `state` at or behind an index, as the source names it: the first, if it is honest.
+
+        What stood there existed by then. One that names a later state makes it younger, and nothing else.
+        """
+        closing = self.source.state_behind(log_index)
+        if not log_index <= closing < self.checkpoint.size:
+            reason = f"the source names entry {closing} as the state behind it"
+            raise ProofInvalid("state-wrong", f"entry {log_index}", reason, _ASK_AGAIN)
+        return closing, int(self._heard(closing)["time"])
+
+    def _heard(self, closing: int) -> dict[str, Any]:
+        """The body of the `state` at an index; what it tells of the clock is heard."""
+        body = self._states.get(closing)
+        if body is None:
+            entry = self.entry(closing)
+            if entry is None or entry.statement.type != "state":
+                raise ProofInvalid("state-wrong", f"entry {closing}", "it is no state", _ASK_AGAIN)
+            body = entry.statement.body
+            self._states.put(closing, body)
+        self.clock_ms = max(self.clock_ms, body["time"])
+        return body
 
     def clock_at(self, log_index: int) -> int:
         """The log's clock at an index, in ms, by the state that closes its segment."""
@@ -142,7 +189,7 @@ class VerifiedLog:
             chain = chain.extend(log_index, entry.leaf_hash)
             found.append((log_index, entry))
         value = chain.value() if found else None
-        prefix.verify(self._status_root, key, value, self.source.status_proof(key))
+        self._status.verify(key, value, self.source.status_proof(key))
         return tuple(found)
 
     def _with_topics(self, log_index: int) -> tuple[Entry | None, frozenset[bytes]]:
@@ -164,7 +211,7 @@ class VerifiedLog:
             )
         body = entry.statement.body
         _known_fold(body["fold"])
-        self._states.put(last, (last, body))
+        self._states.put(last, body)
         return body
 
     def _check_genesis(self) -> None:

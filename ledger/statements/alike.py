@@ -1,13 +1,14 @@
-"""Decoding many records of which most differ from the one before in content and size alone (SPEC §4).
+"""Decoding many records that differ in content, size, maker and the id of their one parent alone (SPEC §4).
 
-The rows of a dataset are such records, and to check each in full costs most of their ingest. So a record that was checked in
-full is cut at the two values, and one that has the same bytes around them is known to be in order too: nothing that
-SPEC §3 and §4 ask for depends on the digest, and on the size nothing but that it is a canonical integer within bounds.
-Sealed records and manifests are left out, since their size is bound to more. Whatever does not fit is decoded in full,
-and is the sample for the next.
+The rows of a dataset are such records, and so is what many people sign in the same way; to check each in full costs most of
+their ingest. So a record that was checked in full is cut at these values, and one that has the same bytes around them is known
+to be in order too: nothing that SPEC §3 and §4 ask for depends on a digest (of the order of parents it does, but one alone has
+none), and on the size nothing but that it is a canonical integer within bounds. Sealed records and manifests are left out,
+since their size is bound to more. Whatever does not fit is decoded in full, and is a sample for those to come.
 
-The cut is unmistakable: the two keys are sought in their encoded form, and if either occurs more than once, be it within a
-digest, there is no cut.
+The cut is unmistakable: the keys are sought in their encoded form, and if one occurs more than once, be it within a digest,
+there is no cut. Where a record is cut that was not checked does not matter: if its pieces are those of a sample, it is that
+sample with other values.
 """
 
 from __future__ import annotations
@@ -20,58 +21,120 @@ from ledger import spec
 from ledger.statements.record import Record, decode_record
 
 _CONTENT: Final = b"\xa7content\xc4\x20"
+_MAKER: Final = b"\xa5maker\xc4\x20"
+_PARENTS: Final = b"\xa7parents\x91"  # one, a map that begins with its id
+_PARENT_ID: Final = b"\xa2id\xc4\x20"
+_PARENT_ID_AT: Final = len(_PARENTS) + 1 + len(_PARENT_ID)
 _SIZE: Final = b"\xa4size"
 _SIZE_BOUND: Final = frozenset({"sealed", "manifest"})  # forms whose size is bound to more than a range
+_SAMPLES_REMEMBERED: Final = 1_024  # about 2 KiB each
+_INTEGER_BYTES: Final = {**dict.fromkeys(range(0x80), 1), 0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9}  # by the first
 
 
-class _Cut(NamedTuple):
-    """The bytes around content and size, and the fields, of a record that was checked."""
+class _Sample(NamedTuple):
+    """A record that was checked, as the bytes around its values: where each piece begins when the sizes are left out, and its fields.
 
-    head: bytes
-    middle: bytes
-    tail: bytes
+    `parent_at`: where the id of its one parent stands, 0 if that is not cut out.
+    """
+
+    around: tuple[bytes, ...]
+    content_at: int
+    maker_at: int
+    parent_at: int
+    size_at: int
     fields: dict[str, Any]
 
 
 class RecordDecoder:
-    """Decodes records one after the other; remembers the last that was checked in full. Not for two threads at once."""
+    """Decodes records one after the other; remembers some that were checked in full. Not for two threads at once."""
 
     def __init__(self) -> None:
-        self._cut: _Cut | None = None
+        self._samples: dict[tuple[bytes, ...], _Sample] = {}
+        self._last: _Sample | None = None
+        self._one_but_last: _Sample | None = None
 
     def decode(self, data: bytes, artifact_id: bytes | None = None) -> Record:
         """What `decode_record` returns, or raises, for the same bytes; `artifact_id` if their hash is known already."""
-        fields = self._fields_alike(data)
-        if fields is None:
-            record = decode_record(data)
-            self._cut = _cut(record)
-            return record
-        return Record(data, fields, artifact_id)
+        sample = self._last
+        if sample is None or not _is_like(data, sample):
+            sample = self._one_but_last  # one with a parent and one without it may alternate
+            if sample is None or not _is_like(data, sample):
+                cut = _cut(data)
+                sample = None if cut is None else self._samples.get(cut.around)
+                if sample is None:
+                    return self._decoded(data, cut)
+            self._last, self._one_but_last = sample, self._last
+        fields = _fields_of(data, sample)
+        return decode_record(data) if fields is None else Record(data, fields, artifact_id)
 
-    def _fields_alike(self, data: bytes) -> dict[str, Any] | None:
-        if self._cut is None or len(data) > spec.RECORD_BYTES_MAX:
-            return None
-        head, middle, tail, fields = self._cut
-        content_at = len(head)
-        middle_at = content_at + spec.HASH_BYTES
-        size_at = middle_at + len(middle)
-        if not (data.startswith(head) and data.startswith(middle, middle_at) and data.endswith(tail)):
-            return None
-        encoded = data[size_at : len(data) - len(tail)]
-        size = int.from_bytes(
-            encoded[1:] or encoded, "big"
-        )  # one byte alone, or a header byte and the number
-        if size > spec.INTEGER_MAX or msgpack.packb(size) != encoded:
-            return None
-        return {**fields, "content": data[content_at:middle_at], "size": size}
+    def _decoded(self, data: bytes, cut: _Sample | None) -> Record:
+        """A record decoded in full, and a sample from now on if it was cut at its values."""
+        record = decode_record(data)
+        if cut is not None and _is_cut_at_its_values(record):
+            if len(self._samples) >= _SAMPLES_REMEMBERED:
+                self._samples.clear()
+            self._one_but_last = self._last
+            self._last = self._samples[cut.around] = cut._replace(fields=record.fields)
+        return record
 
 
-def _cut(record: Record) -> _Cut | None:
-    data, form = record.encoded, record.form
-    if form in _SIZE_BOUND or data.count(_CONTENT) != 1 or data.count(_SIZE) != 1:
+def _cut(data: bytes) -> _Sample | None:
+    """Where the keys stand first; of no record yet that was checked."""
+    content_at = data.find(_CONTENT) + len(_CONTENT)
+    maker_at = data.find(_MAKER, content_at + spec.HASH_BYTES) + len(_MAKER)
+    size_at = data.find(_SIZE, maker_at + spec.HASH_BYTES) + len(_SIZE)
+    if not len(_CONTENT) <= content_at < maker_at - spec.HASH_BYTES < maker_at < size_at - spec.HASH_BYTES:
         return None
-    content_at = data.index(_CONTENT) + len(_CONTENT)
-    middle_at = content_at + spec.HASH_BYTES
-    size_at = data.index(_SIZE) + len(_SIZE)
-    tail_at = size_at + len(msgpack.packb(record.fields["size"]))
-    return _Cut(data[:content_at], data[middle_at:size_at], data[tail_at:], record.fields)
+    size_end = size_at + _INTEGER_BYTES.get(data[size_at] if size_at < len(data) else 0xC0, len(data))
+    if size_end > len(data) or len(data) > spec.RECORD_BYTES_MAX:
+        return None
+    middle = data[content_at + spec.HASH_BYTES : maker_at]
+    parents_at = data.find(_PARENTS, maker_at + spec.HASH_BYTES, size_at)
+    parent_at = parents_at + _PARENT_ID_AT
+    if (
+        parents_at < 0
+        or parent_at + spec.HASH_BYTES > size_at
+        or not data.startswith(_PARENT_ID, parent_at - len(_PARENT_ID))
+    ):
+        parent_at = 0
+        rest: tuple[bytes, ...] = (data[maker_at + spec.HASH_BYTES : size_at],)
+    else:
+        rest = (data[maker_at + spec.HASH_BYTES : parent_at], data[parent_at + spec.HASH_BYTES : size_at])
+    around = (data[size_end:], data[:content_at], middle, *rest)
+    return _Sample(around, content_at, maker_at, parent_at, size_at, {})
+
+
+def _is_like(data: bytes, sample: _Sample) -> bool:
+    """Whether `data` has the bytes of the sample up to its size, and at its end."""
+    around, content_at, maker_at, parent_at, _size_at, _ = sample
+    return (
+        data.startswith(around[3], maker_at + spec.HASH_BYTES)
+        and data.startswith(around[2], content_at + spec.HASH_BYTES)
+        and data.startswith(around[1])
+        and data.endswith(around[0])
+        and (not parent_at or data.startswith(around[4], parent_at + spec.HASH_BYTES))
+    )
+
+
+def _is_cut_at_its_values(record: Record) -> bool:
+    """Whether each of the keys occurs once, and the size is bound to nothing.
+
+    That of `parents` is not counted: between the maker and it stands nothing but a media type, which cannot hold it.
+    """
+    data = record.encoded
+    return record.form not in _SIZE_BOUND and all(data.count(key) == 1 for key in (_CONTENT, _MAKER, _SIZE))
+
+
+def _fields_of(data: bytes, sample: _Sample) -> dict[str, Any] | None:
+    """The fields of what is like a sample; None if what stands in the place of its size is none, or it is too long."""
+    around, content_at, maker_at, parent_at, size_at, fields = sample
+    encoded = data[size_at : len(data) - len(around[0])]
+    size = int.from_bytes(encoded[1:] or encoded, "big")  # one byte alone, or a header byte and the number
+    if size > spec.INTEGER_MAX or msgpack.packb(size) != encoded or len(data) > spec.RECORD_BYTES_MAX:
+        return None
+    content = data[content_at : content_at + spec.HASH_BYTES]
+    maker = data[maker_at : maker_at + spec.HASH_BYTES]
+    if not parent_at:
+        return {**fields, "content": content, "maker": maker, "size": size}
+    parents = [{**fields["parents"][0], "id": data[parent_at : parent_at + spec.HASH_BYTES]}]
+    return {**fields, "content": content, "maker": maker, "parents": parents, "size": size}

@@ -9,6 +9,7 @@ from ledger import spec
 from ledger.merkle.tree import hash_leaf
 from ledger.statements import codec
 from ledger.statements.bodies import signatures as check_signatures
+from ledger.statements.plain import plain_artifacts
 from ledger.statements.schema import refuse
 from ledger.statements.statement import Statement, decode_statement
 
@@ -46,6 +47,10 @@ def decode_entry(data: bytes) -> Entry:
 
     Raises RefusedInput `too-large`, `not-canonical`, `schema` or `keyset-illegal`.
     """
+    plain = plain_artifacts(data)
+    if plain is not None:
+        signature = Signature(CURRENT, plain.key_index, plain.signature)
+        return Entry(bytes(data), Statement(plain.payload, plain.fields), (signature,))
     fields = codec.decode(data, spec.ENTRY_BYTES_MAX)
     if type(fields) is not list or len(fields) not in (1, 2) or type(fields[0]) is not bytes:
         raise refuse("entry", "it must be [payload, signatures], or [payload] for a state")

@@ -64,9 +64,14 @@ class Record:
 
     @property
     def parents(self) -> tuple[Parent, ...]:
+        items = self.fields["parents"]
         return tuple(
-            Parent(item["rel"], item["id"], item.get("ppm"), item.get("log"), item.get("row"))
-            for item in self.fields["parents"]
+            [
+                Parent(item["rel"], item["id"], item.get("ppm"), item.get("log"), item.get("row"))
+                for item in items
+            ]
+            if items
+            else ()
         )
 
 

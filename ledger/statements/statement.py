@@ -66,15 +66,18 @@ class Statement:
 
     @property
     def key(self) -> bytes:
-        return bytes(self.fields["key"])
+        key: bytes = self.fields["key"]
+        return key
 
     @property
     def lane(self) -> bytes:
-        return bytes(self.fields["lane"])
+        lane: bytes = self.fields["lane"]
+        return lane
 
     @property
     def seq(self) -> int:
-        return int(self.fields["seq"])
+        seq: int = self.fields["seq"]
+        return seq
 
     @property
     def prev(self) -> bytes | None:

@@ -10,17 +10,20 @@ without records starts where the next one does, and is never that one.
 
 from __future__ import annotations
 
+import struct
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from ledger.errors import InvariantBroken, StoreFault
-from ledger.spec import TILE_WIDTH
-from ledger.store.bundles import Erased, encode, item_at, offsets
+from ledger.spec import HASH_BYTES, TILE_WIDTH
+from ledger.store.bundles import LENGTH_BYTES, Erased, encode, item_at, offsets
 from ledger.store.contract import U64_BYTES, U64_LIMIT, Bytes, Put, Snapshot, Space, key_u64
 
 _CACHED_BUNDLES_MAX: Final = 1_024  # offsets of so many bundles are kept: about 8 KiB each
+_CACHED_STARTS_MAX: Final = 512  # decoded bundles of record starts: about 10 KiB each
+_CACHED_FIRSTS_MAX: Final = 65_536
 _NAMES: Final = {Space.ENTRIES: "entry", Space.RECORDS: "record", Space.STARTS: "record start"}
 
 
@@ -86,8 +89,11 @@ class BundleReader(ABC):
             self._offsets[space, bundle_number] = places
         if index >= len(places):
             raise self._missing(space, number)
-        item = item_at(bundle, places[index])
-        return item if isinstance(item, Erased) else bytes(item)
+        start = places[index]
+        length = bundle[start] << 8 | bundle[start + 1]  # as `item_at`, and without its view
+        if not length:
+            return Erased(bytes(bundle[start + LENGTH_BYTES : start + LENGTH_BYTES + HASH_BYTES]))
+        return bytes(bundle[start + LENGTH_BYTES : start + LENGTH_BYTES + length])
 
     def _range(self, space: Space, start: int, stop: int) -> Iterator[bytes | Erased]:
         while start < stop:
@@ -134,6 +140,9 @@ class StoreReader(BundleReader):
         """`size` and `record_count` bound what is seen to a signed checkpoint; None bounds nothing."""
         super().__init__(size, record_count)
         self.snapshot = snapshot
+        self._starts: dict[int, tuple[int, ...]] = {}
+        self._firsts: dict[int, int] = {}
+        self._start_bundles: range | None = None
 
     def _bundle(self, space: Space, number: int) -> Bytes:
         is_key = 0 <= number < U64_LIMIT  # a damaged record start may lead anywhere
@@ -144,12 +153,16 @@ class StoreReader(BundleReader):
 
     def tile(self, level: int, number: int) -> bytes:
         """The expanded tile as it was put. Raises StoreFault `tile-missing`."""
+        return bytes(self.tile_view(level, number))
+
+    def tile_view(self, level: int, number: int) -> Bytes:
+        """The same uncopied, valid as long as the snapshot is."""
         found = self.snapshot.get(Space.TILES, tile_key(level, number))
         if found is None:
             raise StoreFault(
                 "tile-missing", f"tile {level}/{number}", "the store does not hold it", "run `lineage doctor`"
             )
-        return bytes(found)
+        return found
 
     def records_with(self, mark: bytes, stop: int) -> Iterator[tuple[int, bytes]]:
         """(number, record) of those before record `stop` in whose bytes `mark` occurs, ascending.
@@ -176,18 +189,39 @@ class StoreReader(BundleReader):
         found = self.snapshot.get(space, key)
         return None if found is None else bytes(found)
 
-    def _start(self, log_index: int) -> int:
-        number, index = divmod(log_index, TILE_WIDTH)
-        raw = self._bundle(Space.STARTS, number)[index * U64_BYTES : (index + 1) * U64_BYTES]
-        if len(raw) != U64_BYTES:
-            raise self._missing(Space.STARTS, log_index)
-        return int.from_bytes(raw, "big")
+    def _starts_of(self, number: int) -> tuple[int, ...]:
+        """The record starts of a bundle, as far as it reaches."""
+        found = self._starts.get(number)
+        if found is None:
+            raw = self._bundle(Space.STARTS, number)
+            found = struct.unpack_from(f">{len(raw) // U64_BYTES}Q", raw)
+            if len(self._starts) >= _CACHED_STARTS_MAX:
+                self._starts.clear()
+            self._starts[number] = found
+        return found
+
+    def _first_start(self, number: int) -> int:
+        """The first record start of a bundle. A search asks for that of many, so the whole of each is not kept."""
+        found = self._firsts.get(number)
+        if found is None:
+            raw = self._bundle(Space.STARTS, number)[:U64_BYTES]
+            if len(raw) != U64_BYTES:
+                raise self._missing(Space.STARTS, number * TILE_WIDTH)
+            found = int.from_bytes(raw, "big")
+            if len(self._firsts) >= _CACHED_FIRSTS_MAX:
+                self._firsts.clear()
+            self._firsts[number] = found
+        return found
 
     def record_start(self, log_index: int) -> int:
         """How many records stand before the entry at `log_index`. Raises StoreFault `record-start-missing`."""
         if log_index < 0 or (self.size is not None and log_index >= self.size):
             raise self._missing(Space.STARTS, log_index)
-        return self._start(log_index)
+        number, place = divmod(log_index, TILE_WIDTH)
+        starts = self._starts_of(number)
+        if place >= len(starts):
+            raise self._missing(Space.STARTS, log_index)
+        return starts[place]
 
     def locate(self, record_number: int) -> tuple[int, int]:
         """(log index of the entry that holds a record, index of the record in it).
@@ -196,15 +230,15 @@ class StoreReader(BundleReader):
         `record-missing`.
         """
         self._check(Space.RECORDS, record_number, record_number + 1)
-        last = self.snapshot.last_key(Space.STARTS)
-        if last is None:
-            raise self._missing(Space.RECORDS, record_number)
-        bundles = int.from_bytes(last, "big") + 1
-        number = bisect_right(range(bundles), record_number, key=lambda n: self._start(n * TILE_WIDTH)) - 1
-        base = number * TILE_WIDTH
-        width = len(self._bundle(Space.STARTS, number)) // U64_BYTES
-        log_index = base - 1 + bisect_right(range(base, base + width), record_number, key=self._start)
-        return log_index, record_number - self._start(log_index)
+        if self._start_bundles is None:
+            last = self.snapshot.last_key(Space.STARTS)
+            if last is None:
+                raise self._missing(Space.RECORDS, record_number)
+            self._start_bundles = range(int.from_bytes(last, "big") + 1)
+        number = bisect_right(self._start_bundles, record_number, key=self._first_start) - 1
+        starts = self._starts_of(number)
+        place = bisect_right(starts, record_number) - 1
+        return number * TILE_WIDTH + place, record_number - starts[place]
 
 
 def tile_key(level: int, number: int) -> bytes:

@@ -161,8 +161,9 @@ def test_deep_and_wide_ancestries_need_no_stack() -> None:
     assert len(ancestry.nodes) == 3_000
     assert {level_of(node) for node in ancestry.nodes.values()} == {2}
     assert asked["find_artifact"] == asked["record"] == asked["record_path"] == 3_000
-    # notices and attestations of each; key events, evidence and endorsements of one maker; the operator's; rules
-    assert asked["status_proof"] == 2 * 3_000 + 3 + 1 + 1
+    # notices and attestations of all; key events, evidence and endorsements of one maker; the operator's; rules. Most of the
+    # former are shown to be absent by proofs that others needed.
+    assert 3 + 1 + 1 < asked["status_proof"] < 100
     assert asked["entry"] == 3 + 1 + 1 + 1  # statements, enrolment, genesis, state
     assert len(traced(scene.world, wide).nodes) == 251
 

@@ -16,7 +16,7 @@ from ledger.statements import alike
 from ledger.statements.alike import RecordDecoder
 from ledger.statements.record import Record, decode_record
 from tests.cases import records as cases
-from tests.cases.samples import changed, record, some
+from tests.cases.samples import changed, facts, record, some
 from tests.reference import pack
 
 LEGAL = [case.data for case in cases.legal()]
@@ -24,7 +24,14 @@ REFUSED = [case.data for case in (*cases.refused(), *cases.not_canonical())]
 SIZES = [0, 1, 32, 127, 128, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, spec.INTEGER_MAX]
 
 contents = st.binary(min_size=32, max_size=32) | st.sampled_from(
-    [b"\xa7content\xc4\x20".ljust(32, b"c"), b"\xa4size\x01".rjust(32, b"s"), b"\xa4size".ljust(32, b"\xa4")]
+    [
+        b"\xa7content\xc4\x20".ljust(32, b"c"),
+        b"\xa4size\x01".rjust(32, b"s"),
+        b"\xa4size".ljust(32, b"\xa4"),
+        b"\xa5maker\xc4\x20".ljust(32, b"m"),
+        b"\xa7parents\x91\x82\xa2id\xc4\x20".rjust(32, b"p"),
+        b"\xa7parents\x91\x82\xa2id\xc4\x20".ljust(32, b"p"),
+    ]
 )
 sizes = st.sampled_from(SIZES) | st.integers(0, spec.INTEGER_MAX)
 
@@ -39,12 +46,15 @@ def outcome(decode: Any, data: bytes) -> tuple[Any, ...]:
 
 @st.composite
 def families(draw: st.DrawFn) -> list[bytes]:
-    """A legal record, and others like it: another content and size, one byte changed, put in or left out."""
+    """A legal record, and others like it: another content, size, maker or parent, one byte changed, put in or left out."""
     data = draw(st.sampled_from(LEGAL))
     fields = decode_record(data).fields
     family = [data]
     for damage in draw(st.lists(st.booleans(), min_size=1, max_size=4)):
-        other = pack(changed(fields, content=draw(contents), size=draw(sizes)))
+        more: dict[str, Any] = {"maker": draw(contents)} if draw(st.booleans()) else {}
+        if len(fields["parents"]) == 1 and draw(st.booleans()):
+            more["parents"] = [fields["parents"][0] | {"id": draw(contents)}]
+        other = pack(changed(fields, content=draw(contents), size=draw(sizes), **more))
         if damage:
             at = draw(st.integers(0, len(other) - 1))
             other = other[:at] + draw(st.binary(max_size=2)) + other[at + 1 :]
@@ -143,6 +153,74 @@ def test_a_digest_that_holds_the_key_of_size_makes_no_sample() -> None:
     decoder = RecordDecoder()
     for data in (sample, other):
         assert outcome(decoder.decode, data) == outcome(decode_record, data)
+
+
+@pytest.mark.parametrize("key", [b"\xa5maker\xc4\x20", b"\xa7parents\x91\x82\xa2id\xc4\x20", b"\xa4size\x07"])
+def test_a_digest_that_holds_a_key_makes_no_sample(key: bytes) -> None:
+    """Were its bytes taken for the key, what follows would be read as another value."""
+    for place in ("maker", "parent", "content"):
+        for at in (0, 32 - len(key)):
+            held = (bytes(at) + key).ljust(32, b"k")
+            for end in (b"1", b"2"):
+                fields: dict[str, Any] = {place: held} if place != "parent" else {}
+                relation = {"rel": "quotes", "id": held if place == "parent" else some("p")}
+                samples = [pack(record(**fields, parents=[relation])), pack(record(**fields, parents=[]))]
+                others = [sample.replace(key + b"k", key + end) for sample in samples]
+                decoder = RecordDecoder()
+                for data in (*samples, *others, *samples[::-1]):
+                    assert outcome(decoder.decode, data) == outcome(decode_record, data)
+
+
+def test_a_digest_that_holds_the_key_of_the_maker_makes_no_sample() -> None:
+    """`facts` stand between `content` and `maker`: were their bytes taken for the key, facts could pass for others."""
+    key = b"\xa5maker\xc4\x20"
+    sample, other = (
+        pack(
+            record("derived", facts=(facts("derived") or {}) | {"parameters": key.rjust(20, b"f") + end * 12})
+        )
+        for end in (b"1", b"2")
+    )
+    decoder = RecordDecoder()
+    for data in (sample, other):
+        assert outcome(decoder.decode, data) == outcome(decode_record, data)
+
+
+def test_many_makers_and_their_one_parent_are_checked_in_full_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = counted(monkeypatch)
+    decoder = RecordDecoder()
+    rows = []
+    for number in range(60):
+        names: dict[str, Any] = {
+            "content": some(f"row {number}"),
+            "maker": some(f"maker {number}"),
+            "size": number,
+        }
+        relation = {"rel": "quotes", "id": some(f"parent {number}")}
+        rows += [pack(record(**names, parents=[])), pack(record(**names, parents=[relation]))]
+        rows.append(pack(record(**names, parents=[relation | {"ppm": 5}])))
+    found = [decoder.decode(data) for data in rows]
+    assert [record_.fields for record_ in found] == [decode_record(data).fields for data in rows]
+    assert full == rows[:3]
+
+
+def test_two_parents_are_checked_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their order is that of their ids."""
+    full = counted(monkeypatch)
+    decoder = RecordDecoder()
+    ids = sorted([some("one"), some("two")])
+    for pair in (ids, ids[::-1]):
+        data = pack(record(parents=[{"rel": "quotes", "id": each} for each in pair]))
+        assert outcome(decoder.decode, data) == outcome(decode_record, data)
+    assert len(full) == 2
+
+
+def test_no_more_samples_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "_SAMPLES_REMEMBERED", 3)
+    decoder = RecordDecoder()
+    for number in [*range(9), *range(9)]:
+        data = pack(record(human=number + 1))
+        assert outcome(decoder.decode, data) == outcome(decode_record, data)
+        assert len(decoder._samples) <= 3
 
 
 def test_records_alike_are_checked_in_full_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from tools.bench.measure import Row, Settings, as_markdown, as_text
 from tools.bench.reading import bench_audit, bench_proofs, bench_trace
 from tools.bench.rows import bench_rows
 from tools.bench.startup import bench_help, bench_sign_file
+from tools.bench.tracing import bench_tracing
 
 BENCHES: Final[dict[str, Callable[[Settings], list[Row]]]] = {
     "ingest-single": bench_single,
@@ -32,6 +33,7 @@ BENCHES: Final[dict[str, Callable[[Settings], list[Row]]]] = {
     "changelogs": bench_changelogs,
     "audit": bench_audit,
     "trace": bench_trace,
+    "first-verification": bench_tracing,
     "replay-ab": bench_replay,
     "key-state": bench_key_state,
     "output": bench_output,
