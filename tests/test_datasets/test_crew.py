@@ -19,7 +19,9 @@ from ledger.datasets import crew as module
 from ledger.datasets.crew import Crew, worker_count
 from ledger.datasets.digests import NO_LINE
 from ledger.datasets.files import RegularFile
+from ledger.datasets.look_tasks import packed_wanted
 from ledger.datasets.tasks import JSONL, digested_of
+from ledger.datasets.wanted import Wanted
 from ledger.errors import RefusedInput, StoreFault
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,12 +56,13 @@ def test_answers_come_to_those_who_asked(tmp_path: Path) -> None:
     stretches = [[at, min(at + 100, size), at == 0, None] for at in range(0, size, 100)]
     with Crew(2) as crew:
         asked = [
-            crew.submit("lines", str(path), known, JSONL, ["text", [], []], stretch) for stretch in stretches
+            crew.submit("lines", str(path), known, JSONL, packed_wanted(Wanted("text")), stretch)
+            for stretch in stretches
         ]
         found = [digested_of(answer.result(WAIT_S)) for answer in asked]
         here = Crew(0)
         assert found == [
-            here.submit("lines", str(path), known, JSONL, ["text", [], []], stretch).result()
+            here.submit("lines", str(path), known, JSONL, packed_wanted(Wanted("text")), stretch).result()
             for stretch in stretches
         ]
     digests = b"".join(part.digests for part in found)
@@ -224,5 +227,7 @@ def test_a_column_of_any_characters_is_asked_for(tmp_path: Path) -> None:
     with RegularFile(path) as file:
         known = list(file.fingerprint)
     with Crew(1) as crew:
-        answer = crew.submit("lines", str(path), known, JSONL, ["\ud800", [], []], [0, 15, True, None])
+        answer = crew.submit(
+            "lines", str(path), known, JSONL, packed_wanted(Wanted("\ud800")), [0, 15, True, None]
+        )
         assert digested_of(answer.result(WAIT_S)).digests == hashlib.sha256(b"x").digest()
