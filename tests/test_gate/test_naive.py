@@ -25,7 +25,7 @@ from tests.test_origin.strategies import policies
 
 BALANCED, INVENTORY = (parse_policy(shipped_policy(name)) for name in ("balanced", "inventory"))
 RANDOM = settings(
-    max_examples=1_000 if os.environ.get("LINEAGE_LONG") else 120,
+    max_examples=1_000 if os.environ.get("LINEAGE_LONG") else 80,
     suppress_health_check=list(HealthCheck),
     deadline=None,
     report_multiple_bugs=False,
