@@ -30,8 +30,8 @@ from ledger.datasets.writing import join_pieces, write_empty, write_segment
 from ledger.errors import RefusedInput
 
 PARTIAL: Final = ".partial"
-_PIECES: Final = "pieces"
-_TREE: Final = "tree"
+PIECES: Final = "pieces"
+TREE: Final = "tree"
 
 
 class Staging:
@@ -53,7 +53,7 @@ class Staging:
 
     def path(self, segment: Segment) -> Path:
         """Where the piece of a segment is when it is finished."""
-        return self.folder / _PIECES / f"{segment.part:06d}-{segment.number:06d}"
+        return self.folder / PIECES / f"{segment.part:06d}-{segment.number:06d}"
 
     def has(self, segment: Segment) -> bool:
         """Whether that piece is finished."""
@@ -88,7 +88,7 @@ class Staging:
 
         Raises RefusedInput output-unfinished while pieces are missing; StoreFault output-failed.
         """
-        tree = self.folder / _TREE
+        tree = self.folder / TREE
         with told(self.folder):
             tree.mkdir(parents=True, exist_ok=True)
         for part in self._dataset.parts:
@@ -102,11 +102,11 @@ class Staging:
 
         Raises as `assemble`, and RefusedInput file-exists.
         """
-        tree = self.folder / _TREE
+        tree = self.folder / TREE
         give_name(self.assemble(), self.out)
         with suppress(OSError):
             shutil.rmtree(tree, ignore_errors=True)
-            shutil.rmtree(self.folder / _PIECES, ignore_errors=True)
+            shutil.rmtree(self.folder / PIECES, ignore_errors=True)
             self.folder.rmdir()
         return self.out
 
@@ -119,7 +119,7 @@ class Staging:
     def _place(self, number: int) -> Path:
         """Where a part lies in the tree."""
         name = self._dataset.parts[number].name
-        return self.folder / _TREE / name if name else self.folder / _TREE
+        return self.folder / TREE / name if name else self.folder / TREE
 
     def _put(self, part: Part) -> None:
         """Makes the part of its pieces, if that was not done before the last run was interrupted."""

@@ -75,6 +75,7 @@ __all__ = [
 ]
 
 EXTRA: Final = "parquet"
+SCRATCH: Final = ".verdicts-"  # begins the name of a folder in which a verdict file is made
 _SMALL_ROWS: Final = spec.VERDICT_GROUP_ROWS // 4  # pieces of fewer rows are written anew, several as one
 
 
@@ -255,7 +256,7 @@ def join_verdicts(
         raise _bug(f"of its metadata, {error}") from error
     with outputs.told(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".verdicts-", dir=scratch or target.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch or target.parent) as folder:
             whole = Path(folder) / "whole"
             with outputs.writing(whole) as out:
                 join(list(_regrouped(found, Path(folder))), out, {KEY: text})

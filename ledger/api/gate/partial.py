@@ -25,6 +25,8 @@ from filelock import FileLock, Timeout
 from ledger.datasets.dataset import Segment
 from ledger.datasets.files import printable
 from ledger.datasets.outputs import told
+from ledger.datasets.staging import PIECES, TREE
+from ledger.datasets.verdict_file import SCRATCH
 from ledger.errors import LineageError, NotFound, RefusedInput, StoreFault
 from ledger.origin.tally import Tally, unpacked
 from ledger.spec import GATE_RUN_BYTES_MAX, GATE_TALLY_BYTES_MAX
@@ -35,6 +37,7 @@ _RUN: Final = "run.json"
 _LOCK: Final = "lock"
 _TALLIES: Final = "tally"
 _NAMING: Final = "naming.json"
+_NAMES: Final = frozenset({_RUN, _LOCK, _TALLIES, "verdicts", _NAMING, PIECES, TREE})
 _WORDS: Final = {
     "log_id": "the log",
     "checkpoint_size": "the log checkpoint",
@@ -106,19 +109,19 @@ class Partial:
         """A new run: what lies in the folder is another's, of which nothing was finished, or which is over."""
         with told(self.folder):
             for path in self.folder.iterdir():
-                if path.name == _LOCK:
-                    continue
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+                if path.name != _LOCK:
+                    _remove(path)
         write_atomically(self.folder / _RUN, json.dumps(dict(binding)).encode() + b"\n", replace=True)
 
     def remove(self) -> None:
-        """Lets go of all of it; what cannot be removed stays."""
+        """Lets go of all that runs make; what cannot be removed stays, and so does what somebody else put there."""
         with suppress(OSError):
             (self.folder / _RUN).unlink()  # first: without it the rest is nothing that goes on
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):
+            for path in list(self.folder.iterdir()):
+                if _is_own(path.name):
+                    _remove(path)
+            self.folder.rmdir()
 
     def _tally(self, segment: Segment) -> Path:
         return self.folder / _TALLIES / _name(segment)
@@ -164,9 +167,10 @@ def bound_to(folder: Path) -> dict[str, Any] | None:
 def open_partial(folder: Path, binding: Mapping[str, Any], *, resume: bool) -> Iterator[Partial]:
     """The folder of a new run, or of the one that goes on, while nobody else works in it.
 
-    Raises RefusedInput `run-unfinished` where one lies there and nobody says that it goes on, `resume-differs`, `resume-damaged`, `gate-busy`; NotFound
+    Raises RefusedInput `run-unfinished` where one lies there and nobody says that it goes on, or where something else does, `resume-differs`, `resume-damaged`, `gate-busy`; NotFound
     `nothing-to-resume`; StoreFault `store-failed`.
     """
+    _check_own(folder)
     if resume and bound_to(folder) is None:
         raise NotFound(
             "nothing-to-resume", printable(folder), "no unfinished run lies there", "Leave --resume out."
@@ -192,6 +196,36 @@ def open_partial(folder: Path, binding: Mapping[str, Any], *, resume: bool) -> I
             raise
     finally:
         lock.release()
+
+
+def _check_own(folder: Path) -> None:
+    """Raises RefusedInput `run-unfinished` where somebody keeps there what no run made: it would be removed with the rest."""
+    with told(folder):
+        is_link = folder.is_symlink()
+        foreign = [] if is_link or not folder.is_dir() else [path.name for path in folder.iterdir()]
+    foreign = sorted(name for name in foreign if not _is_own(name))
+    if is_link or foreign:
+        reason = (
+            "it is a link" if is_link else f"{printable(foreign[0])} lies there, and no gate put it there"
+        )
+        raise RefusedInput(
+            "run-unfinished",
+            printable(folder),
+            f"unfinished work goes there, and {reason}",
+            "Move it away, or name another output.",
+        )
+
+
+def _is_own(name: str) -> bool:
+    """Whether runs give a name to what they make; what is only being written begins with a dot."""
+    return name in _NAMES or (name.startswith(".") and (name.endswith(".tmp") or name.startswith(SCRATCH)))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _take(lock: FileLock) -> bool:

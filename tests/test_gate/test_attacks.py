@@ -1,0 +1,77 @@
+"""What a stranger, a dataset's author, or whoever writes where a gate writes might try, and what it comes to (SPEC §12.6, §15)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ledger.api.gate import partial
+from ledger.errors import LineageError, RefusedInput
+from tests.test_gate.town import Town, trust_of
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    return Town(tmp_path)
+
+
+@contextmanager
+def refused(code: str, family: type[LineageError] = RefusedInput) -> Iterator[None]:
+    with pytest.raises(family) as caught:
+        yield
+    assert caught.value.code == code, caught.value
+    assert caught.value.fix
+
+
+# The folder of unfinished work
+
+
+def two_makers(town: Town) -> tuple[Path, bytes]:
+    """A dataset of a work of Anna and of one of Eve, and a trust file that takes Anna's word alone."""
+    anna, eve = town.world.enrol("anna"), town.world.enrol("eve")
+    town.work(anna, "good")
+    town.work(eve, "evil")
+    return town.jsonl(["good", "evil"]), trust_of(anna)
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "link"])
+def test_what_somebody_keeps_under_the_name_of_unfinished_work_is_left_alone(town: Town, what: str) -> None:
+    """Whoever may make a name beside the outputs could else have any folder emptied by the gate."""
+    data, _ = two_makers(town)
+    target = town.folder / "verdicts.parquet"
+    folder = target.with_name(target.name + partial.SUFFIX)
+    theirs = town.folder / "theirs"
+    thesis = theirs / ("thesis" if what == "file" else "tally of mine/thesis")
+    thesis.parent.mkdir(parents=True)
+    (theirs / "pieces").mkdir(exist_ok=True)
+    thesis.write_text("mine")
+    if what == "link":
+        folder.symlink_to(theirs)
+    else:
+        theirs.rename(folder)
+    before = sorted(path.name for path in folder.rglob("*"))
+    for resume in (False, True):
+        with refused("run-unfinished"):
+            town.gate(data, verdicts=target, resume=resume)
+    assert sorted(path.name for path in folder.rglob("*")) == before
+    assert not target.exists()
+
+
+def test_what_is_put_beside_unfinished_work_stays_when_that_is_finished(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, _ = two_makers(town)
+    target = town.folder / "verdicts.parquet"
+    folder = target.with_name(target.name + partial.SUFFIX)
+    real = partial.Partial.remove
+
+    def late(self: partial.Partial) -> None:
+        (folder / "thesis").write_text("mine")
+        real(self)
+
+    monkeypatch.setattr(partial.Partial, "remove", late)
+    town.gate(data, verdicts=target)
+    assert [path.name for path in folder.iterdir()] == ["thesis"]
