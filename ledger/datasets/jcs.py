@@ -4,12 +4,14 @@ RFC 8259 leaves open what a reader does with a name that stands twice, with a su
 number that no double holds. Two readers may then see two texts in one digest. RFC 8785 builds on I-JSON (RFC 7493),
 which forbids the first two; here all three are refused, and so are NaN and Infinity, which are no JSON at all.
 
-Depth is bounded by a number, not by the stack that happens to be left, so that a value is refused everywhere or nowhere.
+Depth is bounded by a number, not by the stack that happens to be left, so that a value is refused everywhere or nowhere: a reader that counts the
+brackets of a line has no need to look closer at most of them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any, Final, NoReturn
 
@@ -18,6 +20,9 @@ from ledger.errors import RefusedInput
 
 _ITEM: Final = "JSON value"  # callers that know a better name put it in place of this one
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_OPENING: Final = b"[{"
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
 
 
 def parse_json(text: bytes) -> Any:
@@ -32,6 +37,8 @@ def parse_json(text: bytes) -> Any:
             "it starts with a byte order mark (EF BB BF), which RFC 8259 forbids in JSON",
             "Save the file as UTF-8 without BOM",
         )
+    if opens_many(text):
+        _check_depth(text)
     try:
         return _DECODER.decode(text.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -55,6 +62,20 @@ def parse_json(text: bytes) -> Any:
         raise RefusedInput(
             "not-json", _ITEM, "a number has thousands of digits", "Write a number that long as a string"
         ) from error
+
+
+def opens_many(text: bytes) -> bool:
+    """Whether a JSON text has so many brackets that it might be nested too deeply."""
+    return text.count(b"[") + text.count(b"{") > spec.JSON_DEPTH_MAX
+
+
+def _check_depth(text: bytes) -> None:
+    """Raises RefusedInput `json-too-deep` by the brackets alone, before a decoder uses the stack for them."""
+    depth = 0
+    for bracket in _STRING.sub(b"", text).translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in _OPENING else -1
+        if depth > spec.JSON_DEPTH_MAX:
+            raise _too_deep()
 
 
 def canonical_json(value: Any) -> bytes:
@@ -190,5 +211,6 @@ _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_object_without_duplicates, parse_constant=_refuse_constant
 )
 # (value, where it ends) of the JSON value with which a text begins: no white space is passed over, what follows is not looked at.
-# It is the very decoder of `parse_json`, for readers of many short texts; whatever it raises, `parse_json` explains.
+# It is the very decoder of `parse_json`, for readers of many short texts; whatever it raises, `parse_json` explains. A text that `opens_many` brackets is
+# left to that, too: how deep it may be is not this one's matter.
 scan_json: Final = _DECODER.raw_decode

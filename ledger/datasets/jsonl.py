@@ -15,7 +15,7 @@ from typing import Any, Final
 from ledger import spec
 from ledger.datasets.digests import RAW, Digests
 from ledger.datasets.files import RegularFile, printable
-from ledger.datasets.jcs import parse_json, scan_json
+from ledger.datasets.jcs import opens_many, parse_json, scan_json
 from ledger.datasets.rows import (
     Form,
     Row,
@@ -104,7 +104,12 @@ def digest_lines(column: str | None, lines: Iterator[bytes], found: Digests) -> 
                 text = line.decode()
                 row, end = scan(text)
                 value = row[column]
-                if type(value) is not str or text[end:] not in _ENDS or len(line) > spec.ROW_BYTES_MAX:
+                if (
+                    type(value) is not str
+                    or text[end:] not in _ENDS
+                    or len(line) > spec.ROW_BYTES_MAX
+                    or opens_many(line)
+                ):
                     value = ""
                 content = value.encode()
             except _ODD:

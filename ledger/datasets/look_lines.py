@@ -14,7 +14,7 @@ from ledger.datasets.digests import Digests
 from ledger.datasets.files import Fingerprint, RegularFile
 from ledger.datasets.formats import JSONL
 from ledger.datasets.gathered import Gathered
-from ledger.datasets.jcs import scan_json
+from ledger.datasets.jcs import opens_many, scan_json
 from ledger.datasets.line_formats import LineFormat, line_format
 from ledger.datasets.rows import too_big
 from ledger.datasets.streams import line_end
@@ -114,7 +114,7 @@ def _look_fast(format_: LineFormat, rows: Iterable[bytes], found: Gathered, want
             text = line.decode()
             row, end = scan(text)
             value = row[column]
-            if type(value) is not str or text[end:] not in _ENDS or len(line) > row_max:
+            if type(value) is not str or text[end:] not in _ENDS or len(line) > row_max or opens_many(line):
                 value = ""
             content = value.encode()
         except _ODD:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from ledger.api.gate import partial
 from ledger.errors import LineageError, RefusedInput
-from tests.test_gate.town import Town, trust_of
+from tests.test_gate.town import Town, brief, trust_of
 
 
 @pytest.fixture
@@ -75,3 +76,28 @@ def test_what_is_put_beside_unfinished_work_stays_when_that_is_finished(
     monkeypatch.setattr(partial.Partial, "remove", late)
     town.gate(data, verdicts=target)
     assert [path.name for path in folder.iterdir()] == ["thesis"]
+
+
+# Rows
+
+
+@pytest.mark.parametrize("depth", [63, 64, 500, 970, 980, 985, 990, 1_000, 5_000])
+@pytest.mark.parametrize("name", ["data.jsonl", "data.jsonl.gz"])
+def test_how_deep_a_row_may_be_does_not_depend_on_the_stack_that_is_left(
+    town: Town, depth: int, name: str
+) -> None:
+    """Nesting where nobody looks; the row is looked at twice for its sample, from two places of the program."""
+    data, _ = two_makers(town)
+    nested = '{"text": "good", "x": ' + "[" * depth + '"[[{\\"[["' + "]" * depth + "}\n"
+    text = nested.replace("\n", " \n") + '{"text": "good"}\n'
+    data = town.folder / name
+    if name.endswith(".gz"):
+        data.write_bytes(gzip.compress(text.encode()))
+    else:
+        data.write_text(text)
+    expected = "admitted clear L2" if depth < 64 else "rejected row-refused L0"
+    for workers in (0, 2):
+        judged = town.judged(data, workers=workers)
+        assert [brief(row) for row in judged] == [expected, "admitted clear L2"]
+        if depth >= 64:
+            assert "nested deeper than 64" in judged[0].why
