@@ -237,8 +237,10 @@ def _folder(number: int, item: RowFiles, name: str) -> Part:
     )
     status = item.folder.stat()
     sizes = [entry.fingerprint.size_bytes for entry in entries]
-    newest = max(entry.fingerprint.mtime_ns for entry in entries)
-    known = Fingerprint(status.st_dev, status.st_ino, sum(sizes), newest)
+    written, changed = (
+        max(times) for times in zip(*(entry.fingerprint[-2:] for entry in entries), strict=True)
+    )
+    known = Fingerprint(status.st_dev, status.st_ino, sum(sizes), written, changed)
     return Part(number, item.folder, name, Format(FILES), known, {}, (), len(entries), files=entries)
 
 

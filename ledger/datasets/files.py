@@ -59,12 +59,17 @@ class Walk:
 
 
 class Fingerprint(NamedTuple):
-    """By which a file is known again: where it lies, its length, and when it was last written to (ns)."""
+    """By which a file is known again: where it lies, its length, when it was last written to, and when it was last changed in any way (ns).
+
+    The time of writing is whatever the file's owner says it is (utime(2)); the last one nobody can set back. Where the system has no such time, it is that
+    of the file's making.
+    """
 
     device: int
     inode: int
     size_bytes: int
     mtime_ns: int
+    ctime_ns: int
 
 
 class RegularFile:
@@ -318,7 +323,7 @@ def _check_regular(status: os.stat_result, path: Path) -> None:
 
 
 def _fingerprint(status: os.stat_result) -> Fingerprint:
-    return Fingerprint(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return Fingerprint(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _kind(mode: int) -> str:

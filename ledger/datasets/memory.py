@@ -31,7 +31,7 @@ from ledger.errors import RefusedInput
 _BATCH_ROWS: Final = 1_000  # of a source that hands out tables
 _RUN_ROWS: Final = 1_024  # of one that hands out rows
 _JSON_TYPES: Final = (str, int, float, bool, type(None))
-_NO_FILE: Final = Fingerprint(0, 0, 0, 0)
+_NO_FILE: Final = Fingerprint(0, 0, 0, 0, 0)
 
 
 class MemoryDataset:

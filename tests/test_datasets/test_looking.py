@@ -10,7 +10,7 @@ import pytest
 from ledger import spec
 from ledger.datasets.crew import Crew
 from ledger.datasets.dataset import Segment, open_dataset
-from ledger.datasets.files import Fingerprint
+from ledger.datasets.files import fingerprint_of
 from ledger.datasets.looking import look
 from tests.test_datasets.carriers import STRINGS, write_jsonl
 from tests.test_datasets.refusals import refused
@@ -68,8 +68,7 @@ def test_two_states_of_one_file_are_a_change(tmp_path: Path, monkeypatch: pytest
         def submit(self, name: str, *arguments: Any) -> Any:
             if arguments[-2] >= 4:
                 path.write_bytes(b"aaaaaaa\nccc\n")
-                status = path.stat()
-                changed = Fingerprint(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+                changed = fingerprint_of(path)
                 arguments = (arguments[0], list(changed), *arguments[2:])
             return super().submit(name, *arguments)
 

@@ -18,7 +18,7 @@ from ledger import spec
 from ledger.datasets import jsonl, lines, stretches
 from ledger.datasets.crew import Crew
 from ledger.datasets.digests import JCS, NO_LINE, RAW, Digests
-from ledger.datasets.files import Fingerprint, RegularFile
+from ledger.datasets.files import RegularFile, fingerprint_of
 from ledger.datasets.jsonl import read_jsonl
 from ledger.datasets.lines import read_lines
 from ledger.datasets.rows import Row
@@ -284,6 +284,7 @@ def test_a_file_that_is_another_or_changes_is_refused(tmp_path: Path) -> None:
         known._replace(device=known.device + 1),
         known._replace(size_bytes=5),
         known._replace(mtime_ns=known.mtime_ns + 1),
+        known._replace(ctime_ns=known.ctime_ns + 1),
     ):
         with refused("file-changed", "rows.txt"):
             digest_stretch(str(path), other, Stretch(0, 4), digest)
@@ -319,8 +320,7 @@ def test_stretches_that_do_not_meet_are_a_change(tmp_path: Path) -> None:
         def submit(self, name: str, *arguments: Any) -> Any:
             if name == "lines" and arguments[-1][0] >= 4:
                 path.write_bytes(b"aaaaaaa\nccc\n")
-                status = path.stat()
-                changed = Fingerprint(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+                changed = fingerprint_of(path)
                 arguments = (arguments[0], list(changed), *arguments[2:])
             return super().submit(name, *arguments)
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ledger.api.gate import partial
+from ledger.datasets.staging import Staging
 from ledger.errors import LineageError, RefusedInput
 from tests.test_gate.town import Town, brief, trust_of
 
@@ -101,3 +107,51 @@ def test_how_deep_a_row_may_be_does_not_depend_on_the_stack_that_is_left(
         assert [brief(row) for row in judged] == [expected, "admitted clear L2"]
         if depth >= 64:
             assert "nested deeper than 64" in judged[0].why
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows tells no time of change; see it on a POSIX system")
+@pytest.mark.parametrize(
+    "name", ["data.jsonl", "data.jsonl.gz", "data.csv", "data.parquet", "data.arrow", "files"]
+)
+def test_rows_that_are_put_in_place_of_those_judged_are_not_written(
+    town: Town, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Of the same length, in the same file, whose time of writing is set back: the dataset's author can do all that."""
+    two_makers(town)
+    data = town.folder / name
+    column = None if name == "files" else "text"
+
+    def write(word: str) -> Path:
+        rows = pa.table({"text": [word]})
+        path = data / "row.txt" if name == "files" else data
+        path.parent.mkdir(exist_ok=True)
+        with path.open("r+b" if path.exists() else "xb") as file:
+            if name == "files":
+                file.write(word.encode())
+            elif name.endswith(".parquet"):
+                pq.write_table(rows, file, compression="none")
+            elif name.endswith(".arrow"):
+                with pa.ipc.new_file(file, rows.schema) as sink:
+                    sink.write_table(rows)
+            elif name.endswith(".csv"):
+                file.write(f"text\n{word}\n".encode())
+            else:
+                line = json.dumps({"text": word}).encode() + b"\n"
+                file.write(gzip.compress(line, mtime=0) if name.endswith(".gz") else line)
+        return path
+
+    path = write("good")
+    real = Staging.submit
+
+    def swapping(self: Staging, *arguments: Any) -> Any:
+        status = path.stat()
+        write("evil")
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert path.stat().st_size == status.st_size
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Staging, "submit", swapping)
+    out = town.folder / f"out-{name}"
+    with refused("file-changed"):
+        town.gate(data, column=column, folder_is="files" if name == "files" else None, admitted=out)
+    assert not out.exists()
