@@ -20,7 +20,7 @@ from ledger.statements.record import decode_record, sealed_size
 from ledger.store.salts import SaltVault
 
 _SEALED: Final = b"\xa4form\xa6sealed"
-# A maker as records hold it. What looks like one and is none is tried in vain; that is all.
+# A maker as records hold it, or what looks like one: the maker is among what is found.
 _MAKER: Final = re.compile(rb"(?=\xa5maker\xc4\x20(.{32}))", re.DOTALL)
 
 
@@ -82,13 +82,26 @@ def find_by_salt(view: LogView, salt: bytes, contents: Iterable[HeldContent]) ->
 
 
 def sealers(view: LogView) -> set[bytes]:
-    """The ids of all who sealed anything in a log, and perhaps of some who did not; reads every record once."""
-    return {
-        maker
-        for record in view.scan_records(_SEALED)
-        if record.data is not None
-        for maker in _MAKER.findall(record.data)
-    }
+    """The ids of all who sealed anything in a log; reads every record once.
+
+    Nobody else's: whoever could put more of them into one record would make every row that brings a salt dear.
+    """
+    makers: set[bytes] = set()
+    for record in view.scan_records(_SEALED):
+        if record.data is not None and not makers.issuperset(_MAKER.findall(record.data)):
+            maker = _sealed_by(record.data)
+            if maker is not None:
+                makers.add(maker)
+    return makers
+
+
+def _sealed_by(data: bytes) -> bytes | None:
+    """The maker of a sealed record; None of any other."""
+    try:
+        record = decode_record(data)
+    except RefusedInput:  # no record of §4: it has no content
+        return None
+    return record.maker if record.form == "sealed" else None
 
 
 def _find(view: LogView, content: HeldContent, salt: bytes, makers: Iterable[bytes]) -> list[bytes]:

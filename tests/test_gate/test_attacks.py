@@ -15,9 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from ledger.api.gate import partial
+from ledger.api.unsealing import sealers
 from ledger.datasets.staging import Staging
-from ledger.errors import LineageError, RefusedInput
-from tests.test_gate.town import Town, brief, trust_of
+from ledger.errors import LineageError, RefusedInput, StoreFault
+from ledger.statements.record import make_record, sealed_content
+from tests.test_gate.town import Row, Town, brief, rows_record, trust_of
+from tests.world import Actor
 
 
 @pytest.fixture
@@ -155,3 +158,63 @@ def test_rows_that_are_put_in_place_of_those_judged_are_not_written(
     with refused("file-changed"):
         town.gate(data, column=column, folder_is="files" if name == "files" else None, admitted=out)
     assert not out.exists()
+
+
+# What strangers and thieves log
+
+
+def test_what_a_thief_imported_holds_up_nobody_once_it_is_disowned(town: Town) -> None:
+    """His dataset has no sidecar, and never will; but a hold on it is not got rid of by disowning it."""
+    data, _ = two_makers(town)
+    bob, curator = town.world.enrol("bob"), town.world.enrol("curator", "curator")
+    town.world.rules(town.world.operator(), curators=[curator])
+    key = bob.public_key
+    records = [rows_record(bob, [text]) for text in ("one", "two")]
+    first = town.world.publish(bob, *records).log_index
+    with refused("rows-missing", StoreFault):
+        town.gate(data)
+    town.reopen().change(bob, cuts=[(key, first)])
+    assert [brief(row) for row in town.judged(data)] == ["admitted clear L2"] * 2
+    town.reopen().notice(curator, "hold", [records[1].id, 0])
+    with refused("rows-missing", StoreFault):
+        town.gate(data)
+
+
+def test_datasets_of_strangers_that_are_not_at_hand_are_counted_and_a_few_named(town: Town) -> None:
+    data, trust = two_makers(town)
+    eve = town.world.enrol("another")
+    town.world.publish(eve, *(rows_record(eve, [f"row {number}"]) for number in range(5_000)))
+    gated = town.gate(data, trust=trust)
+    assert gated.counts["admitted"] == 1
+    notes = [note for note in gated.notes if note.startswith("Not searched")]
+    assert len(notes) == 17
+    assert notes[-1] == "Not searched: 4,984 datasets more."
+
+
+def test_nobody_makes_sealers_of_what_he_puts_into_a_record(town: Town) -> None:
+    """Each row that brings a salt is hashed once for everybody who sealed anything, and evidence is any 32 bytes."""
+    eve, bob, anna = (town.world.enrol(name) for name in ("eve", "bob", "anna"))
+    salt = bytes([7]) * 32
+    row = Row("anna's", salt)
+
+    def evil(actor: Actor, number: int, facts: dict[str, Any]) -> None:
+        record = make_record(
+            kind="experience",
+            maker=actor.id,
+            content=sealed_content(actor.id, salt, b"%d" % number),
+            size_bytes=32,
+            form="sealed",
+            media=None,
+            human=1_000_000,
+            facts=facts,
+        )
+        town.world.publish(actor, record)
+
+    looks = b"\xa5maker\xc4\x20"
+    # What looks like the beginning of a maker ends a digest; the next one, behind its own two bytes, would be the maker.
+    evil(eve, 1, {"evidence": [bytes([number]) + bytes(23) + looks for number in range(64)]})
+    town.seal(anna, row, salt)
+    evil(bob, 2, {"evidence": [bytes(24) + looks, anna.id]})
+    with town.view() as view:
+        assert sealers(view) == {eve.id, bob.id, anna.id}
+    assert [brief(each) for each in town.judged([row.cells])] == ["admitted clear L2"]

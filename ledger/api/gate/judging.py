@@ -6,8 +6,9 @@ that another batch holds, so how rows fall into batches changes none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple
 
 from ledger.api.gate.claims import Claims
@@ -20,9 +21,10 @@ from ledger.origin.claims import RowVerdict
 from ledger.origin.judge import Judge
 from ledger.origin.moment import Footing, Moment, check_decidable
 from ledger.origin.policy import Policy
+from ledger.origin.said import weigh
 from ledger.origin.tally import SampleNode, Traits
 from ledger.origin.trust import Trust
-from ledger.proofs.facts import Ancestries, Existed, Node
+from ledger.proofs.facts import Ancestries, Existed, Node, Presence
 from ledger.proofs.quorum import Cosigned
 from ledger.proofs.trace import Tracer
 from ledger.spec import TALLY_NODES_MAX
@@ -150,15 +152,30 @@ class Judging:
 
     def check_searched(self, unsearched: Sequence[tuple[bytes, str]]) -> None:
         """Raises StoreFault `rows-missing` if somebody's datasets whose claims would count could not be looked into."""
-        for artifact_id, reason in unsearched:
-            node = self._tracer.trace([artifact_id]).nodes[artifact_id]
-            if node.maker is None or self._acceptance.maker_grades(node):
+        reasons = iter(unsearched)
+        while some := dict(islice(reasons, _ARTIFACTS)):
+            nodes = self._tracer.trace(some).nodes
+            for artifact_id, reason in some.items():
+                if not self._might_count(nodes[artifact_id], nodes):
+                    continue
                 raise StoreFault(
                     "rows-missing",
                     f"rows sidecar of {artifact_id.hex()[:16]}",
                     f"whether a row stands in this dataset cannot be told, and nothing is admitted so: {reason}",
                     "Make it anew: lineage import DATASET --column C --rebuild",
                 )
+
+    def _might_count(self, node: Node, nodes: Mapping[bytes, Node]) -> bool:
+        """Whether a claim of it, on whatever row, would be weighed (SPEC §12.3)."""
+        if node.maker is None:
+            return True
+        if node.presence is not Presence.DISOWNED:
+            return bool(self._acceptance.maker_grades(node))
+        # What a thief signed must hold up nobody once its maker disowned it; what a curator holds back is not got rid of so.
+        said = weigh(node, self._acceptance, nodes.get)
+        return bool(self._acceptance.maker_grades(node)) and any(
+            said.is_held_back(row) for row in (None, *said.rows)
+        )
 
     def judge(self, claimed: Iterable[Claims]) -> Iterator[tuple[Claims, RowVerdict, Batch]]:
         """The verdict on each distinct set of claims, in their order."""

@@ -39,6 +39,7 @@ from ledger.origin.lattice import Verdict
 from ledger.origin.tally import Tally
 
 _CELLS: Final = (LINEAGE_ID, LINEAGE_SALT)
+_NOTES_MAX: Final = 16  # datasets that were not searched and are named
 AUTO: Final = ""  # the column is found out
 
 
@@ -218,7 +219,10 @@ def _gated(about: dict[str, Any], tally: Tally, context: _Context, resumed: int 
     notes = [SELF_TRUSTED] if footing.is_self else [OWN_CLOCK] if footing.is_by_own_clock else []
     notes += [] if footing.is_audited else [BY_OPERATOR]
     notes.append(RIVALS_HERE)
-    notes += [f"Not searched: the dataset {each.hex()[:16]}: {why}" for each, why in context.sets.unsearched]
+    unsearched = context.sets.unsearched
+    notes += [f"Not searched: the dataset {each.hex()[:16]}: {why}" for each, why in unsearched[:_NOTES_MAX]]
+    if len(unsearched) > _NOTES_MAX:
+        notes.append(f"Not searched: {len(unsearched) - _NOTES_MAX:,} datasets more.")
     gated = Gated(whole, tally, (), tuple(notes), footing.is_self, resumed_rows=resumed)
     by_verdict = dict(counts)
     del by_verdict[Verdict.UNDECIDED]
