@@ -119,15 +119,22 @@ class RowJudge:
             return set()
         found = set()
         level = Level.UNLOGGED.code
+        is_wanted = True  # a sample: rows ascend, so that when one is not, none behind it is
         for start, run in block.starts():
-            for at, error in run.errors():
-                told = Told(self._refused, ROW_REFUSED, level, _cut(f"{self._refused}: {error.reason}"))
-                outcomes[start + at] = telling.number(told)
-                tally.count_refused(self._refused, level, error.code)
-                row_index = block.row_index + start + at
-                if tally.wants(told.verdict, told.code, row_index):
-                    tally.keep(Sample(row_index, _NO_ID, None, *told))
+            # Once for each reason, not for each row: whoever sends a file of blank lines sends very many.
+            told = [
+                Told(self._refused, ROW_REFUSED, level, _cut(f"{self._refused}: {each.reason}"))
+                for each in run.batch.reasons
+            ]
+            numbers = [telling.number(each) for each in told]
+            for at, reason, _ in run.batch.faults:
+                outcomes[start + at] = numbers[reason]
                 found.add(start + at)
+                row_index = block.row_index + start + at
+                if is_wanted := is_wanted and tally.wants(self._refused, ROW_REFUSED, row_index):
+                    tally.keep(Sample(row_index, _NO_ID, None, *told[reason]))
+            for reason, rows in Counter(reason for _, reason, _ in run.batch.faults).items():
+                tally.count_refused(self._refused, level, run.batch.reasons[reason].code, rows)
         return found
 
     def _choose(
