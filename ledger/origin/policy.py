@@ -156,6 +156,12 @@ def parse_policy(data: bytes) -> Policy:
     if table.integer("version", 1, 1) is None:
         raise table.refused("version", "it is missing", "Write `version = 1`.")
     name = table.text("name")
+    if name is not None and len(name) > spec.VERDICT_NAME_CHARS_MAX:
+        raise table.refused(
+            "name",
+            f"it has over {spec.VERDICT_NAME_CHARS_MAX:,} characters",
+            "Shorten it: it is for reports.",
+        )
     decides = table.flag("decide", default=True)
     checkpoint, verdicts = table.table("checkpoint"), table.table("verdicts")
     ancestors, makers = table.table("ancestors"), table.table("makers")

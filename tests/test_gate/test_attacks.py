@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ledger.api.gate import partial
+from ledger.api.gate import column, partial
 from ledger.api.unsealing import sealers
 from ledger.datasets.staging import Staging
 from ledger.errors import LineageError, RefusedInput, StoreFault
@@ -122,7 +122,7 @@ def test_rows_that_are_put_in_place_of_those_judged_are_not_written(
     """Of the same length, in the same file, whose time of writing is set back: the dataset's author can do all that."""
     two_makers(town)
     data = town.folder / name
-    column = None if name == "files" else "text"
+    judged = None if name == "files" else "text"
 
     def write(word: str) -> Path:
         rows = pa.table({"text": [word]})
@@ -156,7 +156,7 @@ def test_rows_that_are_put_in_place_of_those_judged_are_not_written(
     monkeypatch.setattr(Staging, "submit", swapping)
     out = town.folder / f"out-{name}"
     with refused("file-changed"):
-        town.gate(data, column=column, folder_is="files" if name == "files" else None, admitted=out)
+        town.gate(data, column=judged, folder_is="files" if name == "files" else None, admitted=out)
     assert not out.exists()
 
 
@@ -218,3 +218,59 @@ def test_nobody_makes_sealers_of_what_he_puts_into_a_record(town: Town) -> None:
     with town.view() as view:
         assert sealers(view) == {eve.id, bob.id, anna.id}
     assert [brief(each) for each in town.judged([row.cells])] == ["admitted clear L2"]
+
+
+# What would be found out when everything is judged, or eat the memory before anything is
+
+
+@pytest.mark.parametrize("at_ms", [-1, 2**53, 1.5, True, "1700000000000", float("nan")])
+def test_what_is_no_time_is_refused_before_anything_is_judged(town: Town, at_ms: Any) -> None:
+    data, _ = two_makers(town)
+    for dataset in (data, [{"text": "good"}]):
+        with refused("usage"):
+            town.gate(dataset, at_ms=at_ms, **({"verdicts": town.folder / "v"} if dataset is data else {}))
+    assert not (town.folder / "v.partial").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["out.jsonl.partial", "out.jsonl.partial/v.parquet", "link/verdicts/v.parquet"]
+)
+def test_no_output_lies_where_unfinished_work_is_removed(town: Town, name: str) -> None:
+    data, _ = two_makers(town)
+    (town.folder / "link").symlink_to("out.jsonl.partial")
+    for kind in ("verdicts", "report"):
+        with refused("usage"):
+            town.gate(data, admitted=town.folder / "out.jsonl", **{kind: town.folder / name})
+    assert not (town.folder / "out.jsonl").exists()
+
+
+def test_a_policys_name_that_no_verdict_file_holds_is_refused_before_anything_is_judged(town: Town) -> None:
+    data, _ = two_makers(town)
+    policy = b'version = 1\nname = "%s"\n[rows]\nwork = "L2"\n'
+    with refused("policy-invalid"):
+        town.gate(data, policy % (b"a" * 1_025), verdicts=town.folder / "v.parquet")
+    assert (
+        town.gate(data, policy % (b"a" * 1_024), verdicts=town.folder / "v.parquet").counts["admitted"] == 2
+    )
+
+
+def test_the_column_is_found_out_in_bounded_memory(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of many empty lists takes forty times its room when it is parsed; 256 of 4 MiB would be looked at together."""
+    two_makers(town)
+    monkeypatch.setattr(column, "_BYTES_MAX", 200_000)
+    fat = [{"text": "good", "x": [[]] * 20_000} for _ in range(60)]
+    data = town.folder / "fat.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in fat))
+    read = 0
+    real = column.parse_json
+
+    def counted(content: bytes) -> Any:
+        nonlocal read
+        read += len(content)
+        return real(content)
+
+    monkeypatch.setattr(column, "parse_json", counted)
+    gated = town.gate(data, column="")
+    assert gated.about["column"] == "text"
+    assert gated.counts["admitted"] == 60
+    assert 200_000 <= read < 400_000

@@ -20,6 +20,7 @@ from ledger.errors import RefusedInput
 from ledger.log.view import LogView
 
 ROWS: Final = 256  # that are looked up
+_BYTES_MAX: Final = 4_194_304  # … behind which none is
 _COLUMNS_MAX: Final = 256
 _WHOLE: Final = None
 
@@ -42,7 +43,7 @@ def choose_column(dataset: Rows, said: Sequence[str], view: LogView, sets: RowsS
 
     Raises RefusedInput `column-unclear`, and as the rows' reader.
     """
-    first = list(islice(dataset.rows(_WHOLE, lenient=True), ROWS))
+    first = list(_first(dataset.rows(_WHOLE, lenient=True)))
     read = [row for row in first if isinstance(row, Row)]
     if any(isinstance(row, FileRow) for row in first) or any(row.form == "raw" for row in read):
         # files that are rows, and lines, have no columns
@@ -54,7 +55,7 @@ def choose_column(dataset: Rows, said: Sequence[str], view: LogView, sets: RowsS
         if read:
             digests[name] = [digest for each in members if (digest := _digest(each, name)) is not None]
         else:  # some column is of a type that no row as a whole may hold
-            alone = islice(dataset.rows(name, lenient=True), ROWS)
+            alone = _first(dataset.rows(name, lenient=True))
             digests[name] = [row.digest for row in alone if isinstance(row, Row)]
     found = _found(view, sets, {digest for each in digests.values() for digest in each})
     hits = {name: sum(digest in found for digest in each) for name, each in digests.items()}
@@ -80,12 +81,22 @@ def choose_column(dataset: Rows, said: Sequence[str], view: LogView, sets: RowsS
 
 def check_column(dataset: Rows, column: str) -> None:
     """Raises RefusedInput `column-missing` where no row of the first has a column, though some are rows: it is a name that was mistyped."""
-    first = [row for row in islice(dataset.rows(_WHOLE, lenient=True), ROWS) if isinstance(row, Row)]
+    first = [row for row in _first(dataset.rows(_WHOLE, lenient=True)) if isinstance(row, Row)]
     names = _names([parse_json(row.content) for row in first if row.form == "jcs"])
     if names and column not in names:
         missing = column_missing(column, names)
         reason = f"{missing.reason}, as far as its first {len(first):,} rows tell"
         raise RefusedInput(missing.code, dataset.item, reason, missing.fix)
+
+
+def _first(rows: Iterable[AnyRow]) -> Iterator[AnyRow]:
+    """The rows that are looked up: some, and no more than so many bytes of them, which parsed take many times that."""
+    size_bytes = 0
+    for row in islice(rows, ROWS):
+        yield row
+        size_bytes += len(row.content) if isinstance(row, Row) else 0
+        if size_bytes >= _BYTES_MAX:
+            return
 
 
 def _names(members: Iterable[Any]) -> list[str]:

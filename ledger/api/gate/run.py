@@ -76,6 +76,14 @@ class Outputs:
             raise RefusedInput("usage", "outputs", "one of them has no name", "Name a file.")
         if len({os.path.realpath(path) for path in named}) < len(named):
             raise RefusedInput("usage", "outputs", "two of them have one name", "Name each apart.")
+        partial = None if self.partial is None else Path(os.path.realpath(self.partial))
+        if any(partial in (real := Path(os.path.realpath(path)), *real.parents) for path in named):
+            raise RefusedInput(
+                "usage",
+                "outputs",
+                "one of them lies where unfinished work does, which is removed when it is finished",
+                "Name it elsewhere.",
+            )
         if resume and self.partial is None:
             raise RefusedInput(
                 "usage",

@@ -24,6 +24,7 @@ from ledger.errors import RefusedInput
 from ledger.log.view import LogView
 from ledger.origin.policy import Policy
 from ledger.origin.trust import Trust
+from ledger.spec import TIME_MAX_MS
 
 Path_ = str | os.PathLike[str]
 
@@ -69,6 +70,7 @@ class GateVerbs:
         """
         outputs = Outputs(*(None if out is None else Path(out) for out in (admitted, verdicts, report)))
         read = read_policy(policy)
+        _check_time(at_ms)
         self._check_asked(read, outputs, sign_by, resume=resume, is_named=_is_named(dataset))
         with self._access.view() as view:
             begun_ms = _begun_ms(outputs) if resume and at_ms is None else at_ms
@@ -138,6 +140,17 @@ def _is_named(dataset: Any) -> bool:
         and bool(dataset)
         and all(isinstance(each, (str, os.PathLike)) for each in dataset)
     )
+
+
+def _check_time(at_ms: object) -> None:
+    """Raises RefusedInput `usage`: what is no time would be found out when everything is judged."""
+    if at_ms is not None and (type(at_ms) is not int or not 0 <= at_ms <= TIME_MAX_MS):
+        raise RefusedInput(
+            "usage",
+            "at_ms",
+            f"{at_ms!r:.40} is no time",
+            f"Give unix milliseconds from 0 to {TIME_MAX_MS:,}.",
+        )
 
 
 def _begun_ms(outputs: Outputs) -> int | None:
