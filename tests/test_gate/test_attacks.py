@@ -16,6 +16,7 @@ import pytest
 
 from ledger.api.gate import column, partial
 from ledger.api.unsealing import sealers
+from ledger.datasets.jcs import parse_json
 from ledger.datasets.staging import Staging
 from ledger.errors import LineageError, RefusedInput, StoreFault
 from ledger.statements.record import make_record, sealed_content
@@ -262,7 +263,7 @@ def test_the_column_is_found_out_in_bounded_memory(town: Town, monkeypatch: pyte
     data = town.folder / "fat.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in fat))
     read = 0
-    real = column.parse_json
+    real = parse_json
 
     def counted(content: bytes) -> Any:
         nonlocal read
