@@ -50,7 +50,10 @@ LIMITS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ),
     ("nesting, array items, map keys", (spec.CODEC_DEPTH_MAX, spec.CODEC_ARRAY_MAX, spec.CODEC_MAP_MAX)),
     ("integers", (spec.INTEGER_MAX,)),
-    ("JSON nesting of a `jcs` value, or of a line that is a row (also where nobody looks)", (spec.JSON_DEPTH_MAX,)),
+    (
+        "JSON nesting of a `jcs` value, or of a line that is a row (also where nobody looks)",
+        (spec.JSON_DEPTH_MAX,),
+    ),
     (
         "row group of a verdict file; its footer; a reason in it",
         (
