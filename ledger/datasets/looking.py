@@ -47,6 +47,8 @@ _DENSE_ROWS: Final = 8_192  # of a run: where runs have more rows, fewer of them
 _TABLE_ROWS_MAX: Final = 65_536  # rows of a table in one run
 _FILES_MAX: Final = 256  # files that are rows, in one run
 _FILES_BYTES_MAX: Final = 67_108_864
+_BEGIN_BYTES: Final = 65_536  # by which the lines of a segment are known to be short
+_LINES_MAX: Final = 32_768  # of a run, about
 _NO_CONTENTS: Final[frozenset[int]] = frozenset()
 
 
@@ -274,10 +276,19 @@ def _plan(
 
 
 def _ask_lines(crew: Crew, part: Part, segment: Segment, wanted: Wanted) -> Iterator[_Asked]:
-    for start in range(segment.start, segment.stop, spec.STRETCH_BYTES):
-        stop = min(start + spec.STRETCH_BYTES, segment.stop)
+    step = _stretch_bytes(part, segment)
+    for start in range(segment.start, segment.stop, step):
+        stop = min(start + step, segment.stop)
         ask = _asking(crew, "look at lines", part, wanted, start, stop)
         yield _Asked(segment, ask(_NO_CONTENTS), stop == segment.stop, wanted, ask=ask)
+
+
+def _stretch_bytes(part: Part, segment: Segment) -> int:
+    """How many bytes a run of lines has: fewer where they are short, since a digest takes more room than such a line."""
+    with RegularFile(part.path) as file:
+        begin = file.read_at(segment.start, min(_BEGIN_BYTES, segment.stop - segment.start))
+    lines = begin.count(b"\n") + 1
+    return min(spec.STRETCH_BYTES, max(len(begin) * _LINES_MAX // lines, 1))
 
 
 def _asking(crew: Crew, task: str, part: Part, wanted: Wanted, start: int, stop: int) -> Ask:
