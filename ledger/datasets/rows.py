@@ -7,6 +7,7 @@ file format carried it: the same text in JSONL and in another format is the same
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
@@ -21,6 +22,7 @@ _MEDIA: Final[dict[Form, str]] = {"raw": "text/plain", "jcs": "application/json"
 
 LINEAGE_ID: Final = "lineage_id"  # the column of the artifact ids of rows that are signed (SPEC §4.6)
 LINEAGE_SALT: Final = "lineage_salt"  # the column of the salts of sealed rows
+_HEX: Final = re.compile(rf"[0-9a-fA-F]{{{2 * spec.HASH_BYTES}}}", re.ASCII)
 _COLUMNS_SHOWN: Final = 8  # names of columns in an error
 _NAME_SHOWN_CHARS: Final = 40
 _NO_CELLS: Final[Mapping[str, Any]] = {}
@@ -63,10 +65,23 @@ def cells_of(row: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any
 
 
 def whole_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A row as it is signed as a whole: without the columns that say where its lineage is (SPEC §4.6)."""
-    if LINEAGE_ID in row or LINEAGE_SALT in row:
-        return {name: value for name, value in row.items() if name not in (LINEAGE_ID, LINEAGE_SALT)}
-    return row
+    """A row as it is signed as a whole: without the columns that say where its lineage is (SPEC §4.6).
+
+    They are covered by no digest, so nothing else may stand there. Raises RefusedInput lineage-cell-illegal.
+    """
+    beside = [name for name in (LINEAGE_ID, LINEAGE_SALT) if name in row]
+    if not beside:
+        return row
+    for name in beside:
+        cell = row[name]
+        if cell is not None and cell != "" and not (isinstance(cell, str) and _HEX.fullmatch(cell)):
+            raise RefusedInput(
+                "lineage-cell-illegal",
+                "row",
+                f"its column {name!a} holds what is no id and no salt, and no digest of the row as a whole covers it",
+                "Empty it, or name the column that is meant",
+            )
+    return {name: value for name, value in row.items() if name not in beside}
 
 
 def content_of(value: Any) -> tuple[bytes, Form]:

@@ -188,7 +188,8 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
 
 
 columns = st.text(min_size=1)
-names = st.text() | st.sampled_from(["lineage_id", "lineage_salt"])
+LINEAGE = ("lineage_id", "lineage_salt")
+names = st.text() | st.sampled_from(LINEAGE)
 members = st.dictionaries(names, st.integers(-9, 9) | st.text() | st.none() | st.lists(st.booleans()))
 
 
@@ -200,9 +201,12 @@ def test_texts_come_back_in_order(
     path = written(tmp_path_factory.mktemp("jsonl"), ends.join(lines).encode())
     read = list(read_jsonl(path, "text"))
     assert read == [Row(at, text.encode(), "raw") for at, (_, text) in enumerate(rows)]
+    beside = [others[name] for others, _ in rows for name in LINEAGE if name in others]
+    if any(cell is not None and cell != "" for cell in beside):
+        return  # such a row is none as a whole: tests/test_gate/test_attacks.py
     whole = list(read_jsonl(path, None))
     signed = [
-        {name: value for name, value in (others | {"text": text}).items() if not name.startswith("lineage_")}
+        {name: value for name, value in (others | {"text": text}).items() if name not in LINEAGE}
         for others, text in rows
     ]
     assert [json.loads(row.content) for row in whole] == signed

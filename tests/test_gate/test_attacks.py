@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -275,3 +276,35 @@ def test_the_column_is_found_out_in_bounded_memory(town: Town, monkeypatch: pyte
     assert gated.about["column"] == "text"
     assert gated.counts["admitted"] == 60
     assert 200_000 <= read < 400_000
+
+
+# What no digest covers
+
+
+@pytest.mark.parametrize("name", ["lineage_id", "lineage_salt"])
+@pytest.mark.parametrize(
+    "cell", ["Unsigned words.", "0" * 63, "0" * 64 + "\n", 7, ["0" * 64], {"more": "words"}]
+)
+def test_nothing_unsigned_rides_along_in_a_row_that_is_judged_as_a_whole(
+    town: Town, name: str, cell: Any
+) -> None:
+    """The two columns of lineage are no part of the row; else their cells would be admitted whatever they say."""
+    anna = town.world.enrol("anna")
+    body = b'{"text":"good"}'
+    record = make_record(
+        kind="work",
+        maker=anna.id,
+        content=hashlib.sha256(body).digest(),
+        size_bytes=len(body),
+        form="jcs",
+        media="application/json",
+        human=1_000_000,
+    )
+    town.world.publish(anna, record)
+    data = town.folder / "data.jsonl"
+    rows: list[dict[str, Any]] = [{name: cell}, {name: None}, {name: ""}, {name: record.id.hex().upper()}, {}]
+    data.write_text("".join(json.dumps({"text": "good"} | row) + "\n" for row in rows))
+    table = [{"text": "good"} | row for row in rows]
+    expected = ["rejected row-refused L0"] + ["admitted clear L2"] * 4
+    assert [brief(row) for row in town.judged(data, column=None)] == expected
+    assert [brief(row) for row in town.judged(table, column=None)] == expected
