@@ -81,7 +81,7 @@ def run(
         column=args.column,
         progress=reporter.progress,
     )
-    return _document(outcome), _lines(outcome), outcome.ok
+    return _document(outcome), _lines(outcome, is_column_named=args.column is not None), outcome.ok
 
 
 def _document(outcome: VerifiedManifest) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _document(outcome: VerifiedManifest) -> dict[str, Any]:
     }
 
 
-def _lines(outcome: VerifiedManifest) -> list[str]:
+def _lines(outcome: VerifiedManifest, *, is_column_named: bool) -> list[str]:
     about, facts, signer = outcome.about, outcome.facts, outcome.signer
     name = printable(outcome.data)
     if not outcome.ok or facts is None or signer is None:
@@ -142,6 +142,8 @@ def _lines(outcome: VerifiedManifest) -> list[str]:
     if facts is not None and signer is not None:
         anchor = "" if signer.anchor is None else f", answered for by {short(signer.anchor)} (human)"
         what = "the whole row" if outcome.column is None else f"column {outcome.column!a}"
+        if not is_column_named:  # SPEC §12.5: who hands on the file may have changed which column it names
+            what += ", as the verdict file says, which is not signed: train on nothing else"
         trust = "self-trusted" if not int(about["trust"], 16) else f"trust file {about['trust'][:16]}"
         lines += [
             f"  what       {what}",

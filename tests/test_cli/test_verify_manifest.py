@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -118,6 +119,23 @@ def test_another_column_is_named(away: Cli) -> None:
     assert away.json(*arguments(away), code=1)["faults"]
     document = away.json(*arguments(away), "--column", "body")
     assert (document["matches"], document["column"]) == ("admitted", "body")
+
+
+def test_a_column_that_nobody_but_the_file_names_is_told_to_be_unsigned(away: Cli) -> None:
+    """Whoever hands on the file can have it name another, and put what was judged there, and anything where it belongs."""
+    judged = [json.loads(line)["text"] for line in (away.folder / "kept.jsonl").read_text().splitlines()]
+    (away.folder / "kept.jsonl").write_text(
+        "".join(json.dumps({"text": "another", "memo": text}) + "\n" for text in judged)
+    )
+    file = away.folder / "v.parquet"
+    changed = file.read_bytes().replace(b'"column": "text"', b'"column": "memo"')
+    assert changed != file.read_bytes()
+    file.write_bytes(changed)
+    ran = away(*arguments(away))
+    assert ran.code == 0
+    assert "column 'memo', as the verdict file says, which is not signed" in ran.out
+    assert "not signed" not in away(*arguments(away), "--column", "memo").out
+    assert away(*arguments(away), "--column", "text").code == 1
 
 
 @pytest.mark.parametrize(
