@@ -57,7 +57,7 @@ def parse_json(text: bytes) -> Any:
             "Mend it, or leave it out",
         ) from error
     except RecursionError as error:
-        raise _too_deep() from error
+        raise too_deep() from error
     except ValueError as error:  # int() limits the digits it converts
         raise RefusedInput(
             "not-json", _ITEM, "a number has thousands of digits", "Write a number that long as a string"
@@ -75,7 +75,7 @@ def _check_depth(text: bytes) -> None:
     for bracket in _STRING.sub(b"", text).translate(None, _NO_BRACKETS):
         depth += 1 if bracket in _OPENING else -1
         if depth > spec.JSON_DEPTH_MAX:
-            raise _too_deep()
+            raise too_deep()
 
 
 def canonical_json(value: Any) -> bytes:
@@ -161,7 +161,7 @@ def _check(value: Any) -> None:
         level = [
             member for each in containers for member in (each.values() if isinstance(each, dict) else each)
         ]
-    raise _too_deep()
+    raise too_deep()
 
 
 def _prints_as_long_integer(number: float) -> bool:
@@ -178,7 +178,8 @@ def _integer_too_big() -> RefusedInput:
     )
 
 
-def _too_deep() -> RefusedInput:
+def too_deep() -> RefusedInput:
+    """The refusal of a value that is nested deeper than any may be (SPEC §13)."""
     return RefusedInput(
         "json-too-deep",
         _ITEM,

@@ -21,6 +21,7 @@ from ledger.datasets.dataset import Part, Segment
 from ledger.datasets.files import Fingerprint
 from ledger.datasets.formats import MEMORY, Format
 from ledger.datasets.gathered import Gathered, RowBatch
+from ledger.datasets.jcs import too_deep
 from ledger.datasets.line_formats import Taken, located
 from ledger.datasets.looking import Ask, Looked, known
 from ledger.datasets.reading import AnyRow
@@ -232,16 +233,18 @@ def _take(row: Any, wanted: Wanted) -> Taken:
 
 
 def _check_json(name: Any, cell: Any) -> None:
-    """Raises RefusedInput: cell-not-json, too-large for what is too long or holds itself."""
-    waiting = [cell]
+    """Raises RefusedInput: cell-not-json, json-too-deep, too-large for what is too long."""
+    waiting = [(cell, 0)]
     left = count(spec.ROW_BYTES_MAX, -1)
     while waiting:
-        value = waiting.pop()
+        value, depth = waiting.pop()
         names: list[Any] = []
+        if depth > spec.JSON_DEPTH_MAX:  # or it holds itself
+            raise too_deep()
         if isinstance(value, list):
-            waiting += value
+            waiting += ((item, depth + 1) for item in value)
         elif isinstance(value, dict):
-            waiting += value.values()
+            waiting += ((item, depth + 1) for item in value.values())
             names = list(value)
         elif not isinstance(value, _JSON_TYPES):
             names = [value]

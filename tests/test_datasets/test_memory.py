@@ -143,7 +143,7 @@ def test_a_faulty_row_is_named_and_the_next_is_read(row: Any, code: str, reason:
 def test_a_value_that_holds_itself_is_refused() -> None:
     endless: list[Any] = []
     endless += [endless, endless]
-    with refused("too-large", "dataset, row 0"):
+    with refused("json-too-deep", "dataset, row 0"):
         list(MemoryDataset([{"text": endless}]).rows("text"))
 
 

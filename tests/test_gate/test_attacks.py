@@ -308,3 +308,18 @@ def test_nothing_unsigned_rides_along_in_a_row_that_is_judged_as_a_whole(
     expected = ["rejected row-refused L0"] + ["admitted clear L2"] * 4
     assert [brief(row) for row in town.judged(data, column=None)] == expected
     assert [brief(row) for row in town.judged(table, column=None)] == expected
+
+
+def test_a_cell_that_is_nested_without_end_is_one_bad_row(town: Town) -> None:
+    two_makers(town)
+    deep: list[Any] = []
+    for _ in range(5_000):
+        deep = [deep]
+    gated = town.gate([{"text": "good"}, {"text": "good", "lineage_id": deep}], column="text")
+    assert gated.counts["admitted"] == 1
+    assert gated.tally.refused == {"json-too-deep": 1}
+
+
+def test_an_output_with_a_zero_byte_in_its_name_is_none(town: Town) -> None:
+    with refused("usage", RefusedInput):
+        town.gate(town.jsonl([{"text": "good"}]), column="text", verdicts="a\0b")

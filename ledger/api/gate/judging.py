@@ -161,8 +161,8 @@ class Judging:
                 raise StoreFault(
                     "rows-missing",
                     f"rows sidecar of {artifact_id.hex()[:16]}",
-                    f"whether a row stands in this dataset cannot be told, and nothing is admitted so: {reason}",
-                    "Make it anew: lineage import DATASET --column C --rebuild",
+                    f"whether a row stands in this dataset of {_called(nodes[artifact_id])} cannot be told, and nothing is admitted so: {reason}",
+                    "Make it anew (lineage import DATASET --column C --rebuild), or leave its maker out of a trust file's makers.",
                 )
 
     def _might_count(self, node: Node, nodes: Mapping[bytes, Node]) -> bool:
@@ -194,6 +194,11 @@ class Judging:
         batch = Batch(self.terms, self._log, self._tracer.trace(ids))
         for claims in held:
             yield claims, batch.row(claims), batch
+
+
+def _called(node: Node) -> str:
+    """Whose it is, for an error."""
+    return "a maker who cannot be told" if node.maker is None else f"the maker {node.maker.hex()[:16]}"
 
 
 def _moment(terms: Terms, log: Vkey, traced: Ancestries) -> Moment:

@@ -72,8 +72,10 @@ class Outputs:
     def check(self, *, resume: bool) -> None:
         """Raises RefusedInput `usage`, `file-exists`: nothing is written over; StoreFault `output-failed` where nothing could be written, as far as can be told before."""
         named = self.named
-        if any(path == Path() for path in named):
-            raise RefusedInput("usage", "outputs", "one of them has no name", "Name a file.")
+        if any(path == Path() or "\0" in str(path) for path in named):
+            raise RefusedInput(
+                "usage", "outputs", "one of them has no name, or a zero byte in it", "Name a file."
+            )
         if len({os.path.realpath(path) for path in named}) < len(named):
             raise RefusedInput("usage", "outputs", "two of them have one name", "Name each apart.")
         partial = None if self.partial is None else Path(os.path.realpath(self.partial))
