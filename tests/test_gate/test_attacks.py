@@ -322,4 +322,4 @@ def test_a_cell_that_is_nested_without_end_is_one_bad_row(town: Town) -> None:
 
 def test_an_output_with_a_zero_byte_in_its_name_is_none(town: Town) -> None:
     with refused("usage", RefusedInput):
-        town.gate(town.jsonl([{"text": "good"}]), column="text", verdicts="a\0b")
+        town.gate([{"text": "good"}], column="text", verdicts="a\0b")
