@@ -321,5 +321,7 @@ def test_a_cell_that_is_nested_without_end_is_one_bad_row(town: Town) -> None:
 
 
 def test_an_output_with_a_zero_byte_in_its_name_is_none(town: Town) -> None:
+    data = town.folder / "zero.jsonl"
+    data.write_text('{"text": "good"}\n')
     with refused("usage", RefusedInput):
-        town.gate([{"text": "good"}], column="text", verdicts="a\0b")
+        town.gate(data, column="text", verdicts="a\0b")
