@@ -83,7 +83,7 @@ def test_large_answers_and_large_tasks_at_once_do_not_stop_each_other() -> None:
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_refusal_is_the_same_wherever_it_is_met(tmp_path: Path, workers: int) -> None:
     with Crew(workers) as crew:
-        answer = crew.submit("checksum", str(tmp_path / "absent\udcff"), [1, 2, 3, 4], 0, 3)
+        answer = crew.submit("checksum", str(tmp_path / "absent\udcff"), [1, 2, 3, 4, 5], 0, 3)
         with pytest.raises(RefusedInput) as caught:
             answer.result(WAIT_S)
         assert caught.value.code == "file-not-found"

@@ -267,6 +267,7 @@ def test_every_code_that_a_submission_can_have_is_provoked() -> None:
         "identity-exists",  # the same enrolment is known, and another one has another id
         *("rows-missing", "rows-damaged", "rows-differ"),  # a sidecar's, which no submission brings
         *("record-missing", "tree-differs", "tile-differs", "checkpoint-invalid", "note-invalid"),
+        *("checkpoint-behind", "checkpoint-inconsistent", "verdicts-invalid", "manifest-differs"),
         *("inclusion-invalid", "consistency-invalid", "multiproof-invalid", "status-invalid"),
         *("receipt-invalid", "ed25519-cofactor", "rows-missing", "rows-damaged", "rows-differ"),
     }
