@@ -12,6 +12,7 @@ A crew of none works in this process, at once.
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import signal
@@ -37,6 +38,7 @@ _END_S: Final = 5.0  # that a worker has to end by itself
 _PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from ledger.datasets.crew import serve; serve()"
 _NAMES: Final = "surrogatepass"  # a path may hold any bytes, a column any characters
 _FLAGS: Final = {"isolated": "-I", "ignore_environment": "-E", "no_user_site": "-s", "no_site": "-S"}
+_FIRST, _LATER = range(2)
 _DONE: Final = "done"
 _REFUSED: Final = "refused"
 
@@ -51,17 +53,22 @@ def worker_count() -> int:
         return os.cpu_count() or 1
 
 
+# By rank and number: the task, and where its answer goes; None: there are no more.
+Waiting = queue.PriorityQueue[tuple[int, int, bytes, Future[Any] | None]]
+
+
 class Crew:
     """`workers` processes that carry out tasks. Use it with `with`; what was not done by the end is dropped."""
 
     def __init__(self, workers: int) -> None:
-        self._tasks: queue.SimpleQueue[tuple[bytes, Future[Any]] | None] = queue.SimpleQueue()
+        self._tasks: Waiting = queue.PriorityQueue()
+        self._count = itertools.count()
         self.size = workers
         self._here = None if workers else Tasks()
         self._workers = [_Worker(self._tasks) for _ in range(workers)]
 
     def submit(self, name: str, *arguments: Any) -> Future[Any]:
-        """The answer to a task of `ledger.datasets.tasks`, when it comes.
+        """The answer to a task of `ledger.datasets.tasks`, when it comes; tasks are taken in the order in which they are given.
 
         It raises what the task raises; StoreFault `worker-died` if its worker did not live to answer.
         """
@@ -72,8 +79,19 @@ class Crew:
             except LineageError as error:
                 future.set_exception(error)
             return future
-        self._tasks.put((_packed([name, arguments]), future))
+        self._put(_LATER, _packed([name, arguments]), future)
         return future
+
+    def submit_first(self, name: str, *arguments: Any) -> Future[Any]:
+        """The same of a task for which somebody waits: it is taken before all that were only submitted."""
+        if self._here is not None:
+            return self.submit(name, *arguments)
+        future: Future[Any] = Future()
+        self._put(_FIRST, _packed([name, arguments]), future)
+        return future
+
+    def _put(self, rank: int, task: bytes, future: Future[Any] | None) -> None:
+        self._tasks.put((rank, next(self._count), task, future))
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +107,7 @@ class Crew:
             except queue.Empty:
                 break
         for _ in self._workers:
-            self._tasks.put(None)
+            self._put(_LATER, b"", None)
         for worker in self._workers:
             worker.end(is_aborted=error is not None)
 
@@ -97,7 +115,7 @@ class Crew:
 class _Worker:
     """One worker process and the two threads that serve it."""
 
-    def __init__(self, tasks: queue.SimpleQueue[tuple[bytes, Future[Any]] | None]) -> None:
+    def __init__(self, tasks: Waiting) -> None:
         self._tasks = tasks
         self._given: queue.SimpleQueue[Future[Any] | None] = queue.SimpleQueue()
         self._ahead = threading.Semaphore(_TASKS_AHEAD)
@@ -131,10 +149,9 @@ class _Worker:
         stream = _stream(self._process.stdin)
         while True:
             self._ahead.acquire()
-            item = self._tasks.get()
-            if item is None:
+            _, _, task, future = self._tasks.get()
+            if future is None:
                 break
-            task, future = item
             self._given.put(future)
             try:
                 stream.write(task)

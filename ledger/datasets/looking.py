@@ -40,7 +40,7 @@ from ledger.datasets.wanted import Wanted
 from ledger.errors import RefusedInput
 
 _AHEAD_LEAST: Final = 8  # runs that are out at once
-_AHEAD_EACH: Final = 32  # more of them for each worker: while what was looked at is judged, the workers go on
+_AHEAD_EACH: Final = 96  # more of them for each worker: while what was looked at is judged, the workers go on
 _WEIGHT_ROWS: Final = 2_048  # of a table that count as much as a run of lines
 _WEIGHT_HELD: Final = 8  # of a run that is held in memory itself
 _DENSE_ROWS: Final = 8_192  # of a run: where runs have more rows, fewer of them are out
@@ -296,7 +296,8 @@ def _asking(crew: Crew, task: str, part: Part, wanted: Wanted, start: int, stop:
 
     def ask(contents: frozenset[int]) -> Future[Any]:
         packed = packed_wanted(replace(wanted, contents=contents))
-        return crew.submit(task, path, fingerprint, part.format.name, packed, start, stop)
+        submit = crew.submit_first if contents else crew.submit
+        return submit(task, path, fingerprint, part.format.name, packed, start, stop)
 
     return ask
 
@@ -360,7 +361,8 @@ def _ask_stream(
 
         def ask(contents: frozenset[int]) -> Future[Any]:
             packed = packed_wanted(replace(wanted, contents=contents))
-            return crew.submit("look at block", part.format.name, packed, format_.header, block, first)
+            submit = crew.submit_first if contents else crew.submit
+            return submit("look at block", part.format.name, packed, format_.header, block, first)
 
         return asked(ask(_NO_CONTENTS), ask, len(block))
 

@@ -10,7 +10,7 @@ from ledger.datasets.gathered import FAULTY
 from ledger.datasets.looking import Looked
 from ledger.spec import HASH_BYTES
 
-ROWS: Final = 131_072  # about so many are a block
+ROWS: Final = 65_536  # about so many are a block
 _HELD_BYTES: Final = 33_554_432  # of runs that are kept in memory until they are judged
 
 

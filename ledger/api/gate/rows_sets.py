@@ -188,7 +188,7 @@ class RowsSets:
         asked: list[tuple[int, int, Future[bytes]]] = []
         for first, stop in _runs(number for number in groups if not dataset.checked[number]):
             digests = sidecar.digests(first * GROUP, stop * GROUP)
-            asked.append((first, stop, self._crew.submit("groups", digests)))
+            asked.append((first, stop, self._crew.submit_first("groups", digests)))
         for first, stop, answer in asked:
             if answer.result() != b"".join(dataset.groups[first:stop]):
                 reason = f"its digests from row {first * GROUP} on do not hash to what stands for them"
