@@ -297,7 +297,10 @@ class FoldState:
 
     def lane(self, by: bytes, key: bytes, lane: bytes) -> Lane | None:
         """The lane, or None if it was not opened."""
-        found: Lane | None = self._get(b"l" + by + key + lane, stored.LANE, lambda value: Lane(**value))
+        place = b"l" + by + key + lane
+        found: Lane | None = self._objects.get(place)
+        if found is None:
+            found = self._get(place, stored.LANE, lambda value: Lane(**value))
         return found
 
     def chain(self, topic: bytes) -> Chain:

@@ -69,10 +69,11 @@ def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
     if len(signature) != SIGNATURE_BYTES or _key_fault(public_key):
         return False
     commitment = signature[:32]
+    # The last byte of each number tells most often that it lies below: y below 127 · 2^248, S below 2^252.
     if (
         commitment in _LOW_ORDER
-        or int.from_bytes(commitment, "little") & _Y_MASK >= _P
-        or int.from_bytes(signature[32:], "little") >= _L
+        or (signature[31] & 0x7F == 0x7F and int.from_bytes(commitment, "little") & _Y_MASK >= _P)
+        or (signature[63] >= 0x10 and int.from_bytes(signature[32:], "little") >= _L)
     ):
         return False
     return _library_accepts(public_key, message, signature)

@@ -41,22 +41,32 @@ def check_signatures(entry: Entry, asked: Mapping[int, Keyset]) -> None:
     `asked` maps CURRENT, NEXT, RECOVERY to a keyset whose keys were checked when they were revealed.
     Raises RefusedInput `signature-missing`, `signature-surplus` or `signature-invalid`.
     """
-    named = [_key_of(signature, asked) for signature in entry.signatures]
-    if len(named) != 1 or [keyset["thresholds"] for keyset in asked.values()] != [{named[0][0]: 1}]:
-        _check_counts(entry, [algorithm for algorithm, _ in named], asked)
+    signatures = entry.signatures
     message = pre_authentication_encoding(entry.statement.payload)
-    for signature, (_, key) in zip(entry.signatures, named, strict=True):
-        if not ed25519.verify(key, message, signature.signature):
-            raise RefusedInput(
-                "signature-invalid",
-                f"signature of {KEYSET_NAMES[signature.keyset]} key {signature.key_index}",
-                "it does not hold over this payload",
-                "Sign the same bytes again with the key of that index.",
-            )
+    if len(signatures) == 1 == len(asked):  # most often, and one that is asked for alone needs no count
+        (alone,) = signatures
+        algorithm, key = _key_of(alone, asked)
+        if asked[alone.keyset]["thresholds"] == {algorithm: 1}:
+            _check_signature(alone, key, message)
+            return
+    named = [_key_of(signature, asked) for signature in signatures]
+    _check_counts(entry, [algorithm for algorithm, _ in named], asked)
+    for signature, (_, key) in zip(signatures, named, strict=True):
+        _check_signature(signature, key, message)
+
+
+def _check_signature(signature: Signature, key: bytes, message: bytes) -> None:
+    if not ed25519.verify(key, message, signature.signature):
+        raise RefusedInput(
+            "signature-invalid",
+            f"signature of {KEYSET_NAMES[signature.keyset]} key {signature.key_index}",
+            "it does not hold over this payload",
+            "Sign the same bytes again with the key of that index.",
+        )
 
 
 def _check_counts(entry: Entry, algorithms: list[str], asked: Mapping[int, Keyset]) -> None:
-    """Whether there are as many signatures by each keyset and algorithm as are asked for. One that is asked for alone needs no count."""
+    """Whether there are as many signatures by each keyset and algorithm as are asked for."""
     counts: dict[tuple[int, str], int] = {}
     for signature, algorithm in zip(entry.signatures, algorithms, strict=True):
         counts[signature.keyset, algorithm] = counts.get((signature.keyset, algorithm), 0) + 1
@@ -68,6 +78,9 @@ def _check_counts(entry: Entry, algorithms: list[str], asked: Mapping[int, Keyse
 def signing_keys(entry: Entry, current: Keyset) -> tuple[bytes, ...]:
     """The public keys of the current keyset that signed an entry in order."""
     keys = current["keys"]
+    if len(entry.signatures) == 1:  # most often
+        (alone,) = entry.signatures
+        return (bytes(keys[alone.key_index][1]),) if alone.keyset == CURRENT else ()
     return tuple(bytes(keys[item.key_index][1]) for item in entry.signatures if item.keyset == CURRENT)
 
 

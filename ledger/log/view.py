@@ -8,7 +8,7 @@ one snapshot, so that a commit made while it is open changes nothing in it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -24,6 +24,7 @@ from ledger.fold.topics import Topic, topic_key
 from ledger.fold.transition import open_entry
 from ledger.identity.life import KeyEvent
 from ledger.identity.vkey import Vkey
+from ledger.log.ahead import Ahead, read_ahead
 from ledger.log.standing import find_standing, find_subject, leaf_hash_of
 from ledger.merkle import prefix
 from ledger.merkle.proofs import PathReader
@@ -32,8 +33,9 @@ from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
 from ledger.proofs.remembered import Segments
 from ledger.spec import TILE_WIDTH
 from ledger.statements import words
+from ledger.statements.alike import RecordDecoder
 from ledger.statements.entry import Entry, decode_entry
-from ledger.statements.record import Record, decode_record
+from ledger.statements.record import Record
 from ledger.statements.statement import Statement, log_id
 from ledger.store import index
 from ledger.store.bundles import LENGTH_BYTES, Erased, offsets
@@ -105,11 +107,18 @@ class LogView:
         self._leaves_held = 0
         self._segments = Segments(_SEGMENTS_REMEMBERED)
         self._last_record: tuple[int, bytes | Erased] | None = None  # the last record read
+        self._ahead = Ahead()
+        self._decoder = RecordDecoder()
         self._located: tuple[int, tuple[int, int]] | None = None  # the last answer: a path is asked for next
+
+    def expect(self, artifact_ids: Collection[bytes]) -> Sequence[bytes]:
+        """ProofSource. What was read ahead for an earlier call is let go of."""
+        self._ahead = read_ahead(self._snapshot, self._reader, artifact_ids)
+        return self._ahead.in_order(artifact_ids)
 
     def entry(self, log_index: int) -> bytes:
         """ProofSource."""
-        return self._reader.entry(log_index)
+        return self._ahead.entries.pop(log_index, None) or self._reader.entry(log_index)
 
     def entry_path(self, log_index: int) -> list[bytes]:
         """ProofSource. RefusedInput behind the checkpoint."""
@@ -157,7 +166,7 @@ class LogView:
 
     def record(self, record_number: int) -> bytes | None:
         """ProofSource."""
-        item = self._record(record_number)
+        item = self._ahead.records.pop(record_number, None) or self._record(record_number)
         return None if isinstance(item, Erased) else item
 
     def record_leaf(self, record_number: int) -> bytes:
@@ -176,6 +185,9 @@ class LogView:
 
     def locate(self, record_number: int) -> tuple[int, int]:
         """ProofSource."""
+        place = self._ahead.places.get(record_number)
+        if place is not None:
+            return place
         if self._located is None or record_number != self._located[0]:
             self._located = (record_number, self._reader.locate(record_number))
         return self._located[1]
@@ -191,6 +203,9 @@ class LogView:
 
     def find_artifact(self, artifact_id: bytes) -> list[int]:
         """ProofSource."""
+        found = self._ahead.numbers.pop(artifact_id, None)
+        if found is not None:
+            return found
         count, record = self.record_count, self._record
         return [
             position
@@ -228,18 +243,27 @@ class LogView:
     def find_contents(self, digests: Iterable[bytes]) -> dict[bytes, list[FoundContent]]:
         """Of each of many content digests what is about it, under whatever form, by its place in the log; the rest is left out."""
         found: dict[bytes, list[FoundContent]] = {}
-        for digest, positions in index.find_many(self._snapshot, digests).items():
+        proposed = index.find_many(self._snapshot, digests)
+        about: dict[int, list[bytes]] = {}
+        for digest, positions in proposed.items():
             for record_number in positions:
-                record = self._read(record_number) if record_number < self.record_count else None
-                if record is not None and record.content == digest:
-                    found.setdefault(digest, []).append(FoundContent(record.id, record.form, record_number))
+                if record_number < self.record_count:
+                    about.setdefault(record_number, []).append(digest)
+        for record_number, item in self._reader.records_at(sorted(about)):
+            record = None if isinstance(item, Erased) else self._decoded(item)
+            if record is not None and record.content in about[record_number]:
+                content = FoundContent(record.id, record.form, record_number)
+                found.setdefault(record.content, []).append(content)
         return found
 
     def _read(self, record_number: int) -> Record | None:
         """A record, if it is held and can be read."""
         data = self.record(record_number)
+        return None if data is None else self._decoded(data)
+
+    def _decoded(self, data: bytes) -> Record | None:
         try:
-            return None if data is None else decode_record(data)
+            return self._decoder.decode(data)
         except RefusedInput:
             return None
 

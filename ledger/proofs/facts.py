@@ -57,7 +57,7 @@ class Disowning:
     rescued_by: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen, as `Node` below
 class Place:
     """Where a record stands, by verified paths, and why that may not count."""
 
@@ -141,7 +141,7 @@ class Attestation:
         return self.by if self.anchor is None else self.anchor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # frozen it takes eight times as long to make; nobody changes one
 class Node:
     """One artifact as the log shows it, by one of its `places` (`place_shown`).
 

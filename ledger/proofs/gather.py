@@ -25,6 +25,7 @@ class Said(NamedTuple):
 
 
 NOTHING: Final = Said((), (), 0)
+_ON_ARTIFACTS: Final = (Topic.NOTICES, Topic.ATTESTATIONS)
 
 
 class Gathering:
@@ -81,6 +82,8 @@ class Gathering:
 
     def about_artifact(self, artifact_id: bytes, makers: Collection[bytes]) -> Said:
         """What is said of an artifact that may count; `makers`: whoever may be its maker."""
+        if self._log.is_silent(_ON_ARTIFACTS, artifact_id):  # most often
+            return NOTHING
         placed = self._log.topic(Topic.NOTICES, artifact_id)
         attested = self._log.topic(Topic.ATTESTATIONS, artifact_id)
         if not placed and not attested:

@@ -45,6 +45,10 @@ class Remembered(Generic[K, V]):
         self._younger[key] = value, weight
         self._weight += weight
 
+    def __contains__(self, key: K) -> bool:
+        """Whether `get` would find it; it does not count as being asked for."""
+        return key in self._younger or key in self._elder
+
     def __len__(self) -> int:
         return len(self._younger) + len(self._elder)
 

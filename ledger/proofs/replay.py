@@ -71,15 +71,24 @@ class PartialReplay:
         self._asked = asked
         self._find = find
         self._clock_ms = CLOCK_UNKNOWN_MS  # the greatest so far: no state turns it back
+        self._cut: set[bytes] = set()  # whose keys were ever cut, or may be: nobody else's word is disowned
+        self._is_anybody_accused = False
+        recovered: list[bytes] = []
         for log_index in sorted(entries):
-            self._step(log_index, entries[log_index])
-        events = [entry.statement for entry in entries.values() if entry.statement.type in _CUTTING]
-        # Whose keys were ever cut, or may be: nobody else's word is disowned.
-        self._cut = {event.by for event in events if event.type == "recover" or "compromised" in event.body}
-        self._is_anybody_accused = any(entry.statement.type == "evidence" for entry in entries.values())
-        for event in events:
-            if event.type == "recover":
-                self._look_for_its_time(event.by)
+            entry = entries[log_index]
+            if self._take_plain(log_index, entry):
+                continue
+            self._step(log_index, entry)
+            statement = entry.statement
+            if statement.type == "evidence":
+                self._is_anybody_accused = True
+            elif statement.type == "recover":
+                recovered.append(statement.by)
+            elif statement.type in _CUTTING and "compromised" in statement.body:
+                self._cut.add(statement.by)
+        self._cut.update(recovered)
+        for identity_id in recovered:
+            self._look_for_its_time(identity_id)
 
     def _look_for_its_time(self, identity_id: bytes) -> None:
         """A clock that reached a `recover` once stays there, whatever time a later state tells (SPEC §9.5)."""
@@ -90,7 +99,7 @@ class PartialReplay:
     def disowning(self, spoken: Spoken) -> Disowning | None:
         """By what a statement in order is disowned as of the checkpoint, itself or with its delegation (SPEC §7.4)."""
         signer = spoken.signer
-        if signer is None or not (signer.id in self._cut or signer.anchor in self._cut):
+        if not self._cut or signer is None or not (signer.id in self._cut or signer.anchor in self._cut):
             return None
         event = self.own_disowning(spoken)
         if event is not None:
@@ -132,20 +141,24 @@ class PartialReplay:
         late_entries = max(event.log_index - spoken.log_index, 0)
         return Disowning(event.id, event.log_index, late_entries, max(late_ms, 0), is_suspect)
 
+    def _take_plain(self, log_index: int, entry: Entry) -> bool:
+        """Whether an entry is one of most, in order: then it is taken in."""
+        statement = entry.statement
+        if statement.type != "artifacts":
+            return False
+        signer = self.state.identity(statement.by)
+        if signer is None or not take_plain(self.state, log_index, entry, signer, self._log.check_signatures):
+            return False
+        signed_by = signing_keys(entry, signer.last.keyset)
+        self.spoken[log_index] = Spoken(log_index, statement, signer, signed_by)
+        return True
+
     def _step(self, log_index: int, entry: Entry) -> None:
         state, statement = self.state, entry.statement
         header, kind = state.header, statement.type
         if kind not in words.TYPES_BUILT[header.fold_number]:
             header.fold_number = max(header.fold_number, self._log.fold_at(log_index))
         signer = None if kind in words.TYPES_BARE else state.identity(statement.by)
-        if (
-            kind == "artifacts"
-            and signer is not None
-            and take_plain(state, log_index, entry, signer, self._log.check_signatures)
-        ):
-            keys = signing_keys(entry, signer.last.keyset)
-            self.spoken[log_index] = Spoken(log_index, statement, signer, keys)
-            return
         clock_ms = CLOCK_UNKNOWN_MS
         if kind == "recover" or (signer is not None and self._needs_clock(statement, signer)):
             clock_ms = self._clock_ms = max(self._clock_ms, self._log.clock_at(log_index))

@@ -6,6 +6,7 @@ that the log signed. A source may fail to answer (StoreFault); a wrong answer is
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from ledger.proofs.checkpoint import Checkpoint
@@ -22,6 +23,13 @@ class ProofSource(Protocol):
     @property
     def checkpoint(self) -> Checkpoint:
         """What the note says, as the source reads it."""
+        ...
+
+    def expect(self, artifact_ids: Collection[bytes]) -> Sequence[bytes]:
+        """A hint, which changes no answer: these artifacts, with their entries, are asked for next, each once.
+
+        Returns them in the order in which they are best asked for. Never raises.
+        """
         ...
 
     def entry(self, log_index: int) -> bytes:

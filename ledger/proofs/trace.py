@@ -12,19 +12,17 @@ by then.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from ledger.errors import ProofInvalid, RefusedInput
+from ledger.errors import RefusedInput
 from ledger.fold.faults import Fault, fault_of
 from ledger.fold.objects import Identity
 from ledger.fold.records import UNREAD, FindStanding, Standing, judge_record, standing_of
 from ledger.fold.subjects import Subject, answerable_for
 from ledger.identity.vkey import Vkey
-from ledger.merkle.tree import hash_leaf, verify_inclusion
+from ledger.proofs.collector import uncollected
 from ledger.proofs.facts import (
     DESCENT,
     Ancestries,
@@ -37,30 +35,14 @@ from ledger.proofs.facts import (
     own_status,
     place_shown,
 )
-from ledger.proofs.gather import NOTHING, Gathering, Said
+from ledger.proofs.gather import NOTHING, Gathering
+from ledger.proofs.opening import Opened, Opening
 from ledger.proofs.remembered import Remembered
 from ledger.proofs.replay import PartialReplay, Spoken
 from ledger.proofs.source import ProofSource
 from ledger.proofs.verified import BOUNDS, Bounds, VerifiedLog
 from ledger.proofs.voices import About, Voices
-from ledger.statements.entry import Entry
 from ledger.statements.record import Parent, Record
-from ledger.statements.statement import Statement
-
-
-class _Opened(NamedTuple):
-    """An artifact after the first pass, its places by (log index, record index) in log order, and of each the entry.
-
-    Its record, or why there is none to judge; who may be its maker; and where things are said of it. All but the last is so
-    whatever is traced.
-    """
-
-    places: tuple[tuple[int, int], ...]
-    entries: tuple[Entry, ...]
-    record: Record | None
-    illegible: RefusedInput | None
-    makers: tuple[bytes, ...]
-    said: Said = NOTHING
 
 
 def trace(
@@ -111,40 +93,25 @@ class Tracer:
     ) -> None:
         """Arguments as of `trace_many`; opens the checkpoint, its state and the genesis. Raises as `trace` does."""
         self._log = VerifiedLog(source, vkey, bounds)
-        self._found: Remembered[bytes, _Opened] = Remembered(bounds.artifacts)
+        self._found: Remembered[bytes, Opened] = Remembered(bounds.artifacts)
         self._accept = accept
         self._graders = graders
         self._with_clocks = with_clocks
 
     def trace(self, roots: Iterable[bytes]) -> Ancestries:
         """The verified ancestries of several artifacts, in one pass over their union. Raises as `trace` does."""
-        with _uncollected():
-            return self._trace(tuple(dict.fromkeys(roots)))
+        nodes: dict[bytes, Node] = {}
+        with uncollected(nodes):
+            return self._trace(tuple(dict.fromkeys(roots)), nodes)
 
-    def _trace(self, wanted: tuple[bytes, ...]) -> Ancestries:
+    def _trace(self, wanted: tuple[bytes, ...], nodes: dict[bytes, Node]) -> Ancestries:
         log = self._log
         log.begin()
-        opening = _Opening(log, Gathering(log, self._accept, self._graders), self._found)
+        opening = Opening(log, Gathering(log, self._accept, self._graders), self._found)
         opening.run(wanted)
-        nodes = _Trace(log, opening, self._accept).nodes()
+        nodes.update(_Trace(log, opening, self._accept).nodes())
         clocks = _clocks(log, nodes.values()) if self._with_clocks else ()
         return Ancestries(wanted, log.log_id, log.checkpoint, log.clock_ms, nodes, clocks)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the collector of cycles: it would walk all nodes again and again, and there are no cycles among them.
-
-    That took a fifth of the time. What is dropped is freed all the same.
-    """
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def ancestry_of(ancestries: Ancestries, root: bytes) -> Ancestry:
@@ -172,88 +139,6 @@ def ancestry_of(ancestries: Ancestries, root: bytes) -> Ancestry:
     )
 
 
-class _Opening:
-    """The first pass: every artifact reached, by verified paths; nothing of it is judged.
-
-    `found`: what was opened before, within a bound.
-    """
-
-    def __init__(self, log: VerifiedLog, gathering: Gathering, found: Remembered[bytes, _Opened]) -> None:
-        self.artifacts: dict[bytes, _Opened] = {}
-        self.gathering = gathering
-        self._log = log
-        self._found = found
-
-    def run(self, roots: Iterable[bytes]) -> None:
-        waiting = list(roots)
-        while waiting:
-            artifact_id = waiting.pop()
-            if artifact_id not in self.artifacts:
-                opened = self.artifacts[artifact_id] = self._open(artifact_id)
-                if opened.record is not None:
-                    parents = opened.record.fields["parents"]
-                    waiting += [parent["id"] for parent in parents if "log" not in parent]
-
-    def _open(self, artifact_id: bytes) -> _Opened:
-        opened = self._found.get(artifact_id)
-        if opened is None:
-            opened = self._find(artifact_id)
-            if opened.places:  # what is absent may be told of the next time
-                self._found.put(artifact_id, opened, len(opened.places))
-        if not opened.places:
-            return opened
-        for (log_index, _), entry in zip(opened.places, opened.entries, strict=True):
-            self.gathering.add(log_index, entry)
-        said = self.gathering.about_artifact(artifact_id, opened.makers)
-        return opened if said is NOTHING else opened._replace(said=said)
-
-    def _find(self, artifact_id: bytes) -> _Opened:
-        source = self._log.source
-        entries: dict[tuple[int, int], Entry] = {}
-        makers = []
-        record: Record | None = None
-        illegible: RefusedInput | None = None
-        for record_number in source.find_artifact(artifact_id):
-            log_index, record_index = source.locate(record_number)
-            entry = entries[log_index, record_index] = self._signed(log_index)
-            self._check_place(artifact_id, record_number, record_index, entry.statement)
-            makers.append(entry.statement.by)
-            data = source.record(record_number)
-            if data is None:
-                continue
-            if hash_leaf(data) != artifact_id:
-                raise ProofInvalid(
-                    "inclusion-invalid",
-                    f"record {record_number}",
-                    "it is not the artifact that was asked for",
-                )
-            try:
-                record = self._log.decoder.decode(data, artifact_id)
-                makers.append(record.maker)
-            except RefusedInput as error:
-                illegible = error
-        places = tuple(sorted(entries))
-        signed = tuple([entries[place] for place in places])
-        return _Opened(places, signed, record, illegible, tuple(dict.fromkeys(makers)))
-
-    def _signed(self, log_index: int) -> Entry:
-        """The entry under which records stand."""
-        entry = self.gathering.entries.get(log_index)
-        if entry is None:
-            entry = self._log.entry(log_index)
-        if entry is None or entry.statement.type != "artifacts":
-            raise ProofInvalid("inclusion-invalid", f"entry {log_index}", "no records stand under it")
-        return entry
-
-    def _check_place(
-        self, artifact_id: bytes, record_number: int, record_index: int, statement: Statement
-    ) -> None:
-        body = statement.body
-        if (record_index, body["count"], body["root"]) != (0, 1, artifact_id):  # one alone is its own root
-            path = self._log.source.record_path(record_number)
-            verify_inclusion(artifact_id, record_index, body["count"], path, body["root"])
-
-
 class _People(NamedTuple):
     """Of a maker, what every node of his says of him."""
 
@@ -271,7 +156,7 @@ _TOLD: Final = frozenset({Presence.STANDS, Presence.DISOWNED})  # where a record
 class _Trace:
     """The second pass and the third."""
 
-    def __init__(self, log: VerifiedLog, opening: _Opening, accept: frozenset[bytes]) -> None:
+    def __init__(self, log: VerifiedLog, opening: Opening, accept: frozenset[bytes]) -> None:
         self._log = log
         self._artifacts = opening.artifacts
         self._spoken: dict[int, Spoken] = {}
@@ -307,7 +192,9 @@ class _Trace:
             fault = Fault(shown.log_index, "record-missing", what, shown.record_index)
         parents = () if record is None else record.parents
         # Of a parent that is kept back it is not known what might be wrong between it and its child.
-        misses_parent = any(self._is_withheld(parent.id) for parent in parents if parent.log is None)
+        misses_parent = bool(parents) and any(
+            self._is_withheld(parent.id) for parent in parents if parent.log is None
+        )
         status = own_status(
             presence, places, notices, is_contested=contested is not None, misses_parent=misses_parent
         )
@@ -359,12 +246,12 @@ class _Trace:
             self._withheld[artifact_id] = not self._voices.asked_to_erase(about)
         return self._withheld[artifact_id]
 
-    def _answerable(self, opened: _Opened) -> bytes | None:
+    def _answerable(self, opened: Opened) -> bytes | None:
         """The maker of an artifact, or the anchor of a pair; of an erased one the signer of its first place in order."""
         maker = self._maker(opened)
         return None if maker is None else answerable_for(self._replay.state, maker)
 
-    def _maker(self, opened: _Opened) -> bytes | None:
+    def _maker(self, opened: Opened) -> bytes | None:
         """The maker, if the artifact stands under an entry in order, as far as they are judged by now."""
         for log_index, _ in opened.places:
             spoken = self._spoken.get(log_index)
@@ -380,18 +267,25 @@ class _Trace:
             return None
         return Subject(maker, None if opened.record is None else opened.record.row_count)
 
-    def _places(self, opened: _Opened) -> tuple[Place, ...]:
+    def _places(self, opened: Opened) -> tuple[Place, ...]:
+        if len(opened.places) == 1:  # most often
+            ((log_index, record_index),) = opened.places
+            return (self._place(opened, log_index, record_index, is_copy=False),)
         places = []
         former = -1
         for log_index, record_index in opened.places:
-            spoken = self._spoken[log_index]
-            fault = self._judge(opened, spoken, record_index, is_copy=log_index == former)
-            disowned = self._replay.disowning(spoken) if fault is None else None
-            places.append(Place(log_index, record_index, fault, disowned))
+            places.append(self._place(opened, log_index, record_index, is_copy=log_index == former))
             former = log_index
         return tuple(places)
 
-    def _judge(self, opened: _Opened, spoken: Spoken, record_index: int, *, is_copy: bool) -> Fault | None:
+    def _place(self, opened: Opened, log_index: int, record_index: int, *, is_copy: bool) -> Place:
+        spoken = self._spoken[log_index]
+        fault = self._judge(opened, spoken, record_index, is_copy=is_copy)
+        return Place(
+            log_index, record_index, fault, self._replay.disowning(spoken) if fault is None else None
+        )
+
+    def _judge(self, opened: Opened, spoken: Spoken, record_index: int, *, is_copy: bool) -> Fault | None:
         """The fault of a place: of its entry, or of the record there; None also where there is no record to judge."""
         log_index = spoken.log_index
         if spoken.fault is not None or spoken.signer is None:
@@ -402,7 +296,8 @@ class _Trace:
         error = opened.illegible
         if opened.record is not None:
             try:
-                find = self._find_before((log_index, record_index))
+                has_parents = bool(opened.record.fields["parents"])
+                find = self._find_before((log_index, record_index)) if has_parents else _find_nothing
                 judge_record(opened.record, spoken.signer, self._log.log_id, find)
             except RefusedInput as refused:
                 error = refused
@@ -421,13 +316,21 @@ class _Trace:
         return find
 
 
-def _presence(opened: _Opened, places: tuple[Place, ...]) -> Presence:
+def _presence(opened: Opened, places: tuple[Place, ...]) -> Presence:
     if opened.record is None and opened.illegible is None:
         return Presence.ERASED
-    if all(place.fault is not None for place in places):
-        return Presence.FAULTY
-    is_there = any(place.stands or place.is_rescued for place in places)
-    return Presence.STANDS if is_there else Presence.DISOWNED
+    presence = Presence.FAULTY
+    for place in places:
+        if place.stands or place.is_rescued:
+            return Presence.STANDS
+        if place.fault is None:
+            presence = Presence.DISOWNED
+    return presence
+
+
+def _find_nothing(_artifact_id: bytes) -> Standing | None:
+    """Of a record without parents nobody asks what stands before it."""
+    return None
 
 
 def _clocks(log: VerifiedLog, nodes: Iterable[Node]) -> tuple[Existed, ...]:

@@ -8,7 +8,7 @@ of the whole log: until an auditor who did it cosigns, completeness is the opera
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -107,6 +107,11 @@ class VerifiedLog:
             found = self._complete(key)
             self._topics.put(key, found, 1 + len(found))
         return found
+
+    def is_silent(self, topics: Iterable[Topic], subject: bytes) -> bool:
+        """Whether it is known already that nothing stands on any of these topics of a subject. False: ask for each."""
+        is_absent = self._status.is_absent
+        return all(is_absent(topic_key(topic, subject)) for topic in topics)
 
     def check_signatures(self, entry: Entry, asked: Mapping[int, Keyset]) -> None:
         """As `ledger.identity.keyset.check_signatures`; what held over an entry under these keysets is not verified again."""

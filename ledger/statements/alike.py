@@ -15,8 +15,6 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-import msgpack
-
 from ledger import spec
 from ledger.statements.record import Record, decode_record
 
@@ -29,6 +27,14 @@ _SIZE: Final = b"\xa4size"
 _SIZE_BOUND: Final = frozenset({"sealed", "manifest"})  # forms whose size is bound to more than a range
 _SAMPLES_REMEMBERED: Final = 1_024  # about 2 KiB each
 _INTEGER_BYTES: Final = {**dict.fromkeys(range(0x80), 1), 0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9}  # by the first
+_SHORTEST: Final = {  # by how many bytes an integer has: the first one, and the least and the greatest number so written
+    1: (0, 0, 0x7F),
+    2: (0xCC, 0x80, 0xFF),
+    3: (0xCD, 0x100, 0xFFFF),
+    5: (0xCE, 0x1_0000, 0xFFFF_FFFF),
+    9: (0xCF, 0x1_0000_0000, spec.INTEGER_MAX),
+}
+_NO_INTEGER: Final = (0, 1, 0)
 
 
 class _Sample(NamedTuple):
@@ -130,7 +136,12 @@ def _fields_of(data: bytes, sample: _Sample) -> dict[str, Any] | None:
     around, content_at, maker_at, parent_at, size_at, fields = sample
     encoded = data[size_at : len(data) - len(around[0])]
     size = int.from_bytes(encoded[1:] or encoded, "big")  # one byte alone, or a header byte and the number
-    if size > spec.INTEGER_MAX or msgpack.packb(size) != encoded or len(data) > spec.RECORD_BYTES_MAX:
+    head, least, most = _SHORTEST.get(len(encoded), _NO_INTEGER)
+    if (
+        not least <= size <= most
+        or (encoded[0] != head and len(encoded) != 1)
+        or len(data) > spec.RECORD_BYTES_MAX
+    ):
         return None
     content = data[content_at : content_at + spec.HASH_BYTES]
     maker = data[maker_at : maker_at + spec.HASH_BYTES]

@@ -41,11 +41,9 @@ def find_all(snapshot: Snapshot, digest: bytes, check: Callable[[int], bool]) ->
 
 def find_many(snapshot: Snapshot, digests: Iterable[bytes]) -> dict[bytes, list[int]]:
     """Of each digest under whose first bytes anything is indexed, those positions, ascending; none of them is checked."""
-    by_prefix: dict[int, list[bytes]] = {}
-    for digest in digests:
-        by_prefix.setdefault(prefix(digest), []).append(digest)
-    found = snapshot.positions_of_many(by_prefix)
-    return {digest: positions for number, positions in found.items() for digest in by_prefix[number]}
+    numbers = {digest: prefix(digest) for digest in digests}
+    found = snapshot.positions_of_many(numbers.values())
+    return {digest: found[number] for digest, number in numbers.items() if number in found}
 
 
 def find(snapshot: Snapshot, digest: bytes, check: Callable[[int], bool]) -> int | None:

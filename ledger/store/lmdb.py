@@ -227,7 +227,7 @@ class _LmdbSnapshot:
     def positions_of_many(self, prefixes: Iterable[int]) -> dict[int, list[int]]:
         with self.uses:
             try:
-                keys = [_NATIVE.pack(prefix) for prefix in sorted(set(prefixes))]  # neighbours share pages
+                keys = list(map(_NATIVE.pack, sorted(set(prefixes))))  # neighbours share pages
                 pairs = self.live().cursor(db=self._dbs[_INDEX]).getmulti(keys, dupdata=True)
                 return grouped((_NATIVE.unpack(key)[0], _NATIVE.unpack(value)[0]) for key, value in pairs)
             except lmdb.Error as error:

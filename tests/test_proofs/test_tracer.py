@@ -450,3 +450,32 @@ def test_the_collector_is_left_as_it_was(is_on: bool) -> None:
     finally:
         gc.enable()
     assert seen == [False, False]
+
+
+@pytest.mark.parametrize(
+    "answer", [list, lambda ids: ids[::-1], lambda ids: ids[1:], lambda ids: [*ids, b"x"], lambda _ids: []]
+)
+def test_the_source_is_told_of_what_is_not_known_and_asked_next(
+    answer: Callable[[list[bytes]], list[bytes]],
+) -> None:
+    """Whatever order it prefers, or makes up: each is opened, and all are told in the same order."""
+    scene = Scene()
+    first = [scene.anna.record(f"{number}") for number in range(3)]
+    child = scene.anna.record("child", parents=[Parent("quotes", record.id) for record in first[:2]])
+    for records in (first, [child]):
+        scene.world.must(*scene.anna.artifacts(records))
+    told: list[set[bytes]] = []
+    with open_view(scene.world.store, scene.world.vkey) as view:
+
+        def lie(_honest: Callable[..., Any], ids: list[bytes]) -> list[bytes]:
+            told.append(set(ids))
+            return answer(ids)
+
+        source = liar(view, expect=lie)  # and nothing is read ahead
+        tracer = Tracer(source, scene.world.vkey)
+        roots = [first[2].id, child.id]
+        found = tracer.trace(roots)
+        assert told == [set(roots), {record.id for record in first[:2]}]
+        same(found, trace_many(view, roots, scene.world.vkey))
+        tracer.trace([*roots, bytes(32), b"1" * 32])
+        assert told[2:] == [{bytes(32), b"1" * 32}]

@@ -83,6 +83,51 @@ def test_many_entries_are_located_across_bundles() -> None:
         assert list(reader.entries(3_000, 3_000)) == []
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.lists(COUNTS, min_size=1, max_size=9), st.data())
+def test_many_at_once_are_what_each_is_alone(counts: list[int], data: st.DataObject) -> None:
+    starts = list(accumulate(counts, initial=0))
+    store = MemoryStore()
+    entries = [b"e%d" % i for i in range(len(counts))]
+    append(store, 0, entries, [item_of(n) for n in range(starts[-1])], starts[:-1])
+    size = data.draw(st.integers(1, len(counts)))
+    held = starts[size]
+    numbers = sorted(data.draw(st.sets(st.integers(0, held - 1), max_size=40))) if held else []
+    with store.snapshot() as snapshot:
+        reader = StoreReader(snapshot, size, held)
+        assert list(reader.records_at(numbers)) == [(n, reader.record(n)) for n in numbers]
+        assert list(reader.located(numbers)) == [(n, reader.locate(n)) for n in numbers]
+        assert list(reader.entries_at(range(size))) == list(enumerate(entries[:size]))
+        for read, bound in (
+            (reader.records_at, held),
+            (reader.located, held),
+            (reader.entries_at, size),
+        ):
+            for beyond in ([-1], [bound], [*range(max(bound - 1, 0), bound), bound]):
+                with pytest.raises(StoreFault):
+                    list(read(beyond))
+
+
+def test_starts_of_many_bundles_are_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = [7 if i % 300 == 3 else i % 2 for i in range(1_500)]
+    starts = list(accumulate(counts, initial=0))
+    store = MemoryStore()
+    append(store, 0, [b"e"] * len(counts), [b"r"] * starts[-1], starts[:-1])
+    asked: list[int] = []
+    with store.snapshot() as snapshot:
+        reader = StoreReader(snapshot, len(counts), starts[-1])
+        wanted = [(n, reader.locate(n)) for n in range(starts[-1])]
+        honest = reader.locate
+
+        def counted(record_number: int) -> tuple[int, int]:
+            asked.append(record_number)
+            return honest(record_number)
+
+        monkeypatch.setattr(reader, "locate", counted)
+        assert list(reader.located(range(starts[-1]))) == wanted
+    assert len(asked) <= 2 * 6 + 1  # the first of a bundle, and what belongs to its last entry
+
+
 def test_readers_see_no_more_than_their_bounds() -> None:
     store = MemoryStore()
     append(store, 0, [b"a", b"b", b"c"], [b"r"] * 4, [0, 1, 4])
