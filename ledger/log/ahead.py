@@ -52,7 +52,7 @@ def read_ahead(snapshot: Snapshot, reader: StoreReader, artifact_ids: Collection
 
 
 def _fill(ahead: Ahead, snapshot: Snapshot, reader: StoreReader, artifact_ids: Collection[bytes]) -> None:
-    proposed = index.find_many(snapshot, artifact_ids)
+    proposed = index.find_many(snapshot, b"".join(artifact_ids))
     count = reader.record_count
     numbers = ahead.numbers
     wanted: list[int] = []

@@ -8,7 +8,7 @@ one snapshot, so that a commit made while it is open changes nothing in it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -240,8 +240,11 @@ class LogView:
 
         return self._find_records(digest, same)
 
-    def find_contents(self, digests: Iterable[bytes]) -> dict[bytes, list[FoundContent]]:
-        """Of each of many content digests what is about it, under whatever form, by its place in the log; the rest is left out."""
+    def find_contents(self, digests: bytes) -> dict[bytes, list[FoundContent]]:
+        """Of each of many content digests, one behind the other, what is about it, under whatever form, by its place in the log.
+
+        Digests of which nothing is are left out.
+        """
         found: dict[bytes, list[FoundContent]] = {}
         proposed = index.find_many(self._snapshot, digests)
         about: dict[int, list[bytes]] = {}

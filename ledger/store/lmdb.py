@@ -227,7 +227,9 @@ class _LmdbSnapshot:
     def positions_of_many(self, prefixes: Iterable[int]) -> dict[int, list[int]]:
         with self.uses:
             try:
-                keys = list(map(_NATIVE.pack, sorted(set(prefixes))))  # neighbours share pages
+                ordered = sorted(set(prefixes))  # neighbours share pages
+                packed = struct.pack(f"={len(ordered)}Q", *ordered)
+                keys = [packed[at : at + _NATIVE.size] for at in range(0, len(packed), _NATIVE.size)]
                 pairs = self.live().cursor(db=self._dbs[_INDEX]).getmulti(keys, dupdata=True)
                 return grouped((_NATIVE.unpack(key)[0], _NATIVE.unpack(value)[0]) for key, value in pairs)
             except lmdb.Error as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from ledger.api.gate.block import Block
-from ledger.api.gate.rows_sets import RowsSets
+from ledger.api.gate.rows_sets import RowsSets, Stretch
 from ledger.api.gate.salted import Salted
 from ledger.datasets.gathered import FAULTY, JCS, RAW
 from ledger.log.view import LogView
@@ -19,6 +21,37 @@ NO_ROW: Final[Claims] = ((b"", None),)  # stands for a row that no reader takes
 _FORM_NUMBERS: Final = {"raw": RAW, "jcs": JCS}
 
 
+class Claimed:
+    """The claims of each row of a block: `distinct` sets of them, and for each row the number of its own, in `numbers`."""
+
+    def __init__(self, row_count: int) -> None:
+        self.distinct: list[Claims] = [NO_CLAIM]
+        self.numbers = array("I", bytes(4 * row_count))
+        self._known: dict[Claims, int] = {NO_CLAIM: 0}
+
+    def __getitem__(self, at: int) -> Claims:
+        return self.distinct[self.numbers[at]]
+
+    def number(self, claims: Claims) -> int:
+        """The number of a set of claims."""
+        found = self._known.setdefault(claims, len(self.distinct))
+        if found == len(self.distinct):
+            self.distinct.append(claims)
+        return found
+
+    def add(self, at: int, more: Sequence[Claim]) -> None:
+        """Claims more on one row."""
+        self.numbers[at] = self.number(_joined(self[at], more))
+
+    def add_stretches(self, stretches: Sequence[Stretch]) -> None:
+        """The claims of stretches, which may overlap, on rows that have no others yet."""
+        cuts = sorted({at for stretch in stretches for at in (stretch.start, stretch.stop)})
+        for start, stop in pairwise(cuts):
+            there = [each.claim for each in stretches if each.start <= start and stop <= each.stop]
+            number = self.number(_joined(NO_CLAIM, there))
+            self.numbers[start:stop] = array("I", [number]) * (stop - start)
+
+
 class ClaimFinder:
     """Finds the claims of one run's rows, in one view of the log."""
 
@@ -27,18 +60,15 @@ class ClaimFinder:
         self._rows = rows
         self._salted = salted
 
-    def find(self, block: Block) -> list[Claims]:
+    def find(self, block: Block) -> Claimed:
         """Of each row its claims, each once, in an order that is the same for the same claims; `NO_ROW` of a faulty row.
 
         Raises StoreFault and ProofInvalid where what is stored does not hold; RefusedInput of a file that is read once more.
         """
+        claimed = Claimed(block.row_count)
         stretches, by_digest = self._rows.find(block.digests)
-        found: list[Claims] = [NO_CLAIM] * block.row_count
-        for start, stop, claim in stretches:
-            alone = (claim,)
-            for at in range(start, stop):
-                found[at] = _joined(found[at], alone) if found[at] else alone
-        about = self._view.find_contents(dict.fromkeys(block.digests))
+        claimed.add_stretches(stretches)
+        about = self._view.find_contents(block.digests.data)
         if about or by_digest:
             for at, digest in enumerate(block.digests):
                 if digest in about or digest in by_digest:
@@ -48,14 +78,15 @@ class ClaimFinder:
                         for each in about.get(digest, ())
                         if _FORM_NUMBERS.get(each.form) == form
                     ]
-                    found[at] = _joined(found[at], [*more, *by_digest.get(digest, ())])
+                    claimed.add(at, [*more, *by_digest.get(digest, ())])
         for at, artifact_id in self._salted.find(block):
-            found[at] = _joined(found[at], [(artifact_id, None)])
+            claimed.add(at, [(artifact_id, None)])
         if block.has_faulty:
+            number = claimed.number(NO_ROW)
             for at, form in enumerate(block.forms):
                 if form == FAULTY:
-                    found[at] = NO_ROW
-        return found
+                    claimed.numbers[at] = number
+        return claimed
 
 
 def _joined(claims: Claims, more: Sequence[Claim]) -> Claims:

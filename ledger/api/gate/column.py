@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, Protocol
 
+from ledger.api.gate.block import RowDigests
 from ledger.api.gate.rows_sets import RowsSets
 from ledger.datasets.jcs import parse_json
 from ledger.datasets.reading import AnyRow
@@ -115,9 +116,10 @@ def _digest(members: Mapping[str, Any], name: str) -> bytes | None:
 def _found(view: LogView, sets: RowsSets, digests: set[bytes]) -> set[bytes]:
     """Those about which there is anything."""
     listed = sorted(digests)
-    stretches, by_digest = sets.find(listed)
+    digests_listed = RowDigests(b"".join(listed))
+    stretches, by_digest = sets.find(digests_listed)
     inside = (digest for stretch in stretches for digest in listed[stretch.start : stretch.stop])
-    return {*view.find_contents(listed), *by_digest, *inside}
+    return {*view.find_contents(digests_listed.data), *by_digest, *inside}
 
 
 def _of_text(members: Iterable[Mapping[str, Any]], names: Iterable[str]) -> list[str]:

@@ -13,11 +13,12 @@ searched, it is searched without its order, and copies are counted in what was h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from ledger.api.gate.block import RowDigests
 from ledger.datasets.crew import Crew
 from ledger.errors import ProofInvalid, StoreFault
 from ledger.log.rows import rows_records
@@ -91,7 +92,7 @@ class RowsSets:
             self._datasets.append(_Dataset(record))
             self.columns.add(record.fields["facts"].get("column"))
 
-    def find(self, digests: Sequence[bytes]) -> tuple[list[Stretch], dict[bytes, list[Claim]]]:
+    def find(self, digests: RowDigests) -> tuple[list[Stretch], dict[bytes, list[Claim]]]:
         """Stretches of rows, and by digest the other claims. Raises StoreFault, ProofInvalid `rows-differ`.
 
         A row in a stretch has its claim, and those of its digest.
@@ -135,7 +136,7 @@ class RowsSets:
 
     # By comparing
 
-    def _align(self, dataset: _Dataset, sidecar: RowsFile, digests: Sequence[bytes]) -> Iterator[Stretch]:
+    def _align(self, dataset: _Dataset, sidecar: RowsFile, digests: RowDigests) -> Iterator[Stretch]:
         if dataset.spoken:  # which rows a digest stands in makes a difference
             return
         at, tries = 0, 0
@@ -209,19 +210,19 @@ def _pieces(sidecar: RowsFile, start: int) -> list[bytes]:
     return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
 
 
-def _outside(digests: Sequence[bytes], stretches: Iterable[Stretch]) -> Iterator[bytes]:
+def _outside(digests: RowDigests, stretches: Iterable[Stretch]) -> Iterator[bytes]:
     at = 0
-    for stretch in stretches:
-        yield from digests[at : stretch.start]
+    for stretch in (*stretches, Stretch(len(digests), len(digests), (b"", None))):
+        if at < stretch.start:
+            yield from digests[at : stretch.start]
         at = stretch.stop
-    yield from digests[at:]
 
 
-def _common(digests: Sequence[bytes], at: int, sidecar: RowsFile, row: int) -> int:
+def _common(digests: RowDigests, at: int, sidecar: RowsFile, row: int) -> int:
     """How many digests from `at` on stand in the sidecar from `row` on, one after the other."""
     count = 0
     while at + count < len(digests):
-        part = b"".join(digests[at + count : at + count + GROUP])
+        part = digests.part(at + count, at + count + GROUP)
         held = sidecar.digests(row + count, row + count + GROUP)
         if part == held[: len(part)] and len(held) >= len(part):
             count += len(part) // HASH_BYTES

@@ -69,7 +69,7 @@ class Salted:
     def _about(self, digest: bytes) -> list[bytes]:
         return [
             each.artifact_id
-            for each in self._view.find_contents([digest]).get(digest, ())
+            for each in self._view.find_contents(digest).get(digest, ())
             if each.form == "sealed"
         ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -20,6 +20,7 @@ from ledger.origin.tally import ROW_REFUSED, Sample, Tally
 from ledger.spec import HASH_BYTES, TALLY_SAMPLES_MAX, TALLY_TEXT_CHARS_MAX, VERDICT_WHY_BYTES_MAX
 
 _NO_ID: Final = bytes(HASH_BYTES)
+_FEW: Final = 16  # distinct numbers that are sought one by one
 _MORE: Final = "\u2026".encode()
 _TEXT_BYTES: Final = 4 * TALLY_TEXT_CHARS_MAX + 4  # UTF-8 of as many characters as are shown, and of one more
 
@@ -37,14 +38,12 @@ class JudgedBlock(NamedTuple):
         return self.block.runs[-1].is_last
 
 
-@dataclass(slots=True)
-class _Known:
-    """What all rows with the same claims come to."""
+class _Known(NamedTuple):
+    """What all rows with the same claims come to: the number of what is told; as it is, of rows that no reader takes."""
 
-    told: int
-    artifact_id: bytes
-    is_admitted: bool
-    rows: int = 0
+    told: int = 0
+    artifact_id: bytes = _NO_ID
+    is_admitted: bool = False
 
 
 @dataclass(slots=True)
@@ -81,43 +80,31 @@ class RowJudge:
 
     def _judge(self, block: Block, tally: Tally) -> JudgedBlock:
         claimed = self._finder.find(block)
-        rows = Counter(claimed)
-        firsts = {
-            claims: at for at, claims in zip(range(len(claimed) - 1, -1, -1), reversed(claimed), strict=True)
-        }
+        rows = Counter(claimed.numbers)  # in the order in which they first occur
+        faulty = claimed.number(NO_ROW)
+        rows.pop(faulty, None)
+        firsts = _firsts(claimed.numbers, rows)
         telling, chosen = _Telling(), list[_Chosen]()
-        known: dict[Claims, _Known] = {}
-        rows.pop(NO_ROW, None)
-        for claims, verdict, batch in self._judging.judge(rows):
+        known = [_Known()] * len(claimed.distinct)
+        judged = self._judging.judge(claimed.distinct[number] for number in rows)
+        for number, (claims, verdict, batch) in zip(rows, judged, strict=True):
             told = _told(verdict)
-            known[claims] = _Known(
+            known[number] = _Known(
                 telling.number(told), verdict.artifact_id or _NO_ID, verdict.verdict is Verdict.ADMITTED
             )
-            tally.count(batch.traits(verdict), rows[claims])
-            self._choose(block, tally, chosen, (firsts[claims], told, verdict, batch, claims))
+            tally.count(batch.traits(verdict), rows[number])
+            self._choose(block, tally, chosen, (firsts[number], told, verdict, batch, claims))
         tally.size_bytes += block.size_bytes
-        outcomes = array("I", bytes(4 * block.row_count))
-        self._fill(claimed, known, outcomes, faulty=self._count_faulty(block, tally, telling, outcomes))
+        outcomes, ids, keep = _spread(claimed.numbers, known)
+        self._count_faulty(block, tally, telling, outcomes)
         _keep_samples(block, tally, chosen)
-        ids = b"".join([_NO_ID if claims == NO_ROW else known[claims].artifact_id for claims in claimed])
-        keep = bytes([claims != NO_ROW and known[claims].is_admitted for claims in claimed])
-        verdicts = VerdictBlock(
-            block.row_index, b"".join(block.digests), ids, outcomes, list(telling.numbers)
-        )
+        verdicts = VerdictBlock(block.row_index, block.digests.data, ids, outcomes, list(telling.numbers))
         return JudgedBlock(block, verdicts, keep)
 
-    def _fill(
-        self, claimed: list[Claims], known: dict[Claims, _Known], outcomes: array[int], *, faulty: set[int]
-    ) -> None:
-        for at, claims in enumerate(claimed):
-            if at not in faulty:
-                outcomes[at] = known[claims].told
-
-    def _count_faulty(self, block: Block, tally: Tally, telling: _Telling, outcomes: array[int]) -> set[int]:
-        """The offsets of rows that no reader takes, told and counted."""
+    def _count_faulty(self, block: Block, tally: Tally, telling: _Telling, outcomes: array[int]) -> None:
+        """Tells and counts the rows that no reader takes."""
         if not block.has_faulty:
-            return set()
-        found = set()
+            return
         level = Level.UNLOGGED.code
         is_wanted = True  # a sample: rows ascend, so that when one is not, none behind it is
         for start, run in block.starts():
@@ -129,13 +116,11 @@ class RowJudge:
             numbers = [telling.number(each) for each in told]
             for at, reason, _ in run.batch.faults:
                 outcomes[start + at] = numbers[reason]
-                found.add(start + at)
                 row_index = block.row_index + start + at
                 if is_wanted := is_wanted and tally.wants(self._refused, ROW_REFUSED, row_index):
                     tally.keep(Sample(row_index, _NO_ID, None, *told[reason]))
             for reason, rows in Counter(reason for _, reason, _ in run.batch.faults).items():
                 tally.count_refused(self._refused, level, run.batch.reasons[reason].code, rows)
-        return found
 
     def _choose(
         self,
@@ -149,6 +134,28 @@ class RowJudge:
         alike = sum(each.told[:2] == told[:2] for each in chosen)
         if alike < TALLY_SAMPLES_MAX and tally.wants(told.verdict, told.code, block.row_index + offset):
             chosen.append(_Chosen(offset, told, verdict.artifact_id, batch.sample(verdict, claims)))
+
+
+def _firsts(numbers: array[int], wanted: Iterable[int]) -> Mapping[int, int]:
+    """Where each number first occurs."""
+    listed = list(wanted)
+    if len(listed) <= _FEW:
+        return {number: numbers.index(number) for number in listed}
+    return {number: at for at, number in zip(range(len(numbers) - 1, -1, -1), reversed(numbers), strict=True)}
+
+
+def _spread(numbers: array[int], known: Sequence[_Known]) -> tuple[array[int], bytes, bytes]:
+    """Of each row the number of what is told, the artifact id, and whether it is kept."""
+    count = len(numbers)
+    if count and numbers.count(numbers[0]) == count:
+        one = known[numbers[0]]
+        return array("I", [one.told]) * count, one.artifact_id * count, bytes([one.is_admitted]) * count
+    told, ids, keep = zip(*known, strict=True)
+    return (
+        array("I", map(told.__getitem__, numbers)),
+        b"".join(map(ids.__getitem__, numbers)),
+        bytes(map(keep.__getitem__, numbers)),
+    )
 
 
 def _told(verdict: RowVerdict) -> Told:
