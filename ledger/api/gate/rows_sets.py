@@ -34,6 +34,7 @@ from ledger.store.rows_file import RowsFile, RowsFolder
 _CHUNK: Final = 256 * GROUP  # rows of a sidecar that are gone through together
 _SEEK_ROWS: Final = 400  # rows that are gone through in the time in which one digest is sought in the order
 _ALIGNED_LEAST: Final = 64  # rows that follow one another, for a stretch
+_GROUPS_HERE: Final = 1_024
 _TRIES_MAX: Final = 4  # to find where a stretch begins again, in a block
 
 
@@ -78,6 +79,7 @@ class RowsSets:
     def __init__(self, view: LogView, rows: RowsFolder, crew: Crew, spoken: Spoken) -> None:
         self._rows = rows
         self._crew = crew
+        self._here = Crew(0)
         self._spoken = spoken
         self._datasets: list[_Dataset] = []
         self.unsearched: list[tuple[bytes, str]] = []
@@ -185,11 +187,16 @@ class RowsSets:
     # By proving
 
     def _check(self, dataset: _Dataset, sidecar: RowsFile, groups: Iterable[int]) -> None:
-        """Hashes the groups that were not hashed before. Raises ProofInvalid `rows-differ`."""
+        """Hashes the groups that were not hashed before. Raises ProofInvalid `rows-differ`.
+
+        A few are hashed here, since the workers are busy with rows; very many by them.
+        """
+        unchecked = [number for number in groups if not dataset.checked[number]]
+        crew = self._crew if len(unchecked) > _GROUPS_HERE else self._here
         asked: list[tuple[int, int, Future[bytes]]] = []
-        for first, stop in _runs(number for number in groups if not dataset.checked[number]):
+        for first, stop in _runs(unchecked):
             digests = sidecar.digests(first * GROUP, stop * GROUP)
-            asked.append((first, stop, self._crew.submit_first("groups", digests)))
+            asked.append((first, stop, crew.submit_first("groups", digests)))
         for first, stop, answer in asked:
             if answer.result() != b"".join(dataset.groups[first:stop]):
                 reason = f"its digests from row {first * GROUP} on do not hash to what stands for them"
