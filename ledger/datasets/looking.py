@@ -52,9 +52,10 @@ _LINES_MAX: Final = 32_768  # of a run, about
 _NO_CONTENTS: Final[frozenset[int]] = frozenset()
 
 
-Ask = Callable[
-    [frozenset[int]], Future[Any]
-]  # looks at a run, and keeps the contents of the rows at these offsets
+# Looks at a run, and keeps the contents of the rows at these offsets, counted from the run's first row. The run may be a part of one: the
+# rows from one offset on up to another, if it can be gone to directly.
+Ask = Callable[[frozenset[int]], Future[Any]]
+AskPart = Callable[[frozenset[int], int, int], Future[Any]]
 
 
 class Looked(NamedTuple):
@@ -74,6 +75,7 @@ class Looked(NamedTuple):
     is_last: bool
     ask: Ask | None = None
     held_bytes: int = 0
+    ask_part: AskPart | None = None
 
     def errors(self) -> Iterator[tuple[int, RefusedInput]]:
         """The faulty rows: offset in the run, and why it is none."""
@@ -113,13 +115,17 @@ class Looked(NamedTuple):
             return {at: self.part.begin_of_file(self.part_row + at, bytes_max) for at in wanted}
         if not wanted or self.ask is None:
             return {}
+        first = 0 if self.ask_part is None else min(wanted)
+        stop = self.batch.row_count if self.ask_part is None else max(wanted) + 1
+        shifted = frozenset(at - first for at in wanted)
         try:
-            again = row_batch_of(self.ask(wanted).result())
+            answer = self.ask(wanted) if self.ask_part is None else self.ask_part(shifted, first, stop)
+            again = row_batch_of(answer.result())
         except RefusedInput as error:
             raise reached(error, printable(self.part.path), self.part_row) from error
-        if again.digests != self.batch.digests:
+        if again.digests != self.batch.digests[first * spec.HASH_BYTES : stop * spec.HASH_BYTES]:
             raise file_changed(self.part.path)
-        return {at: content[:bytes_max] for at, content in again.sealed if at in wanted}
+        return {first + at: content[:bytes_max] for at, content in again.sealed if at in shifted}
 
     def behind(self, offsets: Iterable[int]) -> Iterator[tuple[int, Callable[[bytes], bytes]]]:
         """Of these rows what gives SHA-256 of some bytes and the content behind them. Raises as `contents`."""
@@ -154,6 +160,7 @@ class _Asked(NamedTuple):
     line: int = 0  # lines before the part's first row
     ask: Ask | None = None
     held_bytes: int = 0
+    ask_part: AskPart | None = None
     weight: int = 1  # how many runs of lines it takes as much memory as
 
 
@@ -231,6 +238,7 @@ def _in_order(
             asked.is_last,
             asked.ask,
             asked.held_bytes,
+            asked.ask_part,
         )
         row_index, part_row = row_index + batch.row_count, part_row + batch.row_count
         line += batch.lines
@@ -291,6 +299,15 @@ def _stretch_bytes(part: Part, segment: Segment) -> int:
     return min(spec.STRETCH_BYTES, max(len(begin) * _LINES_MAX // lines, 1))
 
 
+def _asking_part(crew: Crew, part: Part, wanted: Wanted, run: int) -> AskPart:
+    """Of the run of a table that begins with row `run`: no more of it need be read than the rows that are asked for."""
+
+    def ask(contents: frozenset[int], first: int, stop: int) -> Future[Any]:
+        return _asking(crew, "look at rows", part, wanted, run + first, run + stop)(contents)
+
+    return ask
+
+
 def _asking(crew: Crew, task: str, part: Part, wanted: Wanted, start: int, stop: int) -> Ask:
     path, fingerprint = os.fspath(part.path), list(part.fingerprint)
 
@@ -308,8 +325,17 @@ def _ask_rows(crew: Crew, part: Part, segment: Segment, wanted: Wanted) -> Itera
         while at < min(group_end, segment.stop):
             stop = min(at + _TABLE_ROWS_MAX, group_end, segment.stop)
             ask = _asking(crew, "look at rows", part, wanted, at, stop)
+            ask_part = _asking_part(crew, part, wanted, at)
             weight = 1 + (stop - at) // _WEIGHT_ROWS
-            yield _Asked(segment, ask(_NO_CONTENTS), stop == segment.stop, wanted, ask=ask, weight=weight)
+            yield _Asked(
+                segment,
+                ask(_NO_CONTENTS),
+                stop == segment.stop,
+                wanted,
+                ask=ask,
+                ask_part=ask_part,
+                weight=weight,
+            )
             at = stop
 
 
