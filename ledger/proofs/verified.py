@@ -42,7 +42,7 @@ class Bounds(NamedTuple):
     """
 
     entries: int = 16_384
-    artifacts: int = 8_192
+    artifacts: int = 16_384
     signatures: int = 65_536
     nodes: int = 131_072
 
