@@ -34,7 +34,7 @@ from ledger.datasets.gathered import Gathered, RowBatch, cell_of, row_batch_of
 from ledger.datasets.line_formats import LineFormat, TooLong, line_item, read_format
 from ledger.datasets.look_tasks import packed_wanted
 from ledger.datasets.reading import reached
-from ledger.datasets.rows import dataset_empty, row_item, too_big
+from ledger.datasets.rows import LINEAGE_SALT, dataset_empty, row_item, too_big
 from ledger.datasets.streams import Stream
 from ledger.datasets.wanted import Wanted
 from ledger.errors import RefusedInput
@@ -55,6 +55,7 @@ _NO_CONTENTS: Final[frozenset[int]] = frozenset()
 # Looks at a run, and keeps the contents of the rows at these offsets, counted from the run's first row. The run may be a part of one: the
 # rows from one offset on up to another, if it can be gone to directly.
 Ask = Callable[[frozenset[int]], Future[Any]]
+HashBehind = Callable[[bytes], bytes]  # gives SHA-256 of some bytes and a row's content behind them
 AskPart = Callable[[frozenset[int], int, int], Future[Any]]
 
 
@@ -90,20 +91,12 @@ class Looked(NamedTuple):
             found.setdefault(offset, {})[self.names[name]] = cell_of(value)
         yield from sorted(found.items())
 
-    def hashed(self, before: bytes) -> Iterator[tuple[int, bytes]]:
-        """Of the rows that bring a salt: offset in the run, SHA-256 of `before` and the content. Raises RefusedInput of a file."""
-        for offset in self.salted():
-            yield offset, self.hash_row(offset, before)
-
-    def salted(self) -> list[int]:
-        """The offsets of the rows that bring a salt."""
-        return sorted({offset for offset, cells in self.cells() if "lineage_salt" in cells})
-
-    def hash_row(self, offset: int, before: bytes) -> bytes:
-        """SHA-256 of these bytes and the content of a row that brings a salt. Raises RefusedInput of a file."""
-        if self.part.format.name == FILES:
-            return self.part.hash_file(self.part_row + offset, before)
-        return hashlib.sha256(before + dict(self.batch.sealed)[offset]).digest()
+    def salted(self) -> Iterator[tuple[int, dict[str, Any], HashBehind]]:
+        """The rows that bring a salt: offset in the run, cells, and what hashes their content. That raises RefusedInput of a file."""
+        contents = dict(self.batch.sealed)
+        for offset, cells in self.cells():
+            if LINEAGE_SALT in cells:
+                yield offset, cells, self._hash_behind(offset, contents)
 
     def contents(self, offsets: Iterable[int], bytes_max: int = spec.ROW_BYTES_MAX) -> dict[int, bytes]:
         """The contents of some rows, by their offsets, cut after so many bytes; faulty rows have none. The run is read once more.
@@ -127,14 +120,18 @@ class Looked(NamedTuple):
             raise file_changed(self.part.path)
         return {first + at: content[:bytes_max] for at, content in again.sealed if at in shifted}
 
-    def behind(self, offsets: Iterable[int]) -> Iterator[tuple[int, Callable[[bytes], bytes]]]:
-        """Of these rows what gives SHA-256 of some bytes and the content behind them. Raises as `contents`."""
+    def behind(self, offsets: Iterable[int]) -> Iterator[tuple[int, HashBehind]]:
+        """Of these rows what hashes their content. Raises as `contents`."""
+        is_files = self.part.format.name == FILES
+        contents = {} if is_files else self.contents(offsets)
+        for at in offsets if is_files else contents:
+            yield at, self._hash_behind(at, contents)
+
+    def _hash_behind(self, offset: int, contents: Mapping[int, bytes]) -> HashBehind:
+        """Of a row that is a file the content stays there, and is read when it is hashed."""
         if self.part.format.name == FILES:
-            for at in offsets:
-                yield at, partial(self.part.hash_file, self.part_row + at)
-            return
-        for at, content in self.contents(offsets).items():
-            yield at, partial(_hash_behind, content)
+            return partial(self.part.hash_file, self.part_row + offset)
+        return partial(_hash_behind, contents[offset])
 
     def _where(self, offset: int, line: int) -> str:
         part, row = self.part, self.part_row + offset

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from ledger.datasets.files import printable
+from ledger.datasets.parquet_reader import varint
 from ledger.errors import StoreFault
 
 _MARK: Final = b"PAR1"
@@ -148,7 +149,7 @@ def _read_struct(data: bytes, at: int) -> tuple[Struct, int]:
         if step:
             number += step
         else:
-            value, at = _varint(data, at)
+            value, at = varint(data, at)
             number = _from_zigzag(value)
         if kind in (_TRUE, _FALSE):  # the type is the value
             struct[number] = (kind, None)
@@ -164,7 +165,7 @@ def _read_value(data: bytes, at: int, kind: int) -> tuple[Any, int]:
         head = data[at]
         item, count, at = head & 0x0F, head >> 4, at + 1
         if count == 0x0F:
-            count, at = _varint(data, at)
+            count, at = varint(data, at)
         items = []
         for _ in range(count):
             if item in (_TRUE, _FALSE):
@@ -174,7 +175,7 @@ def _read_value(data: bytes, at: int, kind: int) -> tuple[Any, int]:
             items.append(value)
         return (item, items), at
     if kind == _BINARY:
-        length, at = _varint(data, at)
+        length, at = varint(data, at)
         return _taken(data, at, length)
     if kind == _DOUBLE:
         return _taken(data, at, 8)
@@ -182,7 +183,7 @@ def _read_value(data: bytes, at: int, kind: int) -> tuple[Any, int]:
         return data[at], at + 1
     if kind == _MAP or kind > _STRUCT:
         raise ValueError(f"type {kind} is in no footer")
-    value, at = _varint(data, at)
+    value, at = varint(data, at)
     return _from_zigzag(value), at
 
 
@@ -190,17 +191,6 @@ def _taken(data: bytes, at: int, length: int) -> tuple[bytes, int]:
     if at + length > len(data):
         raise IndexError
     return data[at : at + length], at + length
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at
 
 
 def _from_zigzag(value: int) -> int:

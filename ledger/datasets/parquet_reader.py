@@ -148,7 +148,7 @@ class ParquetReader:
         """The size that a page says it has when it is unpacked: the second field of its header, in Thrift's compact protocol."""
         try:
             head = self._file.read_at(offset, _PAGE_HEAD_BYTES)
-            size_bytes, _ = _varint(head, _varint(head, 1)[1] + 1)
+            size_bytes, _ = varint(head, varint(head, 1)[1] + 1)
         except (IndexError, OverflowError, RefusedInput):
             return _REPEATED_BYTES
         return size_bytes >> 1  # zigzag: not negative
@@ -172,7 +172,7 @@ def _codec(name: str) -> str:
     return "none" if name == "UNCOMPRESSED" else name.lower().removesuffix("_raw")
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def varint(data: bytes, at: int) -> tuple[int, int]:
     """An unsigned number of Thrift's compact protocol, and where it ends. Raises IndexError."""
     value = shift = 0
     while True:

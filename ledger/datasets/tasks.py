@@ -13,7 +13,7 @@ from ledger.datasets.look_tasks import Looks, wanted_of
 from ledger.datasets.stretches import Stretch, checksum, digest_stretch
 from ledger.datasets.tables import TableDigester
 from ledger.datasets.wanted import Wanted
-from ledger.merkle.groups import group_hashes, leaf_hashes_of
+from ledger.merkle.groups import joined_groups
 from ledger.merkle.order import sorted_run
 
 JSONL: Final = "jsonl"
@@ -33,7 +33,7 @@ class Tasks:
             "lines": self._lines,
             "rows": self._rows,
             "tree": self._tree,
-            "groups": self._groups,
+            "groups": joined_groups,
             "checksum": self._checksum,
         }
 
@@ -73,11 +73,7 @@ class Tasks:
 
     def _tree(self, digests: bytes, first: int) -> tuple[bytes, bytes]:
         """Of consecutive digests, the first that of row `first` (a multiple of 256): group hashes, and a sorted run."""
-        return b"".join(group_hashes(leaf_hashes_of(digests))), sorted_run(digests, first)
-
-    def _groups(self, digests: bytes) -> bytes:
-        """Of consecutive digests, which begin with a group: the group hashes."""
-        return b"".join(group_hashes(leaf_hashes_of(digests)))
+        return joined_groups(digests), sorted_run(digests, first)
 
     def _checksum(self, path: str, fingerprint: list[int], start: int, stop: int) -> int:
         """The CRC-32 of a part of a file."""

@@ -303,17 +303,13 @@ def join_pieces(
 
 
 def _copy(file: IO[bytes], out: IO[bytes]) -> None:
-    """Copies what is left of a file: within the system, where it can."""
+    """Copies a file: within the system, as far as it can; then whatever is left."""
     out.flush()
-    try:
+    with suppress(AttributeError, OSError):  # another system, or two file systems that cannot
         while os.copy_file_range(file.fileno(), out.fileno(), _KERNEL_BYTES):
             pass
-    except (
-        AttributeError,
-        OSError,
-    ):  # another system, or two file systems that cannot; what was copied is counted
-        file.seek(os.lseek(file.fileno(), 0, os.SEEK_CUR))
-        shutil.copyfileobj(file, out, _COPY_BYTES)
+    file.seek(os.lseek(file.fileno(), 0, os.SEEK_CUR))  # both stand behind what was copied
+    shutil.copyfileobj(file, out, _COPY_BYTES)
 
 
 def _check_joined(out: IO[bytes], rows: int, target: Path) -> None:

@@ -35,6 +35,11 @@ def group_hashes(leaf_hashes: Sequence[bytes]) -> list[bytes]:
     return [root_of(leaf_hashes[at : at + GROUP]) for at in range(0, len(leaf_hashes), GROUP)]
 
 
+def joined_groups(inputs: bytes) -> bytes:
+    """The same of leaf inputs of 32 bytes each: both one behind the other."""
+    return b"".join(group_hashes(leaf_hashes_of(inputs)))
+
+
 def path_in_groups(group: Sequence[bytes], groups: Sequence[bytes], index: int) -> list[bytes]:
     """Inclusion path (RFC 6962 §2.1.1) of leaf `index`, from the leaf hashes of its group and the hashes of all groups.
 

@@ -231,3 +231,19 @@ def test_a_column_of_any_characters_is_asked_for(tmp_path: Path) -> None:
             "lines", str(path), known, JSONL, packed_wanted(Wanted("\ud800")), [0, 15, True, None]
         )
         assert digested_of(answer.result(WAIT_S)).digests == hashlib.sha256(b"x").digest()
+
+
+def test_a_task_for_which_somebody_waits_is_taken_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Idle:
+        """A worker that takes nothing."""
+
+        def __init__(self, _: object) -> None: ...
+
+        def end(self, *, is_aborted: bool) -> None: ...
+
+    monkeypatch.setattr(module, "_Worker", Idle)
+    crew = Crew(1)
+    asked = [crew.submit("groups", b""), crew.submit_first("groups", b""), crew.submit("groups", b"")]
+    asked.append(crew.submit_first("groups", b""))
+    taken = [crew._tasks.get()[3] for _ in asked]
+    assert [taken.index(future) for future in asked] == [2, 0, 3, 1]

@@ -278,9 +278,9 @@ def test_what_a_row_brings_to_be_unsealed(tmp_path: Path) -> None:
         write(tmp_path / name, rows)
         with Crew(0) as crew:
             found = [
-                (run.row_index + offset, digest)
+                (run.row_index + offset, behind(b"before"))
                 for run in look(crew, open_dataset(tmp_path / name), "text", CELLS)
-                for offset, digest in run.hashed(b"before")
+                for offset, _, behind in run.salted()
             ]
         assert found == [(0, hashlib.sha256(b"beforea").digest()), (2, hashlib.sha256(b"beforec").digest())]
 

@@ -96,6 +96,16 @@ def test_not_all_runs_are_out_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
         assert (told, ended) == one_by_one(open_dataset(path).rows("text"))
 
 
+def test_short_lines_are_looked_at_in_runs_of_fewer_bytes(tmp_path: Path) -> None:
+    """A digest takes sixteen times the room of such a line."""
+    path = tmp_path / "rows.txt"
+    path.write_bytes(b"a\n" * 200_000)
+    with Crew(0) as crew:
+        counts = [run.batch.row_count for run in look(crew, open_dataset(path), None)]
+    assert sum(counts) == 200_000
+    assert max(counts) < 40_000
+
+
 @pytest.mark.parametrize("name", STRINGS)
 def test_the_contents_of_some_rows_are_read_once_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -44,7 +44,7 @@ def test_rows_and_runs_tell_the_same(tmp_path: Path) -> None:
         assert [(run.row_index + at, cells) for run in runs for at, cells in run.cells()] == [
             (2, {"lineage_salt": "cd" * 32})
         ]
-        sealed = [(run.row_index + at, digest) for run in runs for at, digest in run.hashed(b"before")]
+        sealed = [(run.row_index + at, behind(b"before")) for run in runs for at, _, behind in run.salted()]
         assert sealed == [(2, hashlib.sha256(b"befored").digest())] == [(2, rows[2].hashed(b"before"))]
 
 

@@ -14,8 +14,11 @@ import pytest
 from ledger.datasets import outputs
 from ledger.datasets.crew import Crew
 from ledger.datasets.dataset import Dataset, open_dataset
+from ledger.datasets.files import Fingerprint
+from ledger.datasets.formats import Format
 from ledger.datasets.looking import look
 from ledger.datasets.staging import Staging
+from ledger.datasets.writing import join_pieces
 from ledger.errors import StoreFault
 from tests.test_datasets.carriers import write_jsonl, write_parquet
 from tests.test_datasets.refusals import refused
@@ -288,3 +291,30 @@ def test_nothing_kept_of_one_file_is_a_file_without_rows(tmp_path: Path) -> None
     staging = Staging(tmp_path / "out.jsonl", dataset)
     staging.write(dataset.segments()[0], b"\0")
     assert staging.publish().read_bytes() == b""
+
+
+@pytest.mark.parametrize("is_refusal", [True, False])
+@pytest.mark.parametrize("calls", [0, 1, 2])
+def test_pieces_are_joined_whole_wherever_the_system_stops_to_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int, is_refusal: bool
+) -> None:
+    """A file system may refuse to copy by itself, at once or in between, or say that it has come to the end."""
+    if not hasattr(os, "copy_file_range"):
+        pytest.skip("this system copies no files by itself: it takes Linux")
+    pieces = [tmp_path / name for name in ("one", "two", "three")]
+    for piece in pieces:
+        piece.write_bytes((piece.name + "\n").encode() * 5_000)
+    real, done = os.copy_file_range, list[int]()
+
+    def stopping(source: int, target: int, count: int) -> int:
+        if len(done) < calls:
+            done.append(source)
+            return real(source, target, min(count, 1_000))
+        if is_refusal:
+            raise OSError(errno.EXDEV, "refused")
+        return 0
+
+    monkeypatch.setattr(os, "copy_file_range", stopping)
+    out = tmp_path / "out"
+    join_pieces(tmp_path / "d.jsonl", Format("jsonl"), Fingerprint(0, 0, 0, 0, 0), pieces, out)
+    assert out.read_bytes() == b"".join(piece.read_bytes() for piece in pieces)

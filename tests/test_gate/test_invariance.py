@@ -102,7 +102,7 @@ def test_workers_and_segments_make_no_difference(
 
 WAYS = {
     "aligned": {"_ALIGNED_LEAST": 1, "_TRIES_MAX": 10_000, "_SEEK_ROWS": 0},
-    "scanned": {"_ALIGNED_LEAST": 10**9, "_SEEK_ROWS": 10**9, "_CHUNK": 256},
+    "scanned": {"_ALIGNED_LEAST": 10**9, "_SEEK_ROWS": 10**9, "_CHUNK": 256, "_GROUPS_HERE": 0},
     "sought": {"_ALIGNED_LEAST": 10**9, "_SEEK_ROWS": 0},
 }
 COUNT = 700  # rows of an import: three groups

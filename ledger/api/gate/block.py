@@ -100,7 +100,7 @@ class Block:
 
 
 def blocks_of(runs: Iterable[Looked]) -> Iterator[Block]:
-    """The runs in blocks; a block ends where a run of its segment is the last, so that a segment is finished with its block."""
+    """The runs, which are those of one segment, in blocks: so no block has rows of two, and a segment is finished with its last."""
     block: Block | None = None
     for run in runs:
         if block is None:

@@ -6,6 +6,7 @@ that another batch holds, so how rows fall into batches changes none.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -97,9 +98,9 @@ class Batch:
         row = next((row for artifact_id, row in claims if artifact_id == root), None)
         finding = self._judge.artifact(root, row).finding
         found: dict[bytes, Node | None] = {}
-        waiting = [root]
+        waiting = deque([root])
         while waiting:
-            artifact_id = waiting.pop(0)
+            artifact_id = waiting.popleft()
             if artifact_id in found:
                 continue
             node = found[artifact_id] = self._nodes.get(artifact_id)

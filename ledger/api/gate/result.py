@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ledger.datasets.memory import MemoryDataset
-from ledger.datasets.verdict_file import VerdictBlock, open_verdicts
+from ledger.datasets.verdict_file import NOTHING, VerdictBlock, open_verdicts
 from ledger.errors import RefusedInput
 from ledger.origin.lattice import Verdict
 from ledger.origin.tally import Tally
 from ledger.spec import HASH_BYTES
-
-_NO_ID = bytes(HASH_BYTES)
 
 
 class GatedRow(NamedTuple):
@@ -111,6 +109,6 @@ def rows_of(block: VerdictBlock) -> Iterator[GatedRow]:
         yield GatedRow(
             block.row_index + at,
             bytes(block.digests[span]),
-            None if artifact_id == _NO_ID else artifact_id,
+            None if artifact_id == NOTHING else artifact_id,
             *block.told[outcome],
         )

@@ -14,8 +14,8 @@ searched, it is searched without its order, and copies are counted in what was h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, NamedTuple
 
 from ledger.api.gate.block import RowDigests
@@ -23,7 +23,7 @@ from ledger.datasets.crew import Crew
 from ledger.errors import ProofInvalid, StoreFault
 from ledger.log.rows import rows_records
 from ledger.log.view import LogView
-from ledger.merkle.groups import GROUP
+from ledger.merkle.groups import GROUP, joined_groups
 from ledger.merkle.order import find_in_order
 from ledger.origin.claims import Claim
 from ledger.proofs.rows import checked_groups, open_rows, rows_differ
@@ -34,7 +34,7 @@ from ledger.store.rows_file import RowsFile, RowsFolder
 _CHUNK: Final = 256 * GROUP  # rows of a sidecar that are gone through together
 _SEEK_ROWS: Final = 400  # rows that are gone through in the time in which one digest is sought in the order
 _ALIGNED_LEAST: Final = 64  # rows that follow one another, for a stretch
-_GROUPS_HERE: Final = 1_024
+_GROUPS_HERE: Final = 1_024  # groups that are hashed in this process; more of them, by the workers
 _TRIES_MAX: Final = 4  # to find where a stretch begins again, in a block
 
 
@@ -79,7 +79,6 @@ class RowsSets:
     def __init__(self, view: LogView, rows: RowsFolder, crew: Crew, spoken: Spoken) -> None:
         self._rows = rows
         self._crew = crew
-        self._here = Crew(0)
         self._spoken = spoken
         self._datasets: list[_Dataset] = []
         self.unsearched: list[tuple[bytes, str]] = []
@@ -192,13 +191,15 @@ class RowsSets:
         A few are hashed here, since the workers are busy with rows; very many by them.
         """
         unchecked = [number for number in groups if not dataset.checked[number]]
-        crew = self._crew if len(unchecked) > _GROUPS_HERE else self._here
-        asked: list[tuple[int, int, Future[bytes]]] = []
+        hashed: list[tuple[int, int, Callable[[], bytes]]] = []
         for first, stop in _runs(unchecked):
             digests = sidecar.digests(first * GROUP, stop * GROUP)
-            asked.append((first, stop, crew.submit_first("groups", digests)))
-        for first, stop, answer in asked:
-            if answer.result() != b"".join(dataset.groups[first:stop]):
+            if len(unchecked) > _GROUPS_HERE:
+                hashed.append((first, stop, self._crew.submit_first("groups", digests).result))
+            else:
+                hashed.append((first, stop, partial(joined_groups, digests)))
+        for first, stop, found in hashed:
+            if found() != b"".join(dataset.groups[first:stop]):
                 reason = f"its digests from row {first * GROUP} on do not hash to what stands for them"
                 raise rows_differ(dataset.record.id, reason)
             dataset.checked[first:stop] = b"\1" * (stop - first)

@@ -133,11 +133,6 @@ def _context(scene: Scene, crew: Crew) -> Iterator[_Context]:
         yield _Context(judging, sets, RowJudge(finder, judging), _about(access, view, terms))
 
 
-def digest_of(text: str) -> str:
-    """SHA-256 of a text, in hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _about(access: Access, view: LogView, terms: Terms) -> dict[str, Any]:
     checkpoint = view.checkpoint
     return {
@@ -146,7 +141,7 @@ def _about(access: Access, view: LogView, terms: Terms) -> dict[str, Any]:
         "log_id": access.marker.log_id.hex(),
         "checkpoint_size": checkpoint.size,
         "checkpoint_root": checkpoint.root.hex(),
-        "checkpoint": digest_of(checkpoint.body()),
+        "checkpoint": checkpoint.digest.hex(),
         "policy": terms.policy.digest.hex(),
         "policy_name": terms.policy.name,
         "trust": terms.trust.digest.hex(),
@@ -248,7 +243,7 @@ def _binding(about: dict[str, Any], dataset: Dataset, outputs: Outputs, terms: T
     return {name: about[name] for name in names} | {
         "state": dataset.state().hex(),
         "outputs": wanted,
-        "witnessed": digest_of("\n".join(witnessed)),
+        "witnessed": hashlib.sha256("\n".join(witnessed).encode()).hexdigest(),
     }
 
 

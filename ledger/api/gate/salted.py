@@ -29,11 +29,11 @@ class Salted:
     def find(self, block: Block) -> Iterator[tuple[int, bytes]]:
         """(offset in the block, artifact id). Raises RefusedInput of a file that is read once more; StoreFault of the vault."""
         for start, run in block.starts():
-            for at, cells in run.cells():
-                salt = _salt(cells.get(LINEAGE_SALT))
+            for at, cells, behind in run.salted():
+                salt = _salt(cells[LINEAGE_SALT])
                 if salt is not None:
                     for maker in self._makers(cells.get(LINEAGE_ID)):
-                        digest = run.hash_row(at, spec.TAG_SEALED + maker + salt)
+                        digest = behind(spec.TAG_SEALED + maker + salt)
                         yield from ((start + at, found) for found in self._about(digest))
             yield from self._by_vault(start, run, block)
 

@@ -12,37 +12,31 @@ from ledger.api.gate.block import Block, blocks_of
 from ledger.api.gate.claims import NO_ROW, ClaimFinder, Claims
 from ledger.api.gate.judging import Batch, Judging, Sampled
 from ledger.datasets.looking import Looked
-from ledger.datasets.verdict_file import Told, VerdictBlock
+from ledger.datasets.verdict_file import NOTHING, Told, VerdictBlock
 from ledger.origin.claims import RowVerdict
 from ledger.origin.lattice import Verdict
 from ledger.origin.levels import Level
 from ledger.origin.tally import ROW_REFUSED, Sample, Tally
-from ledger.spec import HASH_BYTES, TALLY_SAMPLES_MAX, TALLY_TEXT_CHARS_MAX, VERDICT_WHY_BYTES_MAX
+from ledger.spec import TALLY_SAMPLES_MAX, TALLY_TEXT_CHARS_MAX, VERDICT_WHY_BYTES_MAX
 
-_NO_ID: Final = bytes(HASH_BYTES)
 _FEW: Final = 16  # distinct numbers that are sought one by one
 _MORE: Final = "\u2026".encode()
 _TEXT_BYTES: Final = 4 * TALLY_TEXT_CHARS_MAX + 4  # UTF-8 of as many characters as are shown, and of one more
 
 
 class JudgedBlock(NamedTuple):
-    """`keep` has a 1 for each admitted row, a 0 for each other; `is_last`: the segment of its last run ends with it."""
+    """`keep` has a 1 for each admitted row, a 0 for each other."""
 
     block: Block
     verdicts: VerdictBlock
     keep: bytes
-
-    @property
-    def is_last(self) -> bool:
-        """Whether a segment ends with it."""
-        return self.block.runs[-1].is_last
 
 
 class _Known(NamedTuple):
     """What all rows with the same claims come to: the number of what is told; as it is, of rows that no reader takes."""
 
     told: int = 0
-    artifact_id: bytes = _NO_ID
+    artifact_id: bytes = NOTHING
     is_admitted: bool = False
 
 
@@ -90,7 +84,7 @@ class RowJudge:
         for number, (claims, verdict, batch) in zip(rows, judged, strict=True):
             told = _told(verdict)
             known[number] = _Known(
-                telling.number(told), verdict.artifact_id or _NO_ID, verdict.verdict is Verdict.ADMITTED
+                telling.number(told), verdict.artifact_id or NOTHING, verdict.verdict is Verdict.ADMITTED
             )
             tally.count(batch.traits(verdict), rows[number])
             self._choose(block, tally, chosen, (firsts[number], told, verdict, batch, claims))
@@ -118,7 +112,7 @@ class RowJudge:
                 outcomes[start + at] = numbers[reason]
                 row_index = block.row_index + start + at
                 if is_wanted := is_wanted and tally.wants(self._refused, ROW_REFUSED, row_index):
-                    tally.keep(Sample(row_index, _NO_ID, None, *told[reason]))
+                    tally.keep(Sample(row_index, NOTHING, None, *told[reason]))
             for reason, rows in Counter(reason for _, reason, _ in run.batch.faults).items():
                 tally.count_refused(self._refused, level, run.batch.reasons[reason].code, rows)
 
