@@ -36,7 +36,6 @@ PURE_STANDARD = {
     *(
         "enum",
         "functools",
-        "gc",
         "hashlib",
         "heapq",
         "hmac",

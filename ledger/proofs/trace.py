@@ -22,7 +22,6 @@ from ledger.fold.objects import Identity
 from ledger.fold.records import UNREAD, FindStanding, Standing, judge_record, standing_of
 from ledger.fold.subjects import Subject, answerable_for
 from ledger.identity.vkey import Vkey
-from ledger.proofs.collector import uncollected
 from ledger.proofs.facts import (
     DESCENT,
     Ancestries,
@@ -100,16 +99,12 @@ class Tracer:
 
     def trace(self, roots: Iterable[bytes]) -> Ancestries:
         """The verified ancestries of several artifacts, in one pass over their union. Raises as `trace` does."""
-        nodes: dict[bytes, Node] = {}
-        with uncollected(nodes):
-            return self._trace(tuple(dict.fromkeys(roots)), nodes)
-
-    def _trace(self, wanted: tuple[bytes, ...], nodes: dict[bytes, Node]) -> Ancestries:
+        wanted = tuple(dict.fromkeys(roots))
         log = self._log
         log.begin()
         opening = Opening(log, Gathering(log, self._accept, self._graders), self._found)
         opening.run(wanted)
-        nodes.update(_Trace(log, opening, self._accept).nodes())
+        nodes = _Trace(log, opening, self._accept).nodes()
         clocks = _clocks(log, nodes.values()) if self._with_clocks else ()
         return Ancestries(wanted, log.log_id, log.checkpoint, log.clock_ms, nodes, clocks)
 

@@ -5,7 +5,6 @@ What it remembers was verified: a source that answers otherwise when it is asked
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -426,30 +425,6 @@ def test_segments_say_what_a_walk_says(states: set[int], asked: list[int], limit
         elif behind:
             segments.add(place, min(behind))
             assert segments.closing_of(place) == min(behind)
-
-
-@pytest.mark.parametrize("is_on", [True, False])
-def test_the_collector_is_left_as_it_was(is_on: bool) -> None:
-    world = World()
-    seen: list[bool] = []
-
-    def lie(honest: Callable[..., Any], artifact_id: bytes) -> Any:
-        seen.append(gc.isenabled())
-        if artifact_id == bytes(32):
-            raise StoreFault("ledger-damaged", "bench", "it is damaged", "Mend it.")
-        return honest(artifact_id)
-
-    (gc.enable if is_on else gc.disable)()
-    try:
-        with open_view(world.store, world.vkey) as view:
-            tracer = Tracer(liar(view, find_artifact=lie), world.vkey)
-            tracer.trace([b"1" * 32])
-            with pytest.raises(StoreFault):
-                tracer.trace([bytes(32)])
-        assert gc.isenabled() is is_on
-    finally:
-        gc.enable()
-    assert seen == [False, False]
 
 
 @pytest.mark.parametrize(

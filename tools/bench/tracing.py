@@ -14,6 +14,7 @@ from typing import Final
 
 from nacl.bindings import crypto_sign_open
 
+from ledger.api.gate.collector import uncollected
 from ledger.errors import InvariantBroken
 from ledger.log.view import open_view
 from ledger.log.writer import Submission
@@ -86,7 +87,9 @@ def trace_all(world: World, ids: list[bytes]) -> None:
     with open_view(world.store, world.vkey) as view:
         tracer = Tracer(view, world.vkey, with_clocks=True)
         for start in range(0, len(ids), BLOCK):
-            found = tracer.trace(ids[start : start + BLOCK])
+            block = ids[start : start + BLOCK]
+            with uncollected(block):  # as the gate traces
+                found = tracer.trace(block)
             if any(found.nodes[root].presence is not Presence.STANDS for root in found.roots):
                 raise InvariantBroken("trace", "bench", "an artifact of an honest log does not stand")
 

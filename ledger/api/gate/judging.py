@@ -7,12 +7,13 @@ that another batch holds, so how rows fall into batches changes none.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
 
 from ledger.api.gate.claims import Claims
+from ledger.api.gate.collector import uncollected
 from ledger.api.gate.rows_sets import Said
 from ledger.errors import StoreFault
 from ledger.identity.vkey import Vkey
@@ -191,8 +192,12 @@ class Judging:
         if held:
             yield from self._batch(held, ids)
 
-    def _batch(self, held: list[Claims], ids: Iterable[bytes]) -> Iterator[tuple[Claims, RowVerdict, Batch]]:
-        batch = Batch(self.terms, self._log, self._tracer.trace(ids))
+    def _batch(
+        self, held: list[Claims], ids: Collection[bytes]
+    ) -> Iterator[tuple[Claims, RowVerdict, Batch]]:
+        with uncollected(ids):
+            traced = self._tracer.trace(ids)
+        batch = Batch(self.terms, self._log, traced)
         for claims in held:
             yield claims, batch.row(claims), batch
 

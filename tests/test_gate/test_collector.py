@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ledger.proofs import collector
-from ledger.proofs.collector import MANY, uncollected
+from ledger.api.gate import collector
+from ledger.api.gate.collector import MANY, uncollected
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +81,17 @@ def test_who_does_without_the_collector_is_left_alone() -> None:
         pass
     assert not gc.isenabled()
     assert knot() is not None
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_the_collector_is_left_as_it_was_whatever_happens(is_on: bool) -> None:
+    def failing() -> None:
+        with uncollected([]):
+            seen.append(gc.isenabled())
+            raise KeyError
+
+    seen: list[bool] = []
+    (gc.enable if is_on else gc.disable)()
+    with pytest.raises(KeyError):
+        failing()
+    assert (gc.isenabled(), seen) == (is_on, [False])

@@ -25,7 +25,7 @@ class _Walk:
 
 @contextmanager
 def uncollected(made: Sized) -> Iterator[None]:
-    """Without the collector. `made`: what is filled meanwhile, one item an artifact."""
+    """Without the collector. `made`: one item for each artifact that is traced meanwhile, roots at least."""
     if not gc.isenabled():
         yield
         return
