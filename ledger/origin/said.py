@@ -92,6 +92,8 @@ def _proved(node: Node, find: Callable[[bytes], Node | None]) -> Iterator[Weighe
     unknown = Standing.UNKNOWN
     if node.presence is Presence.ABSENT:
         yield _both(unknown, Code.UNLOGGED, node.id, "is not in the log")
+    elif node.presence is Presence.UNPROVED:
+        yield from not_at_hand(node.id).whole
     elif node.presence is Presence.FAULTY:
         why = node.fault.code if node.fault is not None else "no place without fault"
         yield _both(unknown, Code.FAULTY, node.id, f"breaks a rule of the log ({why})")
@@ -108,6 +110,8 @@ def _proved(node: Node, find: Callable[[bytes], Node | None]) -> Iterator[Weighe
         if parent.log is not None:
             continue
         found = find(parent.id)
+        if found is not None and found.presence is Presence.UNPROVED:
+            found = None
         # One that is not at hand is told where it stands, unless nothing is handed on from there.
         if (found is None and parent.rel not in PROPAGATING) or (found is not None and is_withheld(found)):
             says = f"names {short(parent.id)} by {parent.rel}, and what that says is kept back"

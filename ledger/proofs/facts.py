@@ -27,6 +27,7 @@ class Presence(StrEnum):
     FAULTY = "faulty"  # in no place without fault
     ERASED = "erased"  # its hash stands, its record is not at hand
     ABSENT = "absent"  # no such artifact
+    UNPROVED = "unproved"  # nothing is told of it by what is at hand
 
 
 class Status(StrEnum):

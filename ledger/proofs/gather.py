@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from ledger.fold.topics import Topic
-from ledger.proofs.verified import Placed, VerifiedLog
+from ledger.proofs.traced import Placed, TracedLog
 from ledger.statements.entry import Entry
 
 
@@ -29,14 +29,14 @@ _ON_ARTIFACTS: Final = (Topic.NOTICES, Topic.ATTESTATIONS)
 
 
 class Gathering:
-    """The entries of one trace, by log index, closed under *who signed that*. Raises ProofInvalid as VerifiedLog does.
+    """The entries of one trace, by log index, closed under *who signed that*. Raises ProofInvalid as TracedLog does.
 
     `accept`: the identities whose word the verifier takes; `graders`: those whose endorsement makes him listen to an
     attestation. `registrars` and `curators` of any rules are listened to.
     """
 
     def __init__(
-        self, log: VerifiedLog, accept: frozenset[bytes], graders: frozenset[bytes] = frozenset()
+        self, log: TracedLog, accept: frozenset[bytes], graders: frozenset[bytes] = frozenset()
     ) -> None:
         self.entries: dict[int, Entry] = {}
         self._log = log

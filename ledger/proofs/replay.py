@@ -22,7 +22,7 @@ from ledger.identity.keyset import signing_keys
 from ledger.identity.life import KeyEvent
 from ledger.proofs.facts import Disowning
 from ledger.proofs.partial import CLOCK_UNKNOWN_MS, judge_partially, take_plain
-from ledger.proofs.verified import VerifiedLog
+from ledger.proofs.traced import TracedLog
 from ledger.statements import words
 from ledger.statements.entry import Entry
 from ledger.statements.statement import Statement, decode_statement
@@ -50,11 +50,11 @@ class Spoken(NamedTuple):
 
 
 class PartialReplay:
-    """The `state` behind all `entries`, and what each ordinary one of them is worth. Raises as VerifiedLog does."""
+    """The `state` behind all `entries`, and what each ordinary one of them is worth. Raises as TracedLog does."""
 
     def __init__(
         self,
-        log: VerifiedLog,
+        log: TracedLog,
         entries: Mapping[int, Entry],
         asked: frozenset[bytes],
         find: FindSubject,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from ledger.errors import RefusedInput
 from ledger.fold.faults import Fault, fault_of
@@ -39,7 +39,8 @@ from ledger.proofs.opening import Opened, Opening
 from ledger.proofs.remembered import Remembered
 from ledger.proofs.replay import PartialReplay, Spoken
 from ledger.proofs.source import ProofSource
-from ledger.proofs.verified import BOUNDS, Bounds, VerifiedLog
+from ledger.proofs.traced import BOUNDS, Bounds, TracedLog
+from ledger.proofs.verified import VerifiedLog
 from ledger.proofs.voices import About, Voices
 from ledger.statements.record import Parent, Record
 
@@ -91,7 +92,33 @@ class Tracer:
         bounds: Bounds = BOUNDS,
     ) -> None:
         """Arguments as of `trace_many`; opens the checkpoint, its state and the genesis. Raises as `trace` does."""
-        self._log = VerifiedLog(source, vkey, bounds)
+        self._set(VerifiedLog(source, vkey, bounds), accept, graders, with_clocks=with_clocks, bounds=bounds)
+
+    @classmethod
+    def over(
+        cls,
+        log: TracedLog,
+        accept: frozenset[bytes] = frozenset(),
+        graders: frozenset[bytes] = frozenset(),
+        *,
+        with_clocks: bool = False,
+        bounds: Bounds = BOUNDS,
+    ) -> Self:
+        """One over a log that was opened, which nobody else traces meanwhile."""
+        tracer = cls.__new__(cls)
+        tracer._set(log, accept, graders, with_clocks=with_clocks, bounds=bounds)  # noqa: SLF001 - its own class
+        return tracer
+
+    def _set(
+        self,
+        log: TracedLog,
+        accept: frozenset[bytes],
+        graders: frozenset[bytes],
+        *,
+        with_clocks: bool,
+        bounds: Bounds,
+    ) -> None:
+        self._log = log
         self._found: Remembered[bytes, Opened] = Remembered(bounds.artifacts)
         self._accept = accept
         self._graders = graders
@@ -151,7 +178,7 @@ _TOLD: Final = frozenset({Presence.STANDS, Presence.DISOWNED})  # where a record
 class _Trace:
     """The second pass and the third."""
 
-    def __init__(self, log: VerifiedLog, opening: Opening, accept: frozenset[bytes]) -> None:
+    def __init__(self, log: TracedLog, opening: Opening, accept: frozenset[bytes]) -> None:
         self._log = log
         self._artifacts = opening.artifacts
         self._spoken: dict[int, Spoken] = {}
@@ -170,7 +197,7 @@ class _Trace:
         opened = self._artifacts[artifact_id]
         record, said = opened.record, opened.said
         if not opened.places:
-            return Node(artifact_id, Presence.ABSENT)
+            return Node(artifact_id, Presence.ABSENT if opened.is_proved else Presence.UNPROVED)
         about = None if said is NOTHING else About(artifact_id, self._answerable(opened), said)
         attestations = () if about is None else self._voices.attestations(about)
         places = self._places(opened)
@@ -232,8 +259,10 @@ class _Trace:
         return found
 
     def _is_withheld(self, artifact_id: bytes) -> bool:
-        """Whether a record of the log is not at hand, though nothing allowed to erase it (SPEC §8.2)."""
+        """Whether a record of the log is not at hand, though nothing allowed to erase it (SPEC §8.2); or nothing is proved of it."""
         opened = self._artifacts[artifact_id]
+        if not opened.is_proved:
+            return True
         if not opened.places or opened.record is not None or opened.illegible is not None:
             return False
         if artifact_id not in self._withheld:
@@ -303,6 +332,8 @@ class _Trace:
 
         def find(artifact_id: bytes) -> Standing | None:
             opened = self._artifacts[artifact_id]
+            if not opened.is_proved:
+                return UNREAD
             for place in opened.places:
                 if place < child and self._spoken[place[0]].fault is None:
                     return UNREAD if opened.record is None else standing_of(opened.record)
@@ -328,7 +359,7 @@ def _find_nothing(_artifact_id: bytes) -> Standing | None:
     return None
 
 
-def _clocks(log: VerifiedLog, nodes: Iterable[Node]) -> tuple[Existed, ...]:
+def _clocks(log: TracedLog, nodes: Iterable[Node]) -> tuple[Existed, ...]:
     """By the log's own clock: of each artifact that stands, the `state` at or behind it."""
     found = set()
     for node in nodes:

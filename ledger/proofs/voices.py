@@ -16,7 +16,7 @@ from ledger.fold.topics import Topic
 from ledger.proofs.facts import Attestation, Grade, Notice
 from ledger.proofs.gather import Gathering, Said
 from ledger.proofs.replay import PartialReplay, Spoken
-from ledger.proofs.verified import VerifiedLog
+from ledger.proofs.traced import TracedLog
 from ledger.spec import ERASE_WAIT_S
 from ledger.statements import words
 
@@ -33,10 +33,10 @@ class About:
 
 
 class Voices:
-    """What counts, by the entries that a replay has judged. Raises ProofInvalid as VerifiedLog does."""
+    """What counts, by the entries that a replay has judged. Raises ProofInvalid as TracedLog does."""
 
     def __init__(
-        self, log: VerifiedLog, gathering: Gathering, replay: PartialReplay, accept: frozenset[bytes]
+        self, log: TracedLog, gathering: Gathering, replay: PartialReplay, accept: frozenset[bytes]
     ) -> None:
         self._log = log
         self._gathering = gathering

@@ -21,7 +21,8 @@ from ledger.proofs import replay
 from ledger.proofs.facts import Ancestries, Existed, Presence, Status
 from ledger.proofs.remembered import Remembered, Segments
 from ledger.proofs.trace import Tracer, trace_many
-from ledger.proofs.verified import BOUNDS, Bounds, VerifiedLog
+from ledger.proofs.traced import BOUNDS, Bounds
+from ledger.proofs.verified import VerifiedLog
 from ledger.statements.entry import CURRENT
 from ledger.statements.record import Parent
 from tests.dishonest import liar
@@ -388,6 +389,7 @@ def test_a_tracer_keeps_no_more_than_its_bounds() -> None:
         for artifact_id in ids:
             tracer.trace([artifact_id])
             log = tracer._log
+            assert isinstance(log, VerifiedLog)
             assert len(tracer._found) <= 2 * kept.artifacts
             assert len(log._signed) <= 2 * kept.signatures
             assert max(len(log._topics), len(log._states)) <= 2 * kept.entries
