@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -47,6 +47,18 @@ def multiproof(read_tile: ReadTile, indices: Sequence[int], size: int) -> list[b
 
     RefusedInput unless `indices` are strictly ascending, at least one, and below `size`.
     """
+    return multiproof_of(PathReader(_last_of_each_level(read_tile), size).subtree_root, indices, size)
+
+
+def multiproof_in_levels(levels: Sequence[Sequence[bytes]], indices: Sequence[int]) -> list[bytes]:
+    """The same in a tree whose hashes are all at hand, as `ledger.merkle.tree.levels_of` gives them."""
+    return multiproof_of(lambda start, height: levels[height][start >> height], indices, len(levels[0]))
+
+
+def multiproof_of(
+    subtree_root: Callable[[int, int], bytes], indices: Sequence[int], size: int
+) -> list[bytes]:
+    """The same, where `subtree_root(start, height)` gives the root over leaves [start, start + 2^height), or up to the last."""
     if not indices:
         raise RefusedInput("index-out-of-range", "multiproof", "no leaf is wanted")
     if indices[0] < 0 or indices[-1] >= size:
@@ -55,15 +67,14 @@ def multiproof(read_tile: ReadTile, indices: Sequence[int], size: int) -> list[b
         )
     if any(left >= right for left, right in pairwise(indices)):
         raise RefusedInput("index-out-of-range", "multiproof", "indices are not strictly ascending")
-    reader = PathReader(_last_of_each_level(read_tile), size)
     hashes: list[bytes] = []
     # Subtrees still to visit, leftmost last: first leaf, number of leaves, and the range of wanted indices inside.
     waiting = [(0, size, 0, len(indices))]
     while waiting:
         start, count, first, last = waiting.pop()
         if first == last:
-            hashes.append(reader.subtree_root(start, (count - 1).bit_length()))
-        elif count > 1:
+            hashes.append(subtree_root(start, (count - 1).bit_length()))
+        elif last - first < count:  # else all of it is wanted
             left = _split(count)
             middle = bisect_left(indices, start + left, first, last)
             waiting.append((start + left, count - left, middle, last))
