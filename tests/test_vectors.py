@@ -56,6 +56,7 @@ ELSEWHERE = OF_RECEIPTS | {
     "checkpoint-inconsistent",
     "verdicts-invalid",
     "manifest-differs",
+    "proof-invalid",
 }
 
 
