@@ -138,6 +138,12 @@ BATCH_TRIES_MAX: Final = 3  # how often a record is signed anew because another 
 VAULT_WAIT_S: Final = 30  # how long who keeps salts waits for others
 VAULT_PENDING_MAX: Final = 16_384  # salts that wait in memory to be kept together
 
+# Ancestry proofs (SPEC §11.2).
+PROOF_LOGS_MAX: Final = 16  # logs of one file
+PROOF_POINTS_MAX: Final = 64  # earlier log checkpoints of one log in it
+PROOF_DISCLOSED_BYTES_MAX: Final = 4_194_304  # a content or profile that is disclosed in it
+PROOF_STRANGERS_MAX: Final = 1_024  # who attests or endorses, is not listed, and is shown like a maker
+
 # Remembered log checkpoints (SPEC §12.4).
 CHECKPOINT_EVIDENCE_MAX: Final = 64  # notes that are kept as evidence, of one log
 CHECKPOINT_MEMORY_WAIT_S: Final = 30  # how long who remembers one waits for others

@@ -26,7 +26,9 @@ from ledger.identity.life import KeyEvent
 from ledger.identity.vkey import Vkey
 from ledger.log.ahead import Ahead, read_ahead
 from ledger.log.standing import find_standing, find_subject, leaf_hash_of
-from ledger.merkle import prefix
+from ledger.merkle import prefix, tiles
+from ledger.merkle.multiproof import multiproof, multiproof_in_levels
+from ledger.merkle.prefix_multiproof import prove_keys
 from ledger.merkle.proofs import PathReader
 from ledger.merkle.tree import levels_of, path_in_levels
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
@@ -128,6 +130,22 @@ class LogView:
         """That the checkpoint's tree begins with its first `old_size` entries (RFC 6962 §2.1.2). RefusedInput behind the checkpoint."""
         return self._paths.consistency_path(old_size)
 
+    def entries_proof(self, indices: Sequence[int]) -> list[bytes]:
+        """ProvingSource. RefusedInput behind the checkpoint."""
+        return multiproof(self._reader.tile, indices, self.checkpoint.size)
+
+    def root_at(self, size: int) -> bytes:
+        """ProvingSource. RefusedInput behind the checkpoint."""
+        return tiles.root(self._reader.tile, size)
+
+    def status_proof_of(self, topic_keys: Collection[bytes]) -> bytes:
+        """ProvingSource."""
+        return prove_keys(self._state.status_node, self._status_root, topic_keys)
+
+    def records_proof(self, log_index: int, record_indices: Sequence[int]) -> list[bytes]:
+        """ProvingSource. RefusedInput for a record that the statement does not have."""
+        return multiproof_in_levels(self._levels_of(log_index), record_indices)
+
     def state_behind(self, log_index: int) -> int:
         """ProofSource. What was found is remembered, and bundles are searched at the speed of memory."""
         closing = self._segments.closing_of(log_index)
@@ -176,12 +194,7 @@ class LogView:
     def record_path(self, record_number: int) -> list[bytes]:
         """ProofSource. The trees of the last statements are kept, so that many records of one cost little each."""
         log_index, record_index = self.locate(record_number)
-        levels = self._levels.get(log_index)
-        if levels is None:
-            levels = self._remember(log_index)
-        else:
-            self._levels.move_to_end(log_index)
-        return path_in_levels(levels, record_index)
+        return path_in_levels(self._levels_of(log_index), record_index)
 
     def locate(self, record_number: int) -> tuple[int, int]:
         """ProofSource."""
@@ -437,6 +450,13 @@ class LogView:
         return index.find_all(
             self._snapshot, digest, lambda position: position < self.record_count and same(position)
         )
+
+    def _levels_of(self, log_index: int) -> Levels:
+        levels = self._levels.get(log_index)
+        if levels is None:
+            return self._remember(log_index)
+        self._levels.move_to_end(log_index)
+        return levels
 
     def _remember(self, log_index: int) -> Levels:
         start, stop = self.record_start(log_index), self.record_start(log_index + 1)

@@ -72,9 +72,7 @@ def prove_ranges(subtree_root: Callable[[int, int], bytes], ranges: Ranges, size
     return hashes
 
 
-def verify_ranges(
-    ranges: Ranges, size: int, hashes: Sequence[bytes], root: bytes, take: TakeInputs
-) -> None:
+def verify_ranges(ranges: Ranges, size: int, hashes: Sequence[bytes], root: bytes, take: TakeInputs) -> None:
     """Checks that the wanted leaves, whose inputs `take` gives in order, stand in the tree of `size` leaves under `root`.
 
     All of them are taken if the ranges lie in the tree. Raises ProofInvalid `multiproof-invalid`, and what `take` raises.

@@ -7,9 +7,9 @@ counts, is the verifier's to say.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from ledger.fold.faults import Fault
 from ledger.proofs.checkpoint import Checkpoint
@@ -225,7 +225,8 @@ class Ancestry:
 class Ancestries:
     """The ancestries of several `roots` in one log, up to one checkpoint, whose clock is `clock_ms`; nodes are shared.
 
-    `clocks`: where the log's clock told a time behind the artifacts that stand, ascending; empty if nobody asked.
+    `clocks`: where the log's clock told a time behind the artifacts that stand, ascending; empty if nobody asked. `rules` of
+    admission in force (SPEC §5.4).
     """
 
     roots: tuple[bytes, ...]
@@ -234,6 +235,7 @@ class Ancestries:
     clock_ms: int
     nodes: Mapping[bytes, Node]
     clocks: tuple[Existed, ...] = ()
+    rules: Mapping[str, Any] = field(default_factory=dict)
 
 
 def own_status(

@@ -86,3 +86,27 @@ class ProofSource(Protocol):
     def status_proof(self, topic_key: bytes) -> list[bytes]:
         """Proof of presence or absence under the root in the checkpoint's last entry (SPEC §9.3)."""
         ...
+
+
+class ProvingSource(ProofSource, Protocol):
+    """One that also proves many things at once, for an ancestry proof (SPEC §11.2). Indices ascend; hashes have 32 bytes."""
+
+    def entries_proof(self, indices: Sequence[int]) -> list[bytes]:
+        """The multiproof of entries in the checkpoint's tree."""
+        ...
+
+    def records_proof(self, log_index: int, record_indices: Sequence[int]) -> list[bytes]:
+        """The multiproof of records under the root that their statement signs."""
+        ...
+
+    def status_proof_of(self, topic_keys: Collection[bytes]) -> bytes:
+        """The status proof of many topic keys, under the root in the checkpoint's last entry."""
+        ...
+
+    def consistency_path(self, old_size: int) -> list[bytes]:
+        """That the checkpoint's tree begins with its first `old_size` entries (RFC 6962 §2.1.2)."""
+        ...
+
+    def root_at(self, size: int) -> bytes:
+        """The root of the tree of the first `size` entries."""
+        ...

@@ -12,9 +12,9 @@ by then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from ledger.errors import RefusedInput
 from ledger.fold.faults import Fault, fault_of
@@ -131,18 +131,19 @@ class Tracer:
         log.begin()
         opening = Opening(log, Gathering(log, self._accept, self._graders), self._found)
         opening.run(wanted)
-        nodes = _Trace(log, opening, self._accept).nodes()
+        traced = _Trace(log, opening, self._accept)
+        nodes = traced.nodes()
         clocks = _clocks(log, nodes.values()) if self._with_clocks else ()
-        return Ancestries(wanted, log.log_id, log.checkpoint, log.clock_ms, nodes, clocks)
+        return Ancestries(wanted, log.log_id, log.checkpoint, log.clock_ms, nodes, clocks, traced.rules)
 
 
 def ancestry_of(ancestries: Ancestries, root: bytes) -> Ancestry:
     """The ancestry of one of the roots alone, and its people. Raises KeyError for an artifact that was not traced."""
     whole = ancestries.nodes
-    nodes = {node.id: node for node in _reached(root, whole.__getitem__, lambda _node, _parent: True)}
-    humans = list(_reached(root, nodes.__getitem__, _answers))
+    nodes = {node.id: node for node in _reached([root], whole.__getitem__, lambda _node, _parent: True)}
+    humans = list(_reached([root], nodes.__getitem__, _answers))
     found = _anchors(node for node in humans if node.stance == "made")
-    told = _reached(root, nodes.__getitem__, _descends)
+    told = _reached([root], nodes.__getitem__, _descends)
     behind = _anchors(node for node in told if node.stance == "made")
     return Ancestry(
         root,
@@ -159,6 +160,12 @@ def ancestry_of(ancestries: Ancestries, root: bytes) -> Ancestry:
         _anchors(node for node in humans if node.may_be_authored),
         tuple(anchor for anchor in behind if anchor not in found),
     )
+
+
+def people_of(ancestries: Ancestries, roots: Iterable[bytes]) -> tuple[bytes, ...]:
+    """The humans who answer for the ancestry of any of the roots (SPEC §12), ascending."""
+    reached = _reached(roots, ancestries.nodes.__getitem__, _answers)
+    return _anchors(node for node in reached if node.stance == "made")
 
 
 class _People(NamedTuple):
@@ -188,6 +195,11 @@ class _Trace:
             log, opening.gathering.entries, frozenset(opening.artifacts), self._find_subject, self._spoken
         )
         self._voices = Voices(log, opening.gathering, self._replay, accept)
+
+    @property
+    def rules(self) -> Mapping[str, Any]:
+        """The rules of admission in force at the checkpoint."""
+        return self._replay.state.header.rules
 
     def nodes(self) -> dict[bytes, Node]:
         """Every artifact that was opened, judged; by its id."""
@@ -376,10 +388,11 @@ def _rescued(place: Place, rescuers: tuple[bytes, ...]) -> Place:
 
 
 def _reached(
-    root: bytes, node_of: Callable[[bytes], Node], goes_on: Callable[[Node, Parent], bool]
+    roots: Iterable[bytes], node_of: Callable[[bytes], Node], goes_on: Callable[[Node, Parent], bool]
 ) -> Iterator[Node]:
-    """The nodes reached from `root` over the local parents by which it goes on, each once, in no order to rely on."""
-    seen, waiting = {root}, [root]
+    """The nodes reached from `roots` over the local parents by which it goes on, each once, in no order to rely on."""
+    seen = set(roots)
+    waiting = list(seen)
     while waiting:
         node = node_of(waiting.pop())
         yield node

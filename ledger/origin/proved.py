@@ -1,0 +1,330 @@
+"""An ancestry proof verified and judged: bytes, trust and a time in, typed facts out (SPEC §11.2, §12).
+
+Pure: no file, network, store or clock of its own. The same bytes under the same trust, policy and time say the same anywhere
+and for ever. It fails closed: what does not hold is ProofInvalid, what the file does not show is unknown, and where the trust
+file asks for more than the file offers (a log that it lists, a quorum, freshness) nothing in it is valid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from ledger import spec
+from ledger.fold.topics import Topic
+from ledger.identity.vkey import Vkey
+from ledger.merkle.ranges import Range
+from ledger.origin.judge import Judge, Judged
+from ledger.origin.lattice import PROPAGATING, Standing, Verdict
+from ledger.origin.levels import Level
+from ledger.origin.moment import Footing, Missing, Moment, cosigned_under, missing
+from ledger.origin.policy import Need, Policy, Rights
+from ledger.origin.trust import Trust, self_trust
+from ledger.proofs.ancestry_file import (
+    CONTENT,
+    Disclosed,
+    Reader,
+    proof_invalid,
+    read_disclosed,
+    read_logs,
+    read_rows,
+)
+from ledger.proofs.facts import Ancestries, Ancestry, Existed, Node, Presence, Status
+from ledger.proofs.proven import ProvenLog
+from ledger.proofs.quorum import existed_before
+from ledger.proofs.trace import Tracer, ancestry_of, people_of
+from ledger.statements import words
+from ledger.statements.record import sealed_size
+from ledger.statements.statement import keyset_digest, log_id
+
+Read = Callable[[int], bytes]
+
+_ALL: Final = {kind: Need(Level.UNLOGGED) for kind in words.KINDS}
+FACTS: Final = Policy(
+    digest=bytes(spec.HASH_BYTES),
+    name="facts",
+    decides=False,
+    rows=_ALL,
+    reported=_ALL,
+    ancestors=_ALL,
+    ancestors_accepted=False,
+    human_least_ppm=0,
+    derived_by_anyone=True,
+    rights=Rights(train=dict.fromkeys(("allowed", "constrained", "denied", None), Verdict.ADMITTED)),
+)  # asks for nothing: it tells what stands against an artifact, and decides nothing
+_FINE: Final = frozenset({Standing.RELEASED, Standing.CONDITIONAL})
+_SKIPPED: Final = 65_536  # bytes of a stranger's rows that are passed over at once
+
+
+class Flaw(NamedTuple):
+    """What keeps an artifact of an ancestry from being released: its own status and, where it has one, its fault's code."""
+
+    id: bytes
+    presence: Presence
+    status: Status
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectProved:
+    """What a file proves of one of its subjects.
+
+    `id`: an artifact id; `rows`: of a `rows` record the ranges that are proved, () for any other subject; `row`: one of these
+    rows of which something is said by itself. `standing`: after all that the file shows of its ancestors; `why` in words.
+    `verdict` under the policy, None without one. `node`: its own facts.
+    """
+
+    id: bytes
+    node: Node | None
+    level: Level
+    standing: Standing
+    why: str
+    verdict: Verdict | None = None
+    code: str | None = None
+    row: int | None = None
+    rows: tuple[Range, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is logged, nothing stands against it, and the policy admits it."""
+        is_fine = self.level >= Level.LOGGED and self.standing in _FINE
+        return is_fine and self.verdict in (None, Verdict.ADMITTED)
+
+
+@dataclass(slots=True)
+class ProvedLog:
+    """What a file proves of one log under a trust file. `missing`: what that asks for and the file does not offer.
+
+    `trust`: as given, or trust in this log alone; `moment`: checkpoint, cosignatures, times. `log`: what the file holds.
+    """
+
+    log: ProvenLog
+    trust: Trust
+    moment: Moment
+    footing: Footing
+    missing: tuple[Missing, ...]
+    subjects: tuple[SubjectProved, ...]
+    ancestries: Ancestries
+
+    def ancestry(self, subject: bytes) -> Ancestry:
+        """The ancestry of one subject, and its people."""
+        return ancestry_of(self.ancestries, subject)
+
+    @property
+    def humans(self) -> tuple[bytes, ...]:
+        """The humans who answer for the ancestry of any subject (SPEC §12), ascending."""
+        return people_of(self.ancestries, self.ancestries.roots)
+
+    @property
+    def flaws(self) -> tuple[Flaw, ...]:
+        """Whatever is not released among the subjects and what they propagate from, by id."""
+        return tuple(sorted(_flaws(self.ancestries.nodes, self.ancestries.roots)))
+
+    @property
+    def unknown(self) -> tuple[bytes, ...]:
+        """Ancestors, over whatever relation, of which nothing is known: erased, in another log, or not in the file; ascending."""
+        nodes = self.ancestries.nodes
+        gone = (Presence.ERASED, Presence.UNPROVED, Presence.ABSENT)
+        found = {node.id for node in nodes.values() if node.presence in gone}
+        found.update(each.id for node in nodes.values() for each in node.parents if each.log is not None)
+        return tuple(sorted(found))
+
+
+@dataclass(slots=True)
+class Proved:
+    """A file whose every part holds. `unknown_logs`: logs in it of which no vkey is at hand; their subjects are unknown."""
+
+    logs: tuple[ProvedLog, ...]
+    unknown_logs: tuple[bytes, ...] = ()
+    disclosed: tuple[Disclosed, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        """Whether something is proved, every subject is well, and the trust file asks for nothing more."""
+        subjects = [subject for each in self.logs for subject in each.subjects]
+        is_whole = not self.unknown_logs and not any(each.missing for each in self.logs)
+        return bool(subjects) and is_whole and all(subject.ok for subject in subjects)
+
+    @property
+    def level(self) -> Level:
+        """The least level of its subjects."""
+        if self.unknown_logs:
+            return Level.UNLOGGED
+        levels = (subject.level for each in self.logs for subject in each.subjects)
+        return min(levels, default=Level.UNLOGGED)
+
+
+def verify(
+    proof: bytes | Read,
+    logs: Sequence[Vkey],
+    trust: Trust | None = None,
+    *,
+    at_ms: int,
+    policy: Policy | None = None,
+    keep_rows: bool = False,
+) -> Proved:
+    """Verifies an ancestry proof, and judges its subjects as of `at_ms` (unix milliseconds).
+
+    `proof`: its bytes, or what reads on in them: up to so many, none at the end. `logs`: the first vkeys of the logs that are
+    believed to be what they are called. `trust`: None trusts each of these logs alone. `policy`: None tells facts alone.
+    `keep_rows`: the digests of rows are kept for `ProvenLog.rows`.
+
+    Raises ProofInvalid, with the codes of SPEC §11.2; RefusedInput `fold-unknown`; and what `proof` raises.
+    """
+    reader = Reader(io.BytesIO(proof).read if isinstance(proof, bytes) else proof)
+    known = {log_id(str(vkey)): vkey for vkey in logs}
+    opened: list[ProvenLog] = []
+    unknown: list[bytes] = []
+    for part in read_logs(reader):
+        vkey = known.get(part.log_id)
+        if vkey is None:
+            unknown.append(part.log_id)
+            _pass_over(reader)
+            continue
+        log = ProvenLog(part, vkey)
+        log.read_rows(reader, keep=keep_rows)
+        opened.append(log)
+    disclosed = read_disclosed(reader)
+    for item in disclosed:
+        _check_disclosed(item, opened, may_be_unknown=bool(unknown))
+    judged = tuple(judge_log(log, trust, at_ms, policy) for log in opened)
+    return Proved(judged, tuple(unknown), tuple(disclosed))
+
+
+def judge_log(log: ProvenLog, trust: Trust | None, at_ms: int, policy: Policy | None = None) -> ProvedLog:
+    """Judges the subjects of one log of a file, under a trust file or trust in it alone. Raises as `verify`."""
+    believed, graders = _listeners(log, trust)
+    tracer = Tracer.over(log, believed.accept, graders, with_clocks=not believed.has_quorum)
+    wanted = dict.fromkeys([*sorted(log.subjects), *sorted(log.rows)])
+    traced = tracer.trace(wanted)
+    moment = _moment(log, believed, at_ms, traced)
+    footing = Footing(believed, moment)
+    lacks = missing(replace(FACTS, decides=True) if policy is None else policy, footing)
+    facts = Judge(traced.nodes, FACTS, believed, moment)
+    judge = Judge(traced.nodes, policy, believed, moment) if policy is not None and not lacks else None
+    subjects = tuple(
+        _subject(facts, judge, traced.nodes[artifact_id], row, ranges, is_unknown=bool(lacks))
+        for artifact_id in wanted
+        for row, ranges in _parts(log, traced.nodes[artifact_id])
+    )
+    return ProvedLog(log, believed, moment, footing, lacks, subjects, traced)
+
+
+def _listeners(log: ProvenLog, trust: Trust | None) -> tuple[Trust, frozenset[bytes]]:
+    """Whom to trust, and whose endorsements make an attestor heard."""
+    if trust is not None and not trust.is_self:
+        return trust, trust.graders
+    rules = Tracer.over(log).trace(()).rules
+    believed = self_trust(rules.get("curators", ())) if trust is None else trust
+    return believed, frozenset(rules.get("registrars", ()))
+
+
+def _moment(log: ProvenLog, trust: Trust, at_ms: int, traced: Ancestries) -> Moment:
+    cosigned = cosigned_under(trust, log.vkey, log.note, at_ms)
+    older: list[Existed] = []
+    for point in log.points:
+        if point.note is not None:
+            of_point = cosigned_under(trust, log.vkey, point.note, at_ms)
+            existed = existed_before(of_point, log.checkpoint, point.path)
+            older += [] if existed is None else [existed]
+    return Moment(at_ms, log.vkey, log.checkpoint, traced.clock_ms, cosigned, tuple(older), traced.clocks)
+
+
+def _parts(log: ProvenLog, node: Node) -> Iterator[tuple[int | None, tuple[Range, ...]]]:
+    """Of an artifact that is a subject: (None, ()). Of rows: one row of which nothing is said, and each of which something is."""
+    if node.id in log.subjects:
+        yield None, ()
+    held = log.rows.get(node.id)
+    if held is None:
+        return
+    said = {notice.row for notice in node.notices if notice.row is not None}
+    said |= {each.row for each in node.attestations if each.row is not None}
+    spoken = [
+        row for row in sorted(said) if any(first <= row < first + count for first, count in held.ranges)
+    ]
+    if len(spoken) < held.row_count:
+        yield next(row for row in _rows(held.ranges) if row not in said), held.ranges
+    for row in spoken:
+        yield row, ()
+
+
+def _rows(ranges: Iterable[Range]) -> Iterator[int]:
+    for first, count in ranges:
+        yield from range(first, first + count)
+
+
+def _subject(
+    facts: Judge,
+    judge: Judge | None,
+    node: Node,
+    row: int | None,
+    ranges: tuple[Range, ...],
+    *,
+    is_unknown: bool,
+) -> SubjectProved:
+    found: Judged = facts.artifact(node.id, row)
+    standing = Standing.UNKNOWN if is_unknown else found.status
+    why = found.why.partition(": ")[2] or "nothing stands against it"
+    told_row = row if not ranges else None
+    if judge is None:
+        return SubjectProved(node.id, node, found.level, standing, why, None, None, told_row, ranges)
+    decided = judge.row([(node.id, row)])
+    return SubjectProved(
+        node.id,
+        node,
+        found.level,
+        standing,
+        decided.why,
+        decided.verdict,
+        str(decided.code),
+        told_row,
+        ranges,
+    )
+
+
+def _flaws(nodes: Mapping[bytes, Node], roots: Iterable[bytes]) -> Iterator[Flaw]:
+    seen = set(roots)
+    waiting = list(seen)
+    while waiting:
+        node = nodes[waiting.pop()]
+        if node.status is not Status.RELEASED:
+            yield Flaw(node.id, node.presence, node.status, None if node.fault is None else node.fault.code)
+        for parent in node.parents:
+            if parent.log is None and parent.rel in PROPAGATING and parent.id not in seen:
+                seen.add(parent.id)
+                waiting.append(parent.id)
+
+
+def _pass_over(reader: Reader) -> None:
+    """The rows of a log of which nothing is known."""
+    for header in read_rows(reader):
+        left = spec.HASH_BYTES * header.row_count
+        while left:
+            left -= len(reader.take(min(left, _SKIPPED)))
+
+
+def _check_disclosed(item: Disclosed, logs: Iterable[ProvenLog], *, may_be_unknown: bool) -> None:
+    """Raises ProofInvalid `proof-invalid` unless it is what some log of the file committed to."""
+    for log in logs:
+        if item.what == CONTENT and item.id in log.artifacts:
+            record = log.record(item.id)
+            if record is None or record.form != "sealed":
+                raise proof_invalid(f"a content of {item.id.hex()[:16]}, which is not sealed, or erased")
+            digest = hashlib.sha256(spec.TAG_SEALED + record.maker + item.salt + item.data).digest()
+            if (digest, sealed_size(len(item.data))) != (record.content, record.fields["size"]):
+                raise proof_invalid(f"another content than {item.id.hex()[:16]} is about, or another salt")
+            return
+        if item.what != CONTENT and log.shows(Topic.KEY_EVENTS, item.id):
+            for _, entry in log.topic(Topic.KEY_EVENTS, item.id):
+                body = entry.statement.body
+                if entry.statement.id == item.id and "profile" in body:
+                    keyset = keyset_digest(body["keyset"])
+                    data = spec.TAG_PROFILE + keyset + item.salt + item.data
+                    if hashlib.sha256(data).digest() == body["profile"]:
+                        return
+            raise proof_invalid(f"another profile than the enrolment of {item.id.hex()[:16]} commits to")
+    if not may_be_unknown:
+        raise proof_invalid(f"something disclosed of {item.id.hex()[:16]}, which is not in it")
