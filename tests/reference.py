@@ -260,6 +260,22 @@ def prefix_proof(entries: dict[bytes, bytes], key: bytes) -> list[bytes]:
     return [bytes([depth]) + prefix_root(other), *prefix_proof(taken, key)]
 
 
+def prefix_multiproof(entries: dict[bytes, bytes], wanted: set[bytes]) -> bytes:
+    """The status proof of SPEC §11.2 of `wanted` in the prefix tree over `entries`, or in one of its subtrees."""
+    if not wanted:
+        return prefix_root(entries)
+    if not entries:
+        return b"\x05"
+    if len(entries) == 1:
+        ((key, value),) = entries.items()
+        return b"\x03" if key in wanted else b"\x04" + key + value
+    depth, prefix, left, right = _prefix_node(entries)
+    leading_on = {key for key in wanted if _bits(key)[:depth] == _bits(prefix)[:depth]}
+    head = b"\x01" + bytes([depth]) if leading_on == wanted else b"\x02" + bytes([depth]) + prefix
+    to_the_left = {key for key in leading_on if _bits(key)[depth] == "0"}
+    return head + prefix_multiproof(left, to_the_left) + prefix_multiproof(right, leading_on - to_the_left)
+
+
 # --- Canonical msgpack, SPEC §3, byte by byte from the msgpack format -------------------------------------------------
 
 

@@ -52,13 +52,13 @@ GetNode: TypeAlias = Callable[[bytes], bytes]  # node hash -> preimage
 
 EMPTY_ROOT: Final = hashlib.sha256(spec.PREFIX_STATUS_EMPTY).digest()
 
-_BITS: Final = 8 * spec.KEY_BYTES
+KEY_BITS: Final = 8 * spec.KEY_BYTES
 _STEP_BYTES: Final = 33
 _LEAF_BYTES: Final = 65
-_NODE_BYTES: Final = 98
+NODE_BYTES: Final = 98
 
 
-class _Node(NamedTuple):
+class Node(NamedTuple):
     """A stored node. Of a leaf: depth 256, `prefix` its key, `left` its value, `right` empty."""
 
     hash: bytes
@@ -68,7 +68,8 @@ class _Node(NamedTuple):
     right: bytes
 
 
-def _leaf_preimage(key: int, value: bytes) -> bytes:
+def leaf_preimage(key: int, value: bytes) -> bytes:
+    """What is hashed of a leaf."""
     return spec.PREFIX_STATUS_LEAF + key.to_bytes(spec.KEY_BYTES, "big") + value
 
 
@@ -76,47 +77,53 @@ def _node_preimage(depth: int, prefix: int, left: bytes, right: bytes) -> bytes:
     return spec.PREFIX_STATUS_NODE + bytes((depth,)) + prefix.to_bytes(spec.KEY_BYTES, "big") + left + right
 
 
-def _common_bits(left: int, right: int) -> int:
+def common_bits(left: int, right: int) -> int:
     """How many leading bits two keys share, 0..256."""
-    return _BITS - (left ^ right).bit_length()
+    return KEY_BITS - (left ^ right).bit_length()
 
 
-def _first_bits(key: int, depth: int) -> int:
+def first_bits(key: int, depth: int) -> int:
     """The first `depth` bits of a key, later ones zero."""
-    return key >> (_BITS - depth) << (_BITS - depth)
+    return key >> (KEY_BITS - depth) << (KEY_BITS - depth)
 
 
 def _bit(key: int, depth: int) -> int:
-    return (key >> (_BITS - 1 - depth)) & 1
+    return (key >> (KEY_BITS - 1 - depth)) & 1
 
 
-def _parse(node_hash: bytes, preimage: bytes) -> _Node | None:
+def _parse(node_hash: bytes, preimage: bytes) -> Node | None:
     """The leaf or interior node that `preimage` writes, None if it is neither or not canonical."""
     if len(preimage) == _LEAF_BYTES and preimage[:1] == spec.PREFIX_STATUS_LEAF:
-        return _Node(node_hash, _BITS, int.from_bytes(preimage[1:33], "big"), preimage[33:], b"")
-    if len(preimage) == _NODE_BYTES and preimage[:1] == spec.PREFIX_STATUS_NODE:
+        return Node(node_hash, KEY_BITS, int.from_bytes(preimage[1:33], "big"), preimage[33:], b"")
+    if len(preimage) == NODE_BYTES and preimage[:1] == spec.PREFIX_STATUS_NODE:
         depth, prefix = preimage[1], int.from_bytes(preimage[2:34], "big")
-        if prefix == _first_bits(prefix, depth):
-            return _Node(node_hash, depth, prefix, preimage[34:66], preimage[66:])
+        if prefix == first_bits(prefix, depth):
+            return Node(node_hash, depth, prefix, preimage[34:66], preimage[66:])
     return None
 
 
-def _load(get: GetNode, node_hash: bytes, parent_depth: int, key: int) -> _Node:
+def load_node(get: GetNode, node_hash: bytes, parent_depth: int, key: int) -> Node:
     """A stored node below `parent_depth` (-1 for the root) on the way to `key`; InvariantBroken if it cannot be that.
 
     Depths ascend strictly, so no chain of loads is longer than 257, whatever the store holds.
     """
-    return _below(_read(get, node_hash), parent_depth, key)
+    return node_below(read_node(get, node_hash), parent_depth, key)
 
 
-def _below(node: _Node, parent_depth: int, key: int) -> _Node:
-    if node.depth <= parent_depth or _common_bits(node.prefix, key) <= parent_depth:
+def node_below(node: Node, parent_depth: int, key: int) -> Node:
+    """`node`, if it can stand below `parent_depth` on the way to `key`; else InvariantBroken."""
+    if node.depth <= parent_depth or common_bits(node.prefix, key) <= parent_depth:
         raise _malformed(node.hash, "does not belong below its parent")
     return node
 
 
-def _read(get: GetNode, node_hash: bytes) -> _Node:
-    preimage = get(node_hash)
+def read_node(get: GetNode, node_hash: bytes) -> Node:
+    """The stored node of this hash; InvariantBroken if it is none."""
+    return node_of(node_hash, get(node_hash))
+
+
+def node_of(node_hash: bytes, preimage: bytes) -> Node:
+    """The stored node that `preimage` writes; InvariantBroken if it is none, or not the one of `node_hash`."""
     node = _parse(node_hash, preimage)
     if node is None or hashlib.sha256(preimage).digest() != node_hash:
         raise _malformed(node_hash, "not the node of this hash")
@@ -128,7 +135,8 @@ def _malformed(node_hash: bytes, reason: str) -> InvariantBroken:
     return InvariantBroken("status-node-malformed", item, reason, "restore from a backup")
 
 
-def _key_number(key: bytes) -> int:
+def key_number(key: bytes) -> int:
+    """A key as a number; RefusedInput unless it is 32 bytes."""
     if len(key) != spec.KEY_BYTES:
         raise RefusedInput("hash-malformed", "status key", f"{len(key)} bytes, want {spec.KEY_BYTES}")
     return int.from_bytes(key, "big")
@@ -151,34 +159,34 @@ class _Batch:
     def _middle(self, depth: int, first: int, last: int) -> int:
         """Where the changes whose bit `depth` is 1 begin, in [first, last), which agree on all bits before it."""
         return bisect_left(
-            self.keys, _first_bits(self.keys[first], depth) | 1 << (_BITS - 1 - depth), first, last
+            self.keys, first_bits(self.keys[first], depth) | 1 << (KEY_BITS - 1 - depth), first, last
         )
 
     def build(self, first: int, last: int) -> bytes:
         """Hash of a new subtree over the changes [first, last), at least one."""
         if last - first == 1:
-            return self._make(_leaf_preimage(self.keys[first], self.values[first]))
-        depth = _common_bits(self.keys[first], self.keys[last - 1])
+            return self._make(leaf_preimage(self.keys[first], self.values[first]))
+        depth = common_bits(self.keys[first], self.keys[last - 1])
         middle = self._middle(depth, first, last)
         left, right = self.build(first, middle), self.build(middle, last)
-        return self._make(_node_preimage(depth, _first_bits(self.keys[first], depth), left, right))
+        return self._make(_node_preimage(depth, first_bits(self.keys[first], depth), left, right))
 
-    def merge(self, node: _Node, first: int, last: int) -> bytes:
+    def merge(self, node: Node, first: int, last: int) -> bytes:
         """Hash that takes the place of `node` after the changes [first, last), at least one."""
         keys = self.keys
         # In key order, keys that share a number of first bits with the prefix are neighbours: the ends decide.
         depth = min(
-            _common_bits(keys[first], node.prefix), _common_bits(keys[last - 1], node.prefix), node.depth
+            common_bits(keys[first], node.prefix), common_bits(keys[last - 1], node.prefix), node.depth
         )
-        if depth == _BITS:
+        if depth == KEY_BITS:
             return node.hash if node.left == self.values[first] else self.build(first, last)
         middle = self._middle(depth, first, last)
         if depth == node.depth:
             left, right = node.left, node.right
             if first < middle:
-                left = self.merge(_load(self.get, left, depth, keys[first]), first, middle)
+                left = self.merge(load_node(self.get, left, depth, keys[first]), first, middle)
             if middle < last:
-                right = self.merge(_load(self.get, right, depth, keys[middle]), middle, last)
+                right = self.merge(load_node(self.get, right, depth, keys[middle]), middle, last)
             if (left, right) == (node.left, node.right):
                 return node.hash
         elif _bit(node.prefix, depth):
@@ -187,7 +195,7 @@ class _Batch:
         else:
             left = self.merge(node, first, middle) if first < middle else node.hash
             right = self.build(middle, last)
-        return self._make(_node_preimage(depth, _first_bits(keys[first], depth), left, right))
+        return self._make(_node_preimage(depth, first_bits(keys[first], depth), left, right))
 
 
 def update(get: GetNode, root: bytes, changes: Mapping[bytes, bytes]) -> tuple[bytes, dict[bytes, bytes]]:
@@ -210,15 +218,15 @@ def update(get: GetNode, root: bytes, changes: Mapping[bytes, bytes]) -> tuple[b
     if root == EMPTY_ROOT:
         new_root = batch.build(0, len(keys))
     else:
-        new_root = batch.merge(_load(get, root, -1, keys[0]), 0, len(keys))
+        new_root = batch.merge(load_node(get, root, -1, keys[0]), 0, len(keys))
     return new_root, batch.made
 
 
 def lookup(get: GetNode, root: bytes, key: bytes) -> bytes | None:
     """Value of `key` under `root`, None if it is absent; RefusedInput, InvariantBroken as `update`."""
-    number = _key_number(key)
-    _, end = _search(partial(_read, get), root, number)
-    return end.left if end is not None and end.depth == _BITS and end.prefix == number else None
+    number = key_number(key)
+    _, end = _search(partial(read_node, get), root, number)
+    return end.left if end is not None and end.depth == KEY_BITS and end.prefix == number else None
 
 
 def prove(get: GetNode, root: bytes, key: bytes) -> list[bytes]:
@@ -226,7 +234,7 @@ def prove(get: GetNode, root: bytes, key: bytes) -> list[bytes]:
 
     Empty exactly when `key` is the only one.
     """
-    return _proof(partial(_read, get), root, key)
+    return _proof(partial(read_node, get), root, key)
 
 
 class ProofReader:
@@ -238,46 +246,46 @@ class ProofReader:
         self._get = get
         self._root = root
         self._limit = limit
-        self._nodes: dict[bytes, _Node] = {}
+        self._nodes: dict[bytes, Node] = {}
 
     def prove(self, key: bytes) -> list[bytes]:
         """As the function `prove` does."""
         return _proof(self._read, self._root, key)
 
-    def _read(self, node_hash: bytes) -> _Node:
+    def _read(self, node_hash: bytes) -> Node:
         node = self._nodes.get(node_hash)
         if node is None:
-            node = _read(self._get, node_hash)
+            node = read_node(self._get, node_hash)
             if len(self._nodes) >= self._limit:
                 self._nodes.clear()
             self._nodes[node_hash] = node
         return node
 
 
-def _search(read: Callable[[bytes], _Node], root: bytes, key: int) -> tuple[list[_Node], _Node | None]:
+def _search(read: Callable[[bytes], Node], root: bytes, key: int) -> tuple[list[Node], Node | None]:
     """The interior nodes passed on the way to `key`, root first, and the node where the search ends (None: empty)."""
-    passed: list[_Node] = []
+    passed: list[Node] = []
     if root == EMPTY_ROOT:
         return passed, None
-    node = _below(read(root), -1, key)
-    while node.depth < _BITS and _common_bits(node.prefix, key) >= node.depth:
+    node = node_below(read(root), -1, key)
+    while node.depth < KEY_BITS and common_bits(node.prefix, key) >= node.depth:
         passed.append(node)
-        node = _below(read(node.right if _bit(key, node.depth) else node.left), node.depth, key)
+        node = node_below(read(node.right if _bit(key, node.depth) else node.left), node.depth, key)
     return passed, node
 
 
-def _proof(read: Callable[[bytes], _Node], root: bytes, key: bytes) -> list[bytes]:
-    number = _key_number(key)
+def _proof(read: Callable[[bytes], Node], root: bytes, key: bytes) -> list[bytes]:
+    number = key_number(key)
     passed, end = _search(read, root, number)
     proof = [
         bytes((node.depth,)) + (node.left if _bit(number, node.depth) else node.right) for node in passed
     ]
     if end is None:
         proof.append(spec.PREFIX_STATUS_EMPTY)
-    elif end.depth < _BITS:
+    elif end.depth < KEY_BITS:
         proof.append(_node_preimage(end.depth, end.prefix, end.left, end.right))
     elif end.prefix != number:
-        proof.append(_leaf_preimage(end.prefix, end.left))
+        proof.append(leaf_preimage(end.prefix, end.left))
     return proof
 
 
@@ -296,7 +304,7 @@ def _terminal(key: bytes, last_depth: int, terminal: bytes) -> tuple[bytes, int]
     node = _parse(terminal_hash, terminal)
     if node is None:
         raise _refuse(key, "the proof of absence ends with no node")
-    common = _common_bits(node.prefix, int.from_bytes(key, "big"))
+    common = common_bits(node.prefix, int.from_bytes(key, "big"))
     if not last_depth < common < node.depth:
         raise _refuse(key, "the search does not end at the node that the proof of absence names")
     return terminal_hash, common
@@ -360,9 +368,7 @@ class ProvenMap:
         for step in reversed(steps):
             depth, sibling = step[0], step[1:]
             left, right = (sibling, node_hash) if _bit(number, depth) else (node_hash, sibling)
-            node_hash = hashlib.sha256(
-                _node_preimage(depth, _first_bits(number, depth), left, right)
-            ).digest()
+            node_hash = hashlib.sha256(_node_preimage(depth, first_bits(number, depth), left, right)).digest()
             if node_hash in known:
                 break
             made.append(node_hash)
@@ -379,7 +385,7 @@ class ProvenMap:
             return
         if len(self._firsts) >= self._limit:
             self._firsts, self._lasts = [], []
-        rest = (1 << (_BITS - 1 - differs_at)) - 1
+        rest = (1 << (KEY_BITS - 1 - differs_at)) - 1
         number = int.from_bytes(key, "big")
         first = (number & ~rest).to_bytes(spec.KEY_BYTES, "big")
         place = bisect_left(self._firsts, first)
