@@ -1,0 +1,53 @@
+"""Random logs, as a dishonest operator lets them in: what a file proves is what the log itself says, whoever is accepted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ledger.log.view import open_view
+from ledger.proofs.recorded import Listeners
+from ledger.proofs.trace import Tracer, trace_many
+from tests.test_proofs.proving import file_of, part_of, proven
+from tests.test_proofs.test_trace_random import NAMES, Play, step
+from tests.test_proofs.test_tracer import plain
+
+some = st.sets(st.sampled_from(NAMES), max_size=3)
+
+
+@given(
+    st.lists(step, min_size=15, max_size=40),
+    st.lists(st.tuples(some, some), min_size=1, max_size=4),
+    st.data(),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_file_proves_what_the_log_says(
+    plan: list[Any], listeners: list[tuple[set[str], set[str]]], data: st.DataObject
+) -> None:
+    play = Play()
+    for name, *arguments in plan:
+        getattr(play, name)(*arguments)
+    scene = play.scene
+    scene.log.close_with_state()
+    vkey = scene.world.vkey
+    with open_view(scene.world.store, vkey) as view:
+        logged = sorted({record.id for record in play.records if view.find_artifact(record.id)})
+        subjects = data.draw(st.lists(st.sampled_from(logged), min_size=1, max_size=5, unique=True))
+        for_everybody = file_of(part_of(view, vkey, subjects))
+        for accepted, grading in listeners:
+            accept = frozenset(play.actors[name].id for name in accepted)
+            graders = frozenset(play.actors[name].id for name in grading)
+            for_one = file_of(part_of(view, vkey, subjects, Listeners(accept, graders)))
+            wanted = trace_many(view, subjects, vkey, accept, graders=graders)
+            for file in (for_everybody, for_one):
+                log = proven(file, vkey)
+                assert log.subjects == set(subjects)
+                found = Tracer.over(log, accept, graders, with_clocks=True).trace(subjects)
+                assert plain(found.nodes) == plain(wanted.nodes)
+                assert (found.clock_ms, found.checkpoint, found.rules) == (
+                    wanted.clock_ms,
+                    wanted.checkpoint,
+                    wanted.rules,
+                )
