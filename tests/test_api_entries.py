@@ -10,7 +10,7 @@ import pytest
 
 import ledger
 from ledger.api import audit_folder
-from ledger.api.access import silent
+from ledger.api.around import silent
 from ledger.api.effects import effects_of
 from ledger.errors import LineageError
 from ledger.identity import ed25519

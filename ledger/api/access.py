@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from ledger.api.around import now_ms
 from ledger.api.door import Door
 from ledger.errors import LineageError, StoreFault
 from ledger.identity.vkey import Vkey
@@ -34,20 +34,6 @@ OPERATOR: Final = "operator"  # under which the key store keeps the operator's k
 DRAINING_MAX_S: Final = (
     2.0  # that a verb spends on what others left in the outbox, before and after its own work
 )
-Progress = Callable[[int, int | None], None]  # done, total where it is known
-
-
-def silent(_done: int, _total: int | None) -> None:
-    """No progress is shown."""
-
-
-def unseen(_count: int) -> None:
-    """Nobody looks how many it were."""
-
-
-def now_ms() -> int:
-    """Unix milliseconds by this machine's clock."""
-    return time.time_ns() // 1_000_000
 
 
 class Access:

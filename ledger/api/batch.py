@@ -37,7 +37,8 @@ from typing import Any, Final, Self
 
 from ledger import spec
 from ledger.api import active
-from ledger.api.access import Access, now_ms
+from ledger.api.access import Access
+from ledger.api.around import now_ms
 from ledger.api.batch_flow import Cut, Flow, ended
 from ledger.api.batch_item import Item
 from ledger.api.batch_work import Answers, Signing, bring_receipt, opens_log_key

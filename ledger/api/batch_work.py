@@ -21,7 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ledger.api.access import DRAINING_MAX_S, Access, now_ms
+from ledger.api.access import DRAINING_MAX_S, Access
+from ledger.api.around import now_ms
 from ledger.api.batch_flow import Flow, Sent, waits
 from ledger.api.batch_item import Item, signed_item
 from ledger.api.door import StandingPlaces

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ledger.api.access import Progress, silent
+from ledger.api.around import Progress, silent
 from ledger.errors import RefusedInput
 from ledger.log.view import LogView
 from ledger.merkle.tree import hash_leaf

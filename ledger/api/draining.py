@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.api.access import Access, unseen
+from ledger.api.access import Access
+from ledger.api.around import unseen
 from ledger.api.door import Door
 from ledger.errors import RefusedInput, StoreFault, WriterBusy
 from ledger.signer.drain import GRACE_S, Drained, drain

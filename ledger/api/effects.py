@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ledger.api.access import Progress
+from ledger.api.around import Progress
 from ledger.api.descendants import Touched, touched_by
 from ledger.api.places import Clock
 from ledger.errors import RefusedInput

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from ledger import spec
-from ledger.api.access import now_ms
+from ledger.api.around import now_ms
 from ledger.api.contents import Content, in_row
 from ledger.api.door import standing_in
 from ledger.api.drafting import Read, record_of

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from ledger.api.access import Progress, now_ms, silent, vkey_of
+from ledger.api.access import vkey_of
+from ledger.api.around import Progress, now_ms, silent
 from ledger.audit import replay
 from ledger.audit.doctor import doctor
 from ledger.audit.finding import Finding

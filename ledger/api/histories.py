@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ledger.api.access import Access, Progress
+from ledger.api.access import Access
+from ledger.api.around import Progress
 from ledger.api.identities import find_identity
 from ledger.api.places import Clock
 from ledger.errors import RefusedInput

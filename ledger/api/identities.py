@@ -6,7 +6,8 @@ import re
 from contextlib import suppress
 from typing import Any, Final
 
-from ledger.api.access import OPERATOR, Access, now_ms
+from ledger.api.access import OPERATOR, Access
+from ledger.api.around import now_ms
 from ledger.errors import LineageError, NotFound, RefusedInput
 from ledger.fold.objects import Delegation, Endorsement, Identity
 from ledger.log.view import LogView

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ledger.api import histories, identities, keys
-from ledger.api.access import Access, Progress, silent
+from ledger.api.access import Access
+from ledger.api.around import Progress, silent
 from ledger.api.keys import Foreseen, KeyChange
 from ledger.origin.history import History
 from ledger.signer.changes import Outcome

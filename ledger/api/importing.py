@@ -18,7 +18,8 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from ledger import spec
-from ledger.api.access import Access, Progress, unseen
+from ledger.api.access import Access
+from ledger.api.around import Progress, unseen
 from ledger.api.sidecars import sweep
 from ledger.datasets import shards
 from ledger.datasets.crew import Crew, worker_count

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ledger.api.access import Access, Progress, now_ms
+from ledger.api.access import Access
+from ledger.api.around import Progress, now_ms
 from ledger.api.door import standing_in
 from ledger.api.effects import Effects, effects_of, keys_since
 from ledger.api.identities import find_identity

@@ -24,8 +24,9 @@ from ledger.api import (
     saying,
     signing,
 )
-from ledger.api.access import Access, Progress, silent, unseen
+from ledger.api.access import Access
 from ledger.api.appending import FileAppended
+from ledger.api.around import Progress, silent, unseen
 from ledger.api.batch import Batch
 from ledger.api.beside import Beside
 from ledger.api.descendants import Touched

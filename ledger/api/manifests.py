@@ -10,7 +10,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger.api.access import Access, Progress, silent, unseen
+from ledger.api.access import Access
+from ledger.api.around import Progress, silent, unseen
 from ledger.api.receipts import not_replaced, number_at, receipt_path, receipt_there
 from ledger.datasets.files import printable
 from ledger.datasets.verdict_file import VerdictBlock, VerdictFile, open_verdicts

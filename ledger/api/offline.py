@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.api.access import Progress, silent, unseen
+from ledger.api.around import Progress, silent, unseen
 from ledger.api.beside import Travels
 from ledger.api.contents import ARTIFACT_ID, Rows, experience_offline, file_contents, row_contents
 from ledger.api.drafting import Drafts, Read, drafted

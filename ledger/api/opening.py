@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
-from ledger.api.access import OPERATOR, now_ms
+from ledger.api.access import OPERATOR
+from ledger.api.around import now_ms
 from ledger.api.ledger import Ledger
 from ledger.identity import ed25519
 from ledger.identity.vkey import Vkey

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ledger.api.access import Access, Progress
+from ledger.api.access import Access
+from ledger.api.around import Progress
 from ledger.api.importing import Gathered, ImportedRecord, Meter, crew_size, gather
 from ledger.datasets import shards
 from ledger.datasets.crew import Crew

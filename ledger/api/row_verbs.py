@@ -8,7 +8,8 @@ from typing import Any
 
 from ledger import spec
 from ledger.api import importing, rebuilding, sidecars
-from ledger.api.access import Access, Progress, silent
+from ledger.api.access import Access
+from ledger.api.around import Progress, silent
 from ledger.api.importing import Import, Imported, Terms
 from ledger.api.rebuilding import RebuiltRows
 from ledger.api.sidecars import RowMatch

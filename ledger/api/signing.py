@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from ledger.api.access import Access, Progress
+from ledger.api.access import Access
+from ledger.api.around import Progress
 from ledger.api.contents import Contents, Rows, file_contents, row_contents
 from ledger.api.drafting import Drafts, Read, drafted
 from ledger.api.finding import resolve_id

@@ -15,7 +15,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ledger.api.access import Progress, silent
+from ledger.api.around import Progress, silent
 from ledger.api.importing import ALONE_BYTES
 from ledger.api.manifests import tree_of
 from ledger.api.receipts import receipt_path

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ledger import spec
-from ledger.api.access import Access, Progress, silent
+from ledger.api.access import Access
+from ledger.api.around import Progress, silent
 from ledger.api.gate.claims import ClaimFinder
 from ledger.api.gate.column import ROWS as COLUMN_ROWS
 from ledger.api.gate.column import check_column, choose_column

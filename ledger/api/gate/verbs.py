@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ledger.api.accepted import Accepted, accept, load_notes, remember
-from ledger.api.access import Access, Progress, now_ms, silent
+from ledger.api.access import Access
+from ledger.api.around import Progress, now_ms, silent
 from ledger.api.gate.judging import Terms
 from ledger.api.gate.partial import bound_to
 from ledger.api.gate.reporting import report_gate
