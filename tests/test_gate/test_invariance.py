@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from ledger import spec
 from ledger.api.gate import block, judging, rows_sets
 from ledger.api.gate.result import GatedRow
-from ledger.api.gate.rows_sets import RowsSets, Stretch
+from ledger.api.gate.rows_sets import RowsSets
+from ledger.api.gate.shown import Stretch
 from ledger.datasets import memory
 from ledger.datasets.dataset import Dataset
 from ledger.statements.record import Record

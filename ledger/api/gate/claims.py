@@ -8,10 +8,9 @@ from itertools import pairwise
 from typing import Final
 
 from ledger.api.gate.block import Block
-from ledger.api.gate.rows_sets import RowsSets, Stretch
 from ledger.api.gate.salted import Salted
+from ledger.api.gate.shown import ShownLog, ShownRows, Stretch
 from ledger.datasets.gathered import FAULTY, JCS, RAW
-from ledger.log.view import LogView
 from ledger.origin.claims import Claim
 
 Claims = tuple[Claim, ...]
@@ -53,10 +52,10 @@ class Claimed:
 
 
 class ClaimFinder:
-    """Finds the claims of one run's rows, in one view of the log."""
+    """Finds the claims of one run's rows, in a log as it is shown."""
 
-    def __init__(self, view: LogView, rows: RowsSets, salted: Salted) -> None:
-        self._view = view
+    def __init__(self, shown: ShownLog, rows: ShownRows, salted: Salted) -> None:
+        self._shown = shown
         self._rows = rows
         self._salted = salted
 
@@ -68,7 +67,7 @@ class ClaimFinder:
         claimed = Claimed(block.row_count)
         stretches, by_digest = self._rows.find(block.digests)
         claimed.add_stretches(stretches)
-        about = self._view.find_contents(block.digests.data)
+        about = self._shown.find_contents(block.digests.data)
         if about or by_digest:
             for at, digest in enumerate(block.digests):
                 if digest in about or digest in by_digest:

@@ -12,13 +12,12 @@ from itertools import islice
 from typing import Any, Final, Protocol
 
 from ledger.api.gate.block import RowDigests
-from ledger.api.gate.rows_sets import RowsSets
+from ledger.api.gate.shown import ShownLog, ShownRows
 from ledger.datasets.jcs import parse_json
 from ledger.datasets.reading import AnyRow
 from ledger.datasets.row_files import FileRow
 from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT, Row, column_missing, content_of
 from ledger.errors import RefusedInput
-from ledger.log.view import LogView
 
 ROWS: Final = 256  # that are looked up
 _BYTES_MAX: Final = 4_194_304  # … behind which none is
@@ -39,7 +38,7 @@ class Rows(Protocol):
         ...
 
 
-def choose_column(dataset: Rows, said: Sequence[str], view: LogView, sets: RowsSets) -> str | None:
+def choose_column(dataset: Rows, said: Sequence[str], shown: ShownLog, sets: ShownRows) -> str | None:
     """The column, None for the row as a whole. `said`: the names of columns that the dataset itself says, if it does.
 
     Raises RefusedInput `column-unclear`, and as the rows' reader.
@@ -58,7 +57,7 @@ def choose_column(dataset: Rows, said: Sequence[str], view: LogView, sets: RowsS
         else:  # some column is of a type that no row as a whole may hold
             alone = _first(dataset.rows(name, lenient=True))
             digests[name] = [row.digest for row in alone if isinstance(row, Row)]
-    found = _found(view, sets, {digest for each in digests.values() for digest in each})
+    found = _found(shown, sets, {digest for each in digests.values() for digest in each})
     hits = {name: sum(digest in found for digest in each) for name, each in digests.items()}
     best = [name for name, count in hits.items() if count and count == max(hits.values())]
     if len(best) == 1:
@@ -66,7 +65,7 @@ def choose_column(dataset: Rows, said: Sequence[str], view: LogView, sets: RowsS
     candidates = best or [name for name in sets.columns if name in names] or _of_text(members, names)
     if len(candidates) == 1:
         return candidates[0]
-    shown = ", ".join(ascii(name) for name in names[:8])
+    listed = ", ".join(ascii(name) for name in names[:8])
     reason = (
         "several of its columns were signed"
         if best
@@ -75,7 +74,7 @@ def choose_column(dataset: Rows, said: Sequence[str], view: LogView, sets: RowsS
     raise RefusedInput(
         "column-unclear",
         dataset.item,
-        f"{reason}; it has {shown or 'no column'}",
+        f"{reason}; it has {listed or 'no column'}",
         "Say which: --column C, or --whole-row.",
     )
 
@@ -113,13 +112,13 @@ def _digest(members: Mapping[str, Any], name: str) -> bytes | None:
         return None
 
 
-def _found(view: LogView, sets: RowsSets, digests: set[bytes]) -> set[bytes]:
+def _found(shown: ShownLog, sets: ShownRows, digests: set[bytes]) -> set[bytes]:
     """Those about which there is anything."""
     listed = sorted(digests)
     digests_listed = RowDigests(b"".join(listed))
     stretches, by_digest = sets.find(digests_listed)
     inside = (digest for stretch in stretches for digest in listed[stretch.start : stretch.stop])
-    return {*view.find_contents(digests_listed.data), *by_digest, *inside}
+    return {*shown.find_contents(digests_listed.data), *by_digest, *inside}
 
 
 def _of_text(members: Iterable[Mapping[str, Any]], names: Iterable[str]) -> list[str]:

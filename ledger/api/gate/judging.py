@@ -14,10 +14,9 @@ from typing import Final, NamedTuple
 
 from ledger.api.gate.claims import Claims
 from ledger.api.gate.collector import uncollected
-from ledger.api.gate.rows_sets import Said
+from ledger.api.gate.shown import Said, ShownLog
 from ledger.errors import StoreFault
 from ledger.identity.vkey import Vkey
-from ledger.log.view import LogView
 from ledger.origin.acceptance import Acceptance
 from ledger.origin.claims import RowVerdict
 from ledger.origin.judge import Judge
@@ -28,7 +27,6 @@ from ledger.origin.tally import SampleNode, Traits
 from ledger.origin.trust import Trust
 from ledger.proofs.facts import Ancestries, Existed, Node, Presence
 from ledger.proofs.quorum import Cosigned
-from ledger.proofs.trace import Tracer
 from ledger.spec import TALLY_NODES_MAX
 
 _ARTIFACTS: Final = 4_096  # that are traced together
@@ -124,23 +122,17 @@ class Batch:
 
 
 class Judging:
-    """Judges under some terms, in one view of the log. Not for two threads at once."""
+    """Judges under some terms, in a log as it is shown. Not for two threads at once."""
 
-    def __init__(self, view: LogView, log: Vkey, terms: Terms) -> None:
+    def __init__(self, shown: ShownLog, terms: Terms) -> None:
         """Raises Undecided where the policy needs what the terms do not offer; ProofInvalid where the log does not hold."""
         self.terms = terms
-        self._log = log
-        rules = view.state.header.rules
+        self._log = shown.vkey
         trust = terms.trust
-        graders = frozenset(rules.get("registrars", ())) if trust.is_self else trust.graders
-        self._tracer = Tracer(
-            view,
-            log,
-            trust.accept,
-            graders,
-            with_clocks=not trust.has_quorum and terms.policy.quarantine_ms > 0,
-        )
-        self.footing = Footing(trust, _moment(terms, log, self._tracer.trace(())))
+        graders = frozenset(shown.rules().get("registrars", ())) if trust.is_self else trust.graders
+        with_clocks = not trust.has_quorum and terms.policy.quarantine_ms > 0
+        self._tracer = shown.tracer(trust.accept, graders, with_clocks=with_clocks)
+        self.footing = Footing(trust, _moment(terms, shown.vkey, self._tracer.trace(())))
         check_decidable(terms.policy, self.footing)
         self._acceptance = Acceptance(trust)
 

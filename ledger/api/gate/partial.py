@@ -44,6 +44,7 @@ _WORDS: Final = {
     "checkpoint_root": "the log checkpoint",
     "policy": "the policy",
     "trust": "the trust file",
+    "proof": "the proof file",
     "witnessed": "the cosigned log checkpoints",
     "at_ms": "the time",
     "state": "the dataset, its size or time of change",

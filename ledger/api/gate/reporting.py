@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
-from ledger.api.access import Access
 from ledger.api.gate.judging import Terms
 from ledger.api.gate.result import Gated
+from ledger.api.gate.shown import ShownLog
 from ledger.api.gate.terms import Named
 from ledger.exports.report_about import ReportAbout
 from ledger.exports.report_page import write_report
@@ -17,7 +16,7 @@ from ledger.origin.trust import Trust
 _OWN_CLOCK = "the log's own clock"
 
 
-def report_gate(access: Access, gated: Gated, terms: Terms, trust: Named | Trust | None, path: Path) -> None:
+def report_gate(shown: ShownLog, gated: Gated, terms: Terms, trust: Named | Trust | None, path: Path) -> None:
     """Writes the page. Raises StoreFault `file-exists`, `store-failed`."""
     about = gated.about
     write_report(
@@ -36,7 +35,7 @@ def report_gate(access: Access, gated: Gated, terms: Terms, trust: Named | Trust
             about["at_ms"],
             _time_by(terms),
             gated.notes,
-            _names(access),
+            shown.names(),
             about["ledger"],
             "" if gated.manifest is None else gated.manifest.hex(),
         ),
@@ -56,8 +55,3 @@ def _time_by(terms: Terms) -> str:
         return _OWN_CLOCK
     count = len(terms.cosigned.times_s)
     return f"a quorum, by {count} witness{'' if count == 1 else 'es'}"
-
-
-def _names(access: Access) -> Mapping[str, str]:
-    """The identities whose keys are on this machine, by their names here."""
-    return {identity.id.hex(): identity.name for identity in access.keys.identities()}

@@ -16,9 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from ledger.api.gate.block import RowDigests
+from ledger.api.gate.rows_found import Voiced, common_rows, outside, pieces_of, quiet_claim
+from ledger.api.gate.shown import Spoken, Stretch
 from ledger.datasets.crew import Crew
 from ledger.errors import ProofInvalid, StoreFault
 from ledger.log.rows import rows_records
@@ -27,7 +29,6 @@ from ledger.merkle.groups import GROUP, joined_groups
 from ledger.merkle.order import find_in_order
 from ledger.origin.claims import Claim
 from ledger.proofs.rows import checked_groups, open_rows, rows_differ
-from ledger.spec import HASH_BYTES
 from ledger.statements.record import Record
 from ledger.store.rows_file import RowsFile, RowsFolder
 
@@ -38,29 +39,11 @@ _GROUPS_HERE: Final = 1_024  # groups that are hashed in this process; more of t
 _TRIES_MAX: Final = 4  # to find where a stretch begins again, in a block
 
 
-class Said(NamedTuple):
-    """Of a `rows` record: the `rows` of which something is said by itself; whether anything `is_against` all of it."""
-
-    rows: frozenset[int]
-    is_against: bool
-
-
-Spoken = Callable[[bytes], Said]
-
-
-class Stretch(NamedTuple):
-    """Rows [start, stop) of a block, which all stand in the dataset of `claim`."""
-
-    start: int
-    stop: int
-    claim: Claim
-
-
 @dataclass(slots=True)
 class _Dataset:
     """A `rows` record whose sidecar is at hand. `next_row`: where the last stretch ended; `checked`: groups that were hashed.
 
-    `is_whole`: all of them were, because something is said; `spoken`: by digest the rows of which something is said; `copies`: how many such digests have.
+    `is_whole`: all of them were, because something is said.
     """
 
     record: Record
@@ -68,9 +51,7 @@ class _Dataset:
     groups: list[bytes] = field(default_factory=list)
     checked: bytearray = field(default_factory=bytearray)
     is_whole: bool = False
-    spoken: dict[bytes, list[int]] = field(default_factory=dict)
-    copies: dict[bytes, int] = field(default_factory=dict)
-    quiet: Claim = (b"", None)
+    voiced: Voiced = field(default_factory=Voiced)
 
 
 class RowsSets:
@@ -109,10 +90,10 @@ class RowsSets:
                 if not aligned:
                     wanted = everything = everything or set(digests)
                 else:
-                    wanted = set(_outside(digests, aligned))
+                    wanted = set(outside(digests, aligned))
                 stretches += aligned
                 for digest in self._members(dataset, sidecar, wanted):
-                    claims.setdefault(digest, []).extend(_claims(dataset, digest))
+                    claims.setdefault(digest, []).extend(dataset.voiced.claims(digest))
         return stretches, claims
 
     def _begin(self, dataset: _Dataset, sidecar: RowsFile) -> None:
@@ -122,33 +103,30 @@ class RowsSets:
         dataset.checked = bytearray(len(dataset.groups))
         said = self._spoken(record.id)
         rows = sorted(row for row in said.rows if 0 <= row < record.row_count)
-        taken = set(rows)
-        dataset.quiet = (record.id, next((row for row in range(record.row_count) if row not in taken), 0))
+        voiced = dataset.voiced = Voiced(quiet_claim(record, rows))
         if not rows and not said.is_against:
             return
         self._check(dataset, sidecar, range(len(dataset.groups)))
         dataset.is_whole = True
         for row in rows:
-            dataset.spoken.setdefault(sidecar.digest(row), []).append(row)
+            voiced.spoken.setdefault(sidecar.digest(row), []).append(row)
         for start in range(0, record.row_count if rows else 0, _CHUNK):
-            for digest in _pieces(sidecar, start):
-                if digest in dataset.spoken:
-                    dataset.copies[digest] = dataset.copies.get(digest, 0) + 1
+            voiced.count(_pieces(sidecar, start))
 
     # By comparing
 
     def _align(self, dataset: _Dataset, sidecar: RowsFile, digests: RowDigests) -> Iterator[Stretch]:
-        if dataset.spoken:  # which rows a digest stands in makes a difference
+        if dataset.voiced.spoken:  # which rows a digest stands in makes a difference
             return
         at, tries = 0, 0
         while at < len(digests) and tries < _TRIES_MAX:
             row = self._place(dataset, sidecar, digests[at])
-            count = 0 if row is None else _common(digests, at, sidecar, row)
+            count = 0 if row is None else common_rows(digests, at, sidecar, row)
             if row is None or count < _ALIGNED_LEAST:
                 at, tries = at + max(count, 1), tries + 1
                 continue
             self._check(dataset, sidecar, range(row // GROUP, -(-(row + count) // GROUP)))
-            yield Stretch(at, at + count, dataset.quiet)
+            yield Stretch(at, at + count, dataset.voiced.quiet)
             at += count
             dataset.next_row = row + count
 
@@ -205,42 +183,9 @@ class RowsSets:
             dataset.checked[first:stop] = b"\1" * (stop - first)
 
 
-def _claims(dataset: _Dataset, digest: bytes) -> list[Claim]:
-    """Of a digest that stands in it: one claim for all rows of which nothing is said, one for each other."""
-    rows = dataset.spoken.get(digest, [])
-    spoken: list[Claim] = [(dataset.record.id, row) for row in rows]
-    return spoken if rows and dataset.copies[digest] <= len(rows) else [*spoken, dataset.quiet]
-
-
 def _pieces(sidecar: RowsFile, start: int) -> list[bytes]:
     """The digests of the chunk that begins with a row."""
-    data = sidecar.digests(start, start + _CHUNK)
-    return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
-
-
-def _outside(digests: RowDigests, stretches: Iterable[Stretch]) -> Iterator[bytes]:
-    at = 0
-    for stretch in (*stretches, Stretch(len(digests), len(digests), (b"", None))):
-        if at < stretch.start:
-            yield from digests[at : stretch.start]
-        at = stretch.stop
-
-
-def _common(digests: RowDigests, at: int, sidecar: RowsFile, row: int) -> int:
-    """How many digests from `at` on stand in the sidecar from `row` on, one after the other."""
-    count = 0
-    while at + count < len(digests):
-        part = digests.part(at + count, at + count + GROUP)
-        held = sidecar.digests(row + count, row + count + GROUP)
-        if part == held[: len(part)] and len(held) >= len(part):
-            count += len(part) // HASH_BYTES
-            continue
-        for place in range(0, min(len(part), len(held)), HASH_BYTES):
-            if part[place : place + HASH_BYTES] != held[place : place + HASH_BYTES]:
-                break
-            count += 1
-        break
-    return count
+    return pieces_of(sidecar.digests(start, start + _CHUNK))
 
 
 def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ledger import spec
-from ledger.api.access import Access
 from ledger.api.around import Progress, silent
 from ledger.api.gate.claims import ClaimFinder
 from ledger.api.gate.column import ROWS as COLUMN_ROWS
@@ -22,9 +21,9 @@ from ledger.api.gate.column import check_column, choose_column
 from ledger.api.gate.judging import Judging, Terms
 from ledger.api.gate.partial import SUFFIX, Partial, is_named, open_partial
 from ledger.api.gate.result import Gated
-from ledger.api.gate.rows_sets import RowsSets
 from ledger.api.gate.salted import Salted
-from ledger.api.gate.terms import BY_OPERATOR, OWN_CLOCK, RIVALS_HERE, SELF_TRUSTED
+from ledger.api.gate.shown import ShownLog, ShownRows
+from ledger.api.gate.terms import BY_OPERATOR, OWN_CLOCK
 from ledger.api.gate.verdicts import JudgedBlock, RowJudge
 from ledger.datasets.crew import Crew, worker_count
 from ledger.datasets.dataset import Dataset, Segment
@@ -35,9 +34,9 @@ from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT
 from ledger.datasets.staging import Staging, check_apart
 from ledger.datasets.verdict_file import VerdictBlock, join_verdicts, open_verdicts, writing_verdicts
 from ledger.errors import ProofInvalid, RefusedInput
-from ledger.log.view import LogView
 from ledger.origin.lattice import Verdict
 from ledger.origin.tally import Tally
+from ledger.statements.statement import log_id
 
 _CELLS: Final = (LINEAGE_ID, LINEAGE_SALT)
 _NOTES_MAX: Final = 16  # datasets that were not searched and are named
@@ -104,10 +103,11 @@ class Outputs:
 
 @dataclass(slots=True)
 class _Context:
-    """What a run has at hand in one view of the log."""
+    """What a run has at hand of a log as it is shown."""
 
+    shown: ShownLog
     judging: Judging
-    sets: RowsSets
+    sets: ShownRows
     judge: RowJudge
     about: dict[str, Any]
 
@@ -115,31 +115,30 @@ class _Context:
 class Scene(NamedTuple):
     """Where and by what is judged. `relied`: called when it is certain that something is judged by this log checkpoint."""
 
-    access: Access
-    view: LogView
+    shown: ShownLog
     terms: Terms
     relied: Callable[[], object]
 
 
 @contextmanager
 def _context(scene: Scene, crew: Crew) -> Iterator[_Context]:
-    access, view, terms, relied = scene
-    judging = Judging(view, access.vkey, terms)
+    shown, terms, relied = scene
+    judging = Judging(shown, terms)
     relied()
-    sets = RowsSets(view, access.rows, crew, judging.spoken)
+    sets = shown.rows(crew, judging.spoken)
     if terms.policy.decides:
         judging.check_searched(sets.unsearched)
-    with access.keys.salts.reading() as salts:
-        finder = ClaimFinder(view, sets, Salted(view, salts))
-        yield _Context(judging, sets, RowJudge(finder, judging), _about(access, view, terms))
+    with shown.salts() as salts:
+        finder = ClaimFinder(shown, sets, Salted(shown, salts))
+        yield _Context(shown, judging, sets, RowJudge(finder, judging), _about(shown, terms))
 
 
-def _about(access: Access, view: LogView, terms: Terms) -> dict[str, Any]:
-    checkpoint = view.checkpoint
+def _about(shown: ShownLog, terms: Terms) -> dict[str, Any]:
+    checkpoint = shown.checkpoint
     return {
         "v": 1,
-        "log_origin": access.marker.origin,
-        "log_id": access.marker.log_id.hex(),
+        "log_origin": shown.vkey.name,
+        "log_id": log_id(str(shown.vkey)).hex(),
         "checkpoint_size": checkpoint.size,
         "checkpoint_root": checkpoint.root.hex(),
         "checkpoint": checkpoint.digest.hex(),
@@ -168,7 +167,7 @@ def gate_files(scene: Scene, dataset: Dataset, outputs: Outputs, reading: Readin
         column = reading.column
         if column == AUTO:
             said = dict.fromkeys(name for part in dataset.parts for name in part.columns or ())
-            column = choose_column(dataset, list(said), scene.view, context.sets)
+            column = choose_column(dataset, list(said), scene.shown, context.sets)
         elif column is not None and any(part.columns is None for part in dataset.parts):
             check_column(dataset, column)
         about = context.about | {"column": column, "dataset": dataset.item.rsplit("/", 1)[-1]}
@@ -180,7 +179,7 @@ def gate_files(scene: Scene, dataset: Dataset, outputs: Outputs, reading: Readin
             staging = Staging(outputs.admitted, dataset, segments)
         partial = None
         if outputs.partial is not None:
-            binding = _binding(about, dataset, outputs, scene.terms)
+            binding = _binding(about, dataset, outputs, scene)
             partial = stack.enter_context(open_partial(outputs.partial, binding, resume=reading.resume))
         run = _Run(dataset, segments, outputs, (partial, staging), crew, reading.progress)
         tally = run.go(context.judge, column)
@@ -199,7 +198,7 @@ def gate_memory(scene: Scene, rows: Any, column: str | None) -> Gated:
             if source.is_read_once:
                 begin = list(islice(rows, COLUMN_ROWS))
                 first, source = MemoryDataset(begin), MemoryDataset(chain(begin, rows))
-            column = choose_column(first, (), scene.view, context.sets)
+            column = choose_column(first, (), scene.shown, context.sets)
         about = context.about | {"column": column, "dataset": source.item}
         tally = Tally()
         blocks = [judged.verdicts for judged in context.judge.blocks(source.look(column, _CELLS), tally)]
@@ -222,9 +221,11 @@ def _gated(about: dict[str, Any], tally: Tally, context: _Context, resumed: int 
     counts = {verdict: tally.verdicts.get(verdict.label, 0) for verdict in Verdict}
     whole = about | {"count": tally.rows} | {each.label: rows for each, rows in counts.items()}
     policy, footing = context.judging.terms.policy, context.judging.footing
-    notes = [SELF_TRUSTED] if footing.is_self else [OWN_CLOCK] if footing.is_by_own_clock else []
+    notes = (
+        [context.shown.self_trusted] if footing.is_self else [OWN_CLOCK] if footing.is_by_own_clock else []
+    )
     notes += [] if footing.is_audited else [BY_OPERATOR]
-    notes.append(RIVALS_HERE)
+    notes.append(context.shown.rivals)
     unsearched = context.sets.unsearched
     notes += [f"Not searched: the dataset {each.hex()[:16]}: {why}" for each, why in unsearched[:_NOTES_MAX]]
     if len(unsearched) > _NOTES_MAX:
@@ -236,12 +237,14 @@ def _gated(about: dict[str, Any], tally: Tally, context: _Context, resumed: int 
     return gated
 
 
-def _binding(about: dict[str, Any], dataset: Dataset, outputs: Outputs, terms: Terms) -> dict[str, Any]:
+def _binding(about: dict[str, Any], dataset: Dataset, outputs: Outputs, scene: Scene) -> dict[str, Any]:
     """What all pieces of a run have in common."""
     wanted = [str(path.absolute()) if path else None for path in (outputs.admitted, outputs.verdicts)]
     names = ("log_id", "checkpoint_size", "checkpoint_root", "policy", "trust", "at_ms", "column", "ledger")
+    terms = scene.terms
     witnessed = [] if terms.cosigned is None else sorted(map(repr, (terms.cosigned, *terms.older)))
     return {name: about[name] for name in names} | {
+        "proof": scene.shown.proof,
         "state": dataset.state().hex(),
         "outputs": wanted,
         "witnessed": hashlib.sha256("\n".join(witnessed).encode()).hexdigest(),

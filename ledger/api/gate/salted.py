@@ -1,4 +1,4 @@
-"""Sealed artifacts about the rows of a dataset, by the salts that the rows bring and by those that are kept on this machine (SPEC §4.6, §10.8)."""
+"""Sealed artifacts about the rows of a dataset, by the salts that the rows bring and by those at hand (SPEC §4.6, §10.8)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from collections.abc import Iterator
 
 from ledger import spec
 from ledger.api.gate.block import Block
+from ledger.api.gate.shown import KeptSalts, ShownLog
 from ledger.api.salts import parse_salt
-from ledger.api.unsealing import sealer_of, sealers
 from ledger.datasets.gathered import FAULTY
 from ledger.datasets.looking import Looked
 from ledger.datasets.rows import LINEAGE_ID, LINEAGE_SALT
 from ledger.errors import RefusedInput
-from ledger.log.view import LogView
-from ledger.store.salts import Salts
 
 _ID_DIGITS = 2 * spec.HASH_BYTES
 
@@ -21,8 +19,8 @@ _ID_DIGITS = 2 * spec.HASH_BYTES
 class Salted:
     """Finds them for one run."""
 
-    def __init__(self, view: LogView, salts: Salts | None) -> None:
-        self._view = view
+    def __init__(self, shown: ShownLog, salts: KeptSalts) -> None:
+        self._shown = shown
         self._salts = salts
         self._sealers: list[bytes] | None = None
 
@@ -35,12 +33,12 @@ class Salted:
                     for maker in self._makers(cells.get(LINEAGE_ID)):
                         digest = behind(spec.TAG_SEALED + maker + salt)
                         yield from ((start + at, found) for found in self._about(digest))
-            yield from self._by_vault(start, run, block)
+            yield from self._by_kept(start, run, block)
 
-    def _by_vault(self, start: int, run: Looked, block: Block) -> Iterator[tuple[int, bytes]]:
-        """What was sealed on this machine: a look-up by the content's digest, compared with the content itself."""
+    def _by_kept(self, start: int, run: Looked, block: Block) -> Iterator[tuple[int, bytes]]:
+        """What was sealed under a salt at hand: a look-up by the content's digest, compared with the content itself."""
         digests = block.digests[start : start + run.batch.row_count]
-        kept = {} if self._salts is None else self._salts.of_contents(dict.fromkeys(digests))
+        kept = self._salts.of_contents(dict.fromkeys(digests))
         if not kept:
             return
         hits = [
@@ -48,7 +46,7 @@ class Salted:
         ]
         for at, behind in run.behind(hits):
             for each in kept[digests[at]]:
-                maker = sealer_of(self._view, each.artifact_id)
+                maker = self._shown.sealer_of(each.artifact_id)
                 if maker is not None:
                     digest = behind(spec.TAG_SEALED + maker + each.salt)
                     yield from ((start + at, found) for found in self._about(digest))
@@ -57,19 +55,19 @@ class Salted:
         """Whose artifact it may be: of the one that the row names, else whoever sealed anything in this log."""
         if isinstance(named, str) and len(named) == _ID_DIGITS:
             try:
-                maker = sealer_of(self._view, bytes.fromhex(named))
+                maker = self._shown.sealer_of(bytes.fromhex(named))
             except ValueError:
                 maker = None
             if maker is not None:
                 return [maker]
         if self._sealers is None:
-            self._sealers = sorted(sealers(self._view))
+            self._sealers = sorted(self._shown.sealers())
         return self._sealers
 
     def _about(self, digest: bytes) -> list[bytes]:
         return [
             each.artifact_id
-            for each in self._view.find_contents(digest).get(digest, ())
+            for each in self._shown.find_contents(digest).get(digest, ())
             if each.form == "sealed"
         ]
 

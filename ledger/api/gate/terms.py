@@ -8,22 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from ledger.api.gate.shown import ShownLog
 from ledger.api.policies import POLICIES_SHIPPED, shipped_policy
 from ledger.datasets.files import load_file, printable
 from ledger.errors import RefusedInput
-from ledger.log.view import LogView
 from ledger.origin.policy import Policy, parse_policy
 from ledger.origin.trust import Trust, parse_trust, self_trust
 from ledger.spec import SETTINGS_BYTES_MAX
 
 Named = str | os.PathLike[str] | bytes
 
-SELF_TRUSTED: Final = "Self-trusted: no trust file was given, so everybody enrolled in this ledger is believed, and the log's own clock tells the time."
 OWN_CLOCK: Final = "No quorum of witnesses is asked for: times are the log's own word, and no row is L3."
 BY_OPERATOR: Final = (
     "Status by the operator's word: no auditor of the trust file cosigned this log checkpoint."
 )
-RIVALS_HERE: Final = "Rival claims were searched in this ledger alone."
 
 
 def read_policy(named: Named | Policy) -> Policy:
@@ -42,13 +40,13 @@ def read_policy(named: Named | Policy) -> Policy:
         return parse_policy(data)
 
 
-def read_trust(named: Named | Trust | None, view: LogView) -> Trust:
-    """A trust file, its bytes, one that was read; or without any, trust in this ledger alone (SPEC §12.1).
+def read_trust(named: Named | Trust | None, shown: ShownLog) -> Trust:
+    """A trust file, its bytes, one that was read; or without any, trust in this log alone (SPEC §12.1).
 
     Raises RefusedInput `trust-invalid`, `tlog-policy-invalid`, and of the file.
     """
     if named is None:
-        return self_trust(view.state.header.rules.get("curators", ()))
+        return self_trust(shown.rules().get("curators", ()))
     if isinstance(named, Trust):
         return named
     if isinstance(named, bytes):
