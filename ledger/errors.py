@@ -7,7 +7,7 @@
     ├── ProofInvalid            a proof, signature, root or checkpoint does not hold
     ├── PolicyDenied            valid, but the log's rules or a policy say no
     │   └── Undecided           a policy needs what is not at hand; nothing was decided
-    ├── StoreFault              disk, lock or database; nothing that was acknowledged is lost
+    ├── StoreFault              disk, lock, database or network; nothing that was acknowledged is lost
     │   └── WriterBusy          another process holds the writer's lock
     └── InvariantBroken         a bug or a damaged ledger; never caught, the process should stop
 
@@ -67,7 +67,7 @@ class Undecided(PolicyDenied):
 
 
 class StoreFault(LineageError):
-    """Disk, lock or database failed; nothing that was acknowledged is lost."""
+    """Disk, lock, database or network failed; nothing that was acknowledged is lost."""
 
     family = "StoreFault"
 

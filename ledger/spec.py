@@ -148,3 +148,14 @@ PROOF_STRANGERS_MAX: Final = 1_024  # who attests or endorses, is not listed, an
 CHECKPOINT_EVIDENCE_MAX: Final = 64  # notes that are kept as evidence, of one log
 CHECKPOINT_MEMORY_WAIT_S: Final = 30  # how long who remembers one waits for others
 COSIGNED_NOTES_MAX: Final = 64  # cosigned notes that are given at once
+
+# Witnesses that are asked for cosignatures, and what is kept of them (SPEC §10.9).
+WITNESS_WAIT_S: Final = 30  # for all answers of one witness to one log checkpoint
+WITNESS_ANSWER_BYTES_MAX: Final = (
+    262_144  # of one answer, with its headers: 64 lines of ML-DSA-44 have 220,000
+)
+WITNESS_REQUESTS_MAX: Final = 3  # to one witness for one log checkpoint: its size may move while it is asked
+WITNESS_URL_CHARS_MAX: Final = 2_048
+WITNESSES_AT_ONCE: Final = 16  # that are waited for at the same time
+COSIGNED_KEPT_MAX: Final = 64  # cosigned notes that are kept beside a log
+COSIGNED_WAIT_S: Final = 30  # how long who keeps one waits for others

@@ -3,8 +3,8 @@
     accept      decides whether a log may be judged by at all as it is shown, and by which note; nothing is remembered yet
     remember    once it is relied on: whatever is shown later has to hold it
 
-A witness's cosignature need not stand in the ledger: it comes as a file, a note of a log checkpoint with its lines beneath
-it. Of the ledger's own checkpoint it joins the ledger's note. One of an older checkpoint tells since when what stands before
+A witness's cosignature need not stand in the log: it is kept beside the ledger, or comes as a file, a note of a log checkpoint
+with its lines beneath it. Of the ledger's own checkpoint it joins the ledger's note. One of an older checkpoint tells since when what stands before
 it has existed, if the ledger proves to hold it; the proof is verified here, as a stranger would.
 """
 
@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from ledger import spec
+from ledger.api.kept import NOTHING_KEPT, KeptNotes, not_counted
 from ledger.datasets.files import load_file, printable
 from ledger.errors import LineageError, ProofInvalid, RefusedInput
+from ledger.identity.vkey import Vkey
 from ledger.origin.moment import cosigned_under
 from ledger.origin.trust import Trust
 from ledger.proofs.checkpoint import Checkpoint
@@ -53,7 +55,7 @@ class Accepted:
     `note`: of the checkpoint, with the cosignatures that were given; `cosigned`: what the trust file's witnesses say of it;
     `older`: what they said of its beginnings. `before`: what was accepted last. `untold`: names of notes of older checkpoints
     that the quorum did not cosign, and which tell nothing. `may_be_remembered`: the quorum that the trust file asks for, if
-    it does, is met.
+    it does, is met. `told`: what is kept beside the ledger and was not counted, in words.
     """
 
     note: bytes
@@ -62,6 +64,7 @@ class Accepted:
     before: Checkpoint | None
     untold: tuple[str, ...]
     may_be_remembered: bool
+    told: tuple[str, ...] = ()
 
 
 def load_notes(paths: Iterable[str | os.PathLike[str]]) -> list[GivenNote]:
@@ -78,16 +81,24 @@ def load_notes(paths: Iterable[str | os.PathLike[str]]) -> list[GivenNote]:
 
 
 def accept(
-    memory: CheckpointMemory, head: Head, trust: Trust, at_ms: int, notes: Iterable[GivenNote] = ()
+    memory: CheckpointMemory,
+    head: Head,
+    trust: Trust,
+    at_ms: int,
+    notes: Iterable[GivenNote] = (),
+    kept: KeptNotes = NOTHING_KEPT,
 ) -> Accepted:
     """By which note is judged, if the log that is shown holds all that was accepted, and all that is given.
 
-    Nothing is remembered, and no file is written but evidence. Raises, naming the note that is given: RefusedInput
+    `kept`: cosigned notes that lie beside the ledger (SPEC §10.9). They count as those that are given; but what is wrong with
+    one is told, unless it shows that the log signed two histories. Nothing is remembered, and no file is written but evidence. Raises, naming the note that is given: RefusedInput
     `wrong-log`, `checkpoint-behind` if it is of more entries than the ledger has; ProofInvalid `note-invalid`,
     `checkpoint-invalid`, `checkpoint-inconsistent`. Of what was accepted before as `CheckpointMemory.check`.
     """
     of_head = cosigned_under(trust, memory.vkey, head.note, at_ms).checkpoint
     given = _by_checkpoint(memory, trust, at_ms, notes)
+    asked = {each.name for same in given.values() for each in same}
+    told = _add_kept(given, kept, of_head, (trust, memory.vkey, at_ms))
     note = _joined([GivenNote("the ledger's log checkpoint", head.note), *given.pop(of_head, [])])
     before = memory.check(note, head.consistency_path)
     older: list[Existed] = []
@@ -104,7 +115,7 @@ def accept(
         if existed is not None:
             older.append(existed)
         elif trust.has_quorum:
-            untold += [each.name for each in same]
+            untold += [each.name for each in same if each.name in asked]
     cosigned = cosigned_under(trust, memory.vkey, note, at_ms)
     return Accepted(
         note,
@@ -113,6 +124,7 @@ def accept(
         None if before is None else before.checkpoint,
         tuple(untold),
         not trust.has_quorum or cosigned.is_met,
+        told,
     )
 
 
@@ -138,6 +150,40 @@ def _by_checkpoint(
             raise _named(error, given.name) from error
         found.setdefault(checkpoint, []).append(given)
     return found
+
+
+def _add_kept(
+    given: dict[Checkpoint, list[GivenNote]],
+    kept: KeptNotes,
+    head: Checkpoint,
+    by: tuple[Trust, Vkey, int],
+) -> tuple[str, ...]:
+    """Puts the kept notes that hold to those given; what is told of the others."""
+    told = list(kept.told)
+    trust, vkey, at_ms = by
+    for each in kept.notes:
+        try:
+            checkpoint = cosigned_under(trust, vkey, each.data, at_ms).checkpoint
+        except ProofInvalid as error:
+            told.append(not_counted(each.name, error.reason))
+            continue
+        if checkpoint.size > head.size:
+            told.append(
+                not_counted(
+                    each.name,
+                    f"it is of {checkpoint.size:,} entries, of which the ledger shows {head.size:,}: either it grew a moment ago, or it is "
+                    "an older copy",
+                )
+            )
+            continue
+        same = [*given.get(checkpoint, []), GivenNote(each.name, each.data)]
+        try:
+            _joined(same)
+        except LineageError as error:
+            told.append(not_counted(each.name, error.reason))
+            continue
+        given[checkpoint] = same
+    return tuple(told)
 
 
 def _check_origin(given: GivenNote, origin: str) -> None:

@@ -24,6 +24,7 @@ from ledger.signer.signers import Signer
 from ledger.signer.signing import standing_of
 from ledger.statements.statement import log_id
 from ledger.store.content import ContentStore
+from ledger.store.cosigned import CosignedNotes
 from ledger.store.folder import MARKER_FILE, Marker, open_folder
 from ledger.store.lmdb import LmdbStore
 from ledger.store.lock import WriterLock
@@ -59,6 +60,7 @@ class Access:
         self.content = ContentStore(path)
         self.outbox = Outbox(path)
         self.rows = RowsFolder(path)
+        self.cosigned = CosignedNotes(path)
         self._readonly = readonly
         self.wait_s = wait_s  # for another writer
         self.store = LmdbStore(path, readonly=readonly)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ledger.api.access import vkey_of
 from ledger.api.around import Progress, now_ms, silent
+from ledger.api.kept import kept_notes
 from ledger.audit import replay
 from ledger.audit.doctor import doctor
 from ledger.audit.finding import Finding
@@ -22,6 +23,7 @@ from ledger.signer.checkup import examine_keys
 from ledger.signer.keystore import Keystore
 from ledger.signer.places import config_folder, ledger_folder
 from ledger.spec import WRITER_WAIT_S
+from ledger.store.cosigned import CosignedNotes
 from ledger.store.folder import MARKER_FILE, open_folder
 from ledger.store.lmdb import LmdbStore
 from ledger.store.rows_file import RowsFolder
@@ -75,6 +77,7 @@ def examine(ledger: str | None = None, config: str | None = None) -> list[Findin
         chain(
             examine_outbox(folder, now_ms()),
             examine_imports(folder),
+            _cosigned_findings(folder),
             _key_findings(folder, config_folder(config)),
         ),
     )
@@ -86,6 +89,29 @@ def rebuild(ledger: str | None = None, wait_s: float = WRITER_WAIT_S) -> Rebuilt
     Raises RefusedInput `not-a-ledger`; StoreFault as `ledger.log.rebuild.rebuild_state`.
     """
     return rebuild_state(ledger_folder(ledger), wait_s)
+
+
+def _cosigned_findings(folder: Path) -> Iterator[Finding]:
+    """What is kept of witnesses (SPEC §10.9); nothing where nothing is."""
+    try:
+        vkey = vkey_of(open_folder(folder), folder)
+    except LineageError:  # the doctor has said already what is wrong with the folder
+        return
+    kept = kept_notes(CosignedNotes(folder), vkey)
+    if kept.notes:
+        newest = kept.notes[-1].checkpoint.size
+        yield Finding(
+            "cosigned",
+            ok=True,
+            what=f"{len(kept.notes)} cosigned log checkpoints are kept, the newest of {newest:,} entries",
+        )
+    for told in kept.told:
+        yield Finding(
+            "cosigned, damaged",
+            ok=False,
+            what=told,
+            fix="Move it away, then: lineage log checkpoint --witness --trust T",
+        )
 
 
 def _key_findings(folder: Path, config: Path) -> Iterator[Finding]:

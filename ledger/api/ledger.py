@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple, Self
 from ledger import spec
 from ledger.api import (
     appending,
+    cosigning,
     descendants,
     draining,
     finding,
@@ -29,10 +31,13 @@ from ledger.api.appending import FileAppended
 from ledger.api.around import Progress, silent, unseen
 from ledger.api.batch import Batch
 from ledger.api.beside import Beside
+from ledger.api.cosigning import Cosigning
 from ledger.api.descendants import Touched
 from ledger.api.foreseeing import WouldSign
+from ledger.api.gate.terms import Named
 from ledger.api.gate.verbs import GateVerbs
 from ledger.api.identity_verbs import IdentityVerbs
+from ledger.api.kept import kept_notes
 from ledger.api.lookups import Lookups
 from ledger.api.manifests import SignedManifest
 from ledger.api.places import first_index_since
@@ -43,6 +48,7 @@ from ledger.errors import LineageError, RefusedInput
 from ledger.log.publish import Published, publish
 from ledger.log.view import LogView
 from ledger.log.writer import Appended
+from ledger.origin.trust import Trust
 from ledger.proofs.checkpoint import Checkpoint
 from ledger.proofs.facts import Ancestry
 from ledger.proofs.trace import trace
@@ -327,9 +333,9 @@ class Ledger(IdentityVerbs, Beside, Lookups, RowVerbs, GateVerbs):
             return view.checkpoint
 
     def checkpoint_note(self) -> str:
-        """The same as its C2SP note."""
+        """The same as its C2SP note, with the cosignatures that are kept of it (SPEC §10.9)."""
         with self.view() as view:
-            return view.note.decode()
+            return cosigning.note_with_kept(self._access, view.note, view.checkpoint)
 
     def receipt(self, artifact_id: bytes, *, bare: bool = False) -> str:
         """The `.tlog-proof` of an artifact by its first place that stands, else its first (SPEC §11.1).
@@ -389,10 +395,29 @@ class Ledger(IdentityVerbs, Beside, Lookups, RowVerbs, GateVerbs):
     # The log
 
     def publish(self, folder: Path) -> Published:
-        """Writes the log as a static tree of C2SP tiles, and the sidecars of its `rows` records (SPEC §10.3, §10.7)."""
-        return publish(self._access.store, self.vkey, folder, self._access.rows)
+        """Writes the log as a static tree of C2SP tiles, the sidecars of its `rows` records, and the cosignatures that are kept (SPEC §10.3)."""
+        kept = kept_notes(self._access.cosigned, self.vkey)
+        notes = [each.note for each in kept.notes]
+        published = publish(self._access.store, self.vkey, folder, self._access.rows, notes)
+        return replace(published, told=kept.told)
 
     def sign_checkpoint(self) -> None:
         """Commits a state alone, so that the newest log checkpoint carries the time of now."""
         with self._access.writer() as writer:
             writer.tick()
+
+    def cosign(
+        self,
+        witnesses: Sequence[str] = (),
+        trust: Named | Trust | None = None,
+        *,
+        wait_s: float = spec.WITNESS_WAIT_S,
+    ) -> Cosigning:
+        """Has the newest log checkpoint cosigned by C2SP tlog-witnesses, and keeps what they gave (SPEC §10.9).
+
+        `witnesses`: of each "VKEY URL", or a name or URL of the trust file's tlog_policy; none: all of it that have a URL. `trust`: a
+        trust file or its bytes. `wait_s`: for each witness. One that fails keeps no other from being asked: `answers` tells. Raises,
+        before anybody is asked, RefusedInput `witness-unknown`, `usage`, `key-refused`, `trust-invalid`, `tlog-policy-invalid`;
+        PolicyDenied `log-not-trusted`; StoreFault `store-readonly`; and StoreFault where nothing can be kept.
+        """
+        return cosigning.cosign(self._access, witnesses, trust, wait_s)

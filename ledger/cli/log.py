@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from ledger.cli import rules
+from ledger.cli import cosigning, rules
 from ledger.cli.common import Reporter, add_common, command, open_for, printable
 from ledger.errors import RefusedInput
 
@@ -30,14 +30,19 @@ def add(commands: Any) -> None:
     checkpoint = command(
         verbs,
         "checkpoint",
-        "Print the newest signed log checkpoint (a C2SP note).",
-        "lineage log checkpoint --fresh",
+        "Print the newest signed log checkpoint (a C2SP note); have witnesses cosign it.",
+        """
+        lineage log checkpoint --fresh
+        lineage log checkpoint --fresh --witness --trust trust.toml
+        lineage log checkpoint --witness 'witness.example/w1+c8cde85a+BGWP… https://witness.example/w1'
+        """,
     )
     checkpoint.add_argument(
         "--fresh",
         action="store_true",
         help="sign a new one first, so that its time is now (needs the log's key)",
     )
+    cosigning.add_options(checkpoint)
     add_common(checkpoint, writes=True)
     checkpoint.set_defaults(run=run_checkpoint)
 
@@ -75,10 +80,13 @@ def add(commands: Any) -> None:
 
 
 def run_checkpoint(args: argparse.Namespace, reporter: Reporter) -> int:
-    """Prints the note."""
-    with open_for(args, readonly=not args.fresh) as ledger:
+    """Prints the note. 1: witnesses were asked, and not all have cosigned; or the trust file's quorum is not met."""
+    cosigning.check_options(args)
+    with open_for(args, readonly=not (args.fresh or args.witness)) as ledger:
         if args.fresh:
             ledger.sign_checkpoint()
+        if args.witness:
+            return cosigning.run(args, ledger, reporter)
         note = ledger.checkpoint_note()
         checkpoint = ledger.checkpoint()
     document = {
@@ -137,12 +145,14 @@ def run_publish(args: argparse.Namespace, reporter: Reporter) -> int:
         published = ledger.publish(Path(args.folder))
         vkey = ledger.marker.vkey
     document = {"folder": args.folder, "size": published.size, "files_written": published.files_written}
-    document["rows_missing"] = published.rows_missing
+    document |= {"rows_missing": published.rows_missing, "cosigned": published.cosigned}
     reporter.result(
         document,
         f"Published {published.size:,} entries to {printable(args.folder)} ({published.files_written:,} files written)\n"
         f"Others check it with: lineage audit {shlex.quote(printable(args.folder))} --vkey '{vkey}'",
     )
+    for told in published.told:
+        reporter.note(printable(told))
     if published.rows_missing:
         reporter.note(
             f"Rows sidecars that are not at hand, or damaged, and were not published: {published.rows_missing:,}. An audit of the "

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +29,14 @@ from ledger.log.view import LogView
 from ledger.merkle import tiles
 from ledger.merkle.tree import hash_leaf, root_of
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
+from ledger.proofs.cosignatures import one_line_each
+from ledger.proofs.note import Note, format_note, join_notes, parse_note
 from ledger.proofs.rows import check_rows
 from ledger.spec import HASH_BYTES, NOTE_BYTES_MAX, TILE_WIDTH
 from ledger.statements.statement import log_id
 from ledger.store.bundles import BUNDLE_BYTES_MAX, Erased, encode
 from ledger.store.contract import Store
+from ledger.store.cosigned import FOLDER as COSIGNED_FOLDER
 from ledger.store.files import holds, read_regular, refuse_links, write_atomically
 from ledger.store.head import decode_head
 from ledger.store.reader import StoreReader
@@ -41,7 +44,7 @@ from ledger.store.rows_file import FOLDER as ROWS_FOLDER
 from ledger.store.rows_file import RowsFolder
 from ledger.store.static import CHECKPOINT_PATH, partial_width
 
-_FOLDERS = frozenset({"tile", "records", ROWS_FOLDER})
+_FOLDERS = frozenset({"tile", "records", ROWS_FOLDER, COSIGNED_FOLDER})
 _NOWHERE = "Publish into an empty folder, or one that does not exist."
 
 
@@ -49,21 +52,28 @@ _NOWHERE = "Publish into an empty folder, or one that does not exist."
 class Published:
     """`size` entries and `records` records stand in the folder, of them `files_written` files by this publication.
 
-    `rows_missing` records of rows stand there without their sidecar, which is not at hand, or damaged.
+    `rows_missing` records of rows stand there without their sidecar, which is not at hand, or damaged. `cosigned` older log
+    checkpoints stand there with cosignatures. `told`: what was kept and does not hold, and was not published.
     """
 
     size: int
     records: int
     files_written: int
     rows_missing: int = 0
+    cosigned: int = 0
+    told: tuple[str, ...] = ()
 
 
-def publish(store: Store, vkey: Vkey, folder: Path, rows: RowsFolder | None = None) -> Published:
+def publish(
+    store: Store, vkey: Vkey, folder: Path, rows: RowsFolder | None = None, cosigned: Sequence[Note] = ()
+) -> Published:
     """Brings `folder` to the newest signed checkpoint of the log under `vkey`; made if absent. `rows`: the ledger's sidecars.
+
+    `cosigned`: notes of this log's checkpoints with cosignatures, each signed by `vkey`; those of later ones are left out.
 
     Raises RefusedInput `checkpoint-missing` (nothing is signed yet), `wrong-log` and `folder-not-empty` (the folder
     is not this log's), `published-ahead` (it is, and newer); ProofInvalid `consistency-invalid` (its checkpoint
-    is another history under the same key); StoreFault; InvariantBroken `tree-differs` (the store does not hash to what was signed).
+    is another history under the same key, or a cosigned note is); StoreFault; InvariantBroken `tree-differs` (the store does not hash to what was signed).
     """
     with store.snapshot() as snapshot:
         head = decode_head(bytes(snapshot.head()))
@@ -100,8 +110,39 @@ def publish(store: Store, vkey: Vkey, folder: Path, rows: RowsFolder | None = No
         if rows is not None:
             view = LogView(snapshot, head.note, checkpoint, log_id(str(vkey)))
             missing = sum(not out.put_rows(rows, item.record.id) for item in rows_records(view))
-        out.finish(head.note)
-        return Published(checkpoint.size, records, out.written, missing)
+        note, older = _cosigned(head.note, checkpoint, cosigned, tree, vkey)
+        for size, data in older.items():
+            out.put(f"{COSIGNED_FOLDER}/{size}", data, replace=True)
+        out.finish(note)
+        return Published(checkpoint.size, records, out.written, missing, len(older))
+
+
+def _cosigned(
+    head_note: bytes, head: Checkpoint, notes: Iterable[Note], tree: _Tree, vkey: Vkey
+) -> tuple[bytes, dict[int, bytes]]:
+    """The head's note with the lines known of it, and the older ones by size. Of each key one line: more some readers refuse.
+
+    Of the head it is the latest line, which tells how fresh it is; of an older one the earliest, which tells an age.
+    """
+    note = head_note
+    older = {}
+    for each in notes:
+        checkpoint = Checkpoint.parse(each.text)
+        if checkpoint.size > tree.size:
+            continue
+        if tree.root(checkpoint.size) != checkpoint.root:
+            raise ProofInvalid(
+                "consistency-invalid",
+                f"cosigned log checkpoint of {checkpoint.size:,} entries",
+                "it has another root than this ledger had at that size, and the log signed it",
+                "Nothing was published under it. Keep it: it and this ledger are two views of one log.",
+            )
+        if checkpoint == head:
+            joined = join_notes([parse_note(head_note), each])
+            note = format_note(one_line_each(joined, vkey, latest=True)).encode()
+        else:
+            older[checkpoint.size] = format_note(one_line_each(each, vkey, latest=False)).encode()
+    return note, older
 
 
 def _bundles_between(old: int, new: int) -> Iterable[tuple[int, int, int]]:

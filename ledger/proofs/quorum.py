@@ -75,7 +75,7 @@ def open_cosigned(
     unverified = set()
     for vkey in cosigners:
         if vkey.signature_type == TYPE_COSIGNATURE_ML_DSA_44:
-            found = _ml_dsa_times(parsed, checkpoint, vkey)
+            found = ml_dsa_times(parsed, checkpoint, vkey)
             if found is None:
                 unverified.add(vkey.name)
             else:
@@ -144,7 +144,7 @@ def _first_met(policy: TlogPolicy, times: Iterable[tuple[int, str]]) -> int | No
     return None
 
 
-def _ml_dsa_times(note: Note, checkpoint: Checkpoint, vkey: Vkey) -> tuple[int, ...] | None:
+def ml_dsa_times(note: Note, checkpoint: Checkpoint, vkey: Vkey) -> tuple[int, ...] | None:
     """The times of a key's cosignatures, ascending, without those that tell none; None: they cannot be verified here."""
     times = set()
     for line in note.signatures:

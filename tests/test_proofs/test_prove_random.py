@@ -11,8 +11,8 @@ from ledger.log.view import open_view
 from ledger.proofs.recorded import Listeners
 from ledger.proofs.trace import Tracer, trace_many
 from tests.test_proofs.proving import file_of, part_of, proven
+from tests.test_proofs.test_trace_many import plain
 from tests.test_proofs.test_trace_random import NAMES, Play, step
-from tests.test_proofs.test_tracer import plain
 
 some = st.sets(st.sampled_from(NAMES), max_size=3)
 

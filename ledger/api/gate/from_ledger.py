@@ -10,6 +10,7 @@ from ledger.api.accepted import Accepted, GivenNote, accept, remember
 from ledger.api.access import Access
 from ledger.api.gate.rows_sets import RowsSets
 from ledger.api.gate.shown import Spoken
+from ledger.api.kept import kept_notes
 from ledger.api.unsealing import sealer_of, sealers
 from ledger.datasets.crew import Crew
 from ledger.log.view import FoundContent, LogView
@@ -64,7 +65,8 @@ class ShownLedger:
 
     def accept(self, trust: Trust, at_ms: int, notes: Iterable[GivenNote]) -> Accepted:
         """ShownLog."""
-        return accept(self._access.checkpoints, self._view, trust, at_ms, notes)
+        kept = kept_notes(self._access.cosigned, self.vkey)
+        return accept(self._access.checkpoints, self._view, trust, at_ms, notes, kept)
 
     def remember(self, accepted: Accepted) -> bool:
         """ShownLog."""

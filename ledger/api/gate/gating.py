@@ -152,6 +152,5 @@ def _begun_ms(outputs: Outputs) -> int | None:
 
 
 def _notes(accepted: Accepted) -> list[str]:
-    if not accepted.untold:
-        return []
-    return [f"Not cosigned by the quorum, and telling nothing: {', '.join(accepted.untold)}."]
+    untold = [f"Not cosigned by the quorum, and telling nothing: {', '.join(accepted.untold)}."]
+    return [*(untold if accepted.untold else []), *accepted.told]

@@ -41,13 +41,17 @@ def read_policy(named: Named | Policy) -> Policy:
 
 
 def read_trust(named: Named | Trust | None, shown: ShownLog) -> Trust:
-    """A trust file, its bytes, one that was read; or without any, trust in this log alone (SPEC §12.1).
+    """A trust file, its bytes, one that was read; or without any, trust in this log alone (SPEC §12.1). Raises as `trust_named`."""
+    found = trust_named(named)
+    return self_trust(shown.rules().get("curators", ())) if found is None else found
+
+
+def trust_named(named: Named | Trust | None) -> Trust | None:
+    """A trust file, its bytes, or one that was read; None of None.
 
     Raises RefusedInput `trust-invalid`, `tlog-policy-invalid`, and of the file.
     """
-    if named is None:
-        return self_trust(shown.rules().get("curators", ()))
-    if isinstance(named, Trust):
+    if named is None or isinstance(named, Trust):
         return named
     if isinstance(named, bytes):
         return parse_trust(named)

@@ -52,7 +52,8 @@ class GateVerbs:
         `dataset`: a path, a pattern or several of them; or rows in memory: an iterable of mappings, an Arrow table, a `datasets.Dataset`.
         `policy`: `inventory`, `balanced`, `strict`, a file, or the bytes of one. `trust`: a file or its bytes; None: this ledger alone is
         trusted. `column`: what of each row was signed; "": it is found out; None: the row as a whole, or a line. `at_ms`: the time at which is
-        judged, unix ms; None: now. `checkpoints`: files of cosigned log checkpoints. `admitted`: where the admitted rows are written, in their own
+        judged, unix ms; None: now. `checkpoints`: files of cosigned log checkpoints, besides those that
+        are kept (SPEC §10.9). `admitted`: where the admitted rows are written, in their own
         format; `verdicts`: where the verdict file (SPEC §12.5); `report`: where a page to look at. `sign_by`: who logs what was decided as an artifact of kind
         `dataset`, form `manifest`; it needs `verdicts`. `resume`: an interrupted run goes on. `workers`: processes that read; None: as many as
         there are processors. `format`, `folder_is` (`shards`, `files`) and `partitions` say what names do not.
