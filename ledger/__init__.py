@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from ledger.api import Batch, Item, Ledger, Session
     from ledger.api.derive import Derivation
     from ledger.api.gate.result import Gated
+    from ledger.api.proving import Proof
     from ledger.api.verified import Verified
+    from ledger.api.verifying_ancestry import VerifiedAncestry
     from ledger.datasets.admitted import AdmittedRows, admitted_rows, for_torch
     from ledger.datasets.only_admitted import only_admitted
     from ledger.signer.claims import Claim
@@ -38,10 +40,12 @@ __all__ = [
     "Item",
     "Ledger",
     "Parent",
+    "Proof",
     "Session",
     "Signed",
     "Signer",
     "Verified",
+    "VerifiedAncestry",
     "admitted_rows",
     "agent_key",
     "create",
@@ -51,6 +55,7 @@ __all__ = [
     "import_key",
     "only_admitted",
     "open",
+    "verify",
     "verify_receipt",
 ]
 
@@ -67,7 +72,9 @@ _HOMES = {
     "Session": "ledger.api",
     "Signed": "ledger.signer.signing",
     "Signer": "ledger.signer.signers",
+    "Proof": "ledger.api.proving",
     "Verified": "ledger.api.verified",
+    "VerifiedAncestry": "ledger.api.verifying_ancestry",
     "admitted_rows": "ledger.datasets.admitted",
     "for_torch": "ledger.datasets.admitted",
     "only_admitted": "ledger.datasets.only_admitted",
@@ -141,6 +148,16 @@ def gate(
     """
     with open(path, config=config, readonly=True) as opened:
         return opened.gate(dataset, policy, trust, **options)
+
+
+def verify(proof: str | os.PathLike[str] | bytes, trust: Any = None, **options: Any) -> VerifiedAncestry:
+    """Checks an ancestry proof, a file or its bytes, offline; see `ledger.api.verifying_ancestry.verify_ancestry` for the options and errors.
+
+    `trust`: a trust file or its bytes; None: the log alone is trusted.
+    """
+    from ledger.api.verifying_ancestry import verify_ancestry
+
+    return verify_ancestry(proof, trust, **options)
 
 
 def verify_receipt(path: str | os.PathLike[str], **options: Any) -> Verified:

@@ -41,6 +41,7 @@ from ledger.api.kept import kept_notes
 from ledger.api.lookups import Lookups
 from ledger.api.manifests import SignedManifest
 from ledger.api.places import first_index_since
+from ledger.api.proof_verbs import ProofVerbs
 from ledger.api.row_verbs import RowVerbs
 from ledger.api.saying import Subject
 from ledger.api.session import Artifact, Session
@@ -67,7 +68,7 @@ class Paths(NamedTuple):
     log_path: list[bytes]
 
 
-class Ledger(IdentityVerbs, Beside, Lookups, RowVerbs, GateVerbs):
+class Ledger(IdentityVerbs, Beside, Lookups, RowVerbs, GateVerbs, ProofVerbs):
     """One ledger on this machine. Made by `open_ledger` and `create_ledger`; close it, or use `with`.
 
     Names (`by`, `anchor`, `name`) are those of identities whose keys are here, or the beginning of their ids; where an

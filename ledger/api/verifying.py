@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ledger.api.receipt_table import is_table
 from ledger.api.receipts import receipt_path, row_receipts_path
@@ -29,11 +29,9 @@ from ledger.statements.statement import log_id
 from ledger.store.folder import MARKER_FILE, open_folder
 from ledger.store.salts import SaltVault
 
-_ANCESTRY_SUFFIX: Final = ".lineage"
-
 
 class Trusted(NamedTuple):
-    """The log by whose vkey receipts are checked; `because`: "given", "ledger" (at hand) or "keys" (the only log known)."""
+    """The log by whose vkey receipts are checked; `because`: "given", "trust" (its trust file lists it), "ledger" (at hand) or "keys" (the only log known)."""
 
     vkey: Vkey
     because: str
@@ -63,13 +61,6 @@ def trusted_log(vkey: str | None, ledger: str | None = None, config: str | None 
 def receipts_of(path: str | os.PathLike[str]) -> list[Path]:
     """The receipts that lie beside a file: its own, and those of its rows. Raises NotFound `receipt-missing`."""
     name = os.fspath(path)
-    if name.endswith(_ANCESTRY_SUFFIX):
-        raise NotYet(
-            "not-yet",
-            printable(name),
-            "ancestry proofs are specified, and not built in this version",
-            "Name a file with its receipt beside it; `lineage trace` shows an ancestry from a ledger.",
-        )
     found = [place for place in (receipt_path(name), row_receipts_path(name)) if os.path.lexists(place)]
     if found:
         return found

@@ -168,7 +168,7 @@ def verify(
 ) -> Proved:
     """Verifies an ancestry proof, and judges its subjects as of `at_ms` (unix milliseconds).
 
-    `proof`: its bytes, or what reads on in them: up to so many, none at the end. `logs`: the first vkeys of the logs that are
+    `proof`: its bytes, or what reads on in them: about so many, none at the end. `logs`: the first vkeys of the logs that are
     believed to be what they are called. `trust`: None trusts each of these logs alone. `policy`: None tells facts alone.
     `keep_rows`: the digests of rows are kept for `ProvenLog.rows`.
 

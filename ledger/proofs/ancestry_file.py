@@ -101,7 +101,7 @@ class Disclosed(NamedTuple):
 
 
 class Reader:
-    """A file from its first byte to its last. `read(n)` gives up to n bytes, none at the end. Methods raise ProofInvalid `proof-invalid`."""
+    """A file from its first byte to its last. `read(n)` gives some more bytes, about n of them; none at the end. Methods raise ProofInvalid `proof-invalid`."""
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
