@@ -74,9 +74,9 @@ def place(tmp_path: Path) -> Place:
 def test_the_public_names_are_these() -> None:
     assert ledger.__all__ == [
         *("AdmittedRows", "Batch", "CallableSigner", "Claim", "Gated", "GivenKeys", "Item", "Ledger"),
-        *("Parent", "Session", "Signed", "Signer", "Verified"),
+        *("Parent", "Proof", "Session", "Signed", "Signer", "Verified", "VerifiedAncestry"),
         *("admitted_rows", "agent_key", "create", "derive", "for_torch", "gate", "import_key"),
-        *("only_admitted", "open", "verify_receipt"),
+        *("only_admitted", "open", "verify", "verify_receipt"),
     ]
     assert all(getattr(ledger, name) is not None for name in ledger.__all__)
     with pytest.raises(AttributeError):
@@ -84,6 +84,7 @@ def test_the_public_names_are_these() -> None:
     parts = [kind for kind in ledger.Ledger.__mro__ if kind is not object]
     verbs = {name for kind in parts for name in vars(kind) if not name.startswith("_")}
     assert verbs == {
+        *("cosign", "prove"),
         *("close", "sign", "sign_rows", "sign_again", "batch", "session"),
         *("new_identity", "delegate", "undelegate", "foresee", "change_keys"),
         *("settle_keys", "kept_changes", "foresee_kept", "resume_keys", "discard_keys"),

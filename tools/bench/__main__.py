@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from tools.bench.ancestry import bench_ancestry
 from tools.bench.batches import bench_output, bench_workers
 from tools.bench.changelogs import bench_changelogs
 from tools.bench.gates import bench_gate
@@ -34,6 +35,7 @@ BENCHES: Final[dict[str, Callable[[Settings], list[Row]]]] = {
     "audit": bench_audit,
     "trace": bench_trace,
     "first-verification": bench_tracing,
+    "ancestry": bench_ancestry,
     "replay-ab": bench_replay,
     "key-state": bench_key_state,
     "output": bench_output,
