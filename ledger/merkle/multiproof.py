@@ -3,7 +3,7 @@
 Canonical order (SPEC cites it). Descend from the root by RFC 6962's split (a subtree of n leaves divides after the
 first k, k the largest power of two below n), left before right. Where a subtree holds no wanted leaf, emit its
 hash and do not descend; where it is a wanted leaf, emit nothing. So a set of indices and a size fix the number,
-order and meaning of the hashes; a verifier makes the same descent, and refuses a hash too few or too many.
+order and meaning of the hashes; a verifier finds out which nodes they are of, refuses a hash too few or too many, and climbs.
 
     tree of 5 leaves, leaves 1 and 4 wanted:   MTH(D[0:1]), MTH(D[2:4])
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from ledger import spec
@@ -82,29 +81,60 @@ def multiproof_of(
     return hashes
 
 
-@dataclass(slots=True)
-class _Descent:
-    """A verifier's walk: the wanted leaves in order, the proof's hashes, and how many of them were taken."""
+def _missing(indices: Sequence[int], size: int) -> list[list[int]]:
+    """By height the numbers of the nodes whose hashes a proof of these leaves holds, ascending.
 
-    indices: list[int]
-    leaf_hashes: list[bytes]
-    hashes: Sequence[bytes]
-    taken: int = 0
+    Node number i at height h is over leaves [i · 2^h, (i + 1) · 2^h), as far as they exist; one without a sibling moves up unchanged.
+    """
+    missing = []
+    known = indices
+    while size > 1:
+        siblings: list[int] = []
+        above: list[int] = []
+        last, waiting = size - 1, -1  # the left node whose right one may be known, too
+        for number in known:
+            if number & 1:
+                if waiting != number - 1:
+                    if waiting >= 0:
+                        siblings.append(waiting + 1)
+                    siblings.append(number - 1)
+                waiting = -1
+            else:
+                if waiting >= 0:
+                    siblings.append(waiting + 1)
+                waiting = number if number < last else -1
+            if not above or above[-1] != number >> 1:
+                above.append(number >> 1)
+        if waiting >= 0:
+            siblings.append(waiting + 1)
+        missing.append(siblings)
+        known, size = above, (size + 1) >> 1
+    return missing
 
-    def subtree(self, start: int, count: int, first: int, last: int) -> bytes:
-        """Hash over leaves [start, start + count), of which wanted[first:last] are known."""
-        if first == last:
-            if self.taken == len(self.hashes):
-                raise ProofInvalid("multiproof-invalid", "multiproof", "a hash is missing")
-            self.taken += 1
-            return self.hashes[self.taken - 1]
-        if count == 1:
-            return self.leaf_hashes[first]
-        left_count = _split(count)
-        middle = bisect_left(self.indices, start + left_count, first, last)
-        left = self.subtree(start, left_count, first, middle)
-        right = self.subtree(start + left_count, count - left_count, middle, last)
-        return hashlib.sha256(spec.PREFIX_NODE + left + right).digest()
+
+def _climb(indices: Sequence[int], nodes: list[bytes], size: int, siblings: list[dict[int, bytes]]) -> bytes:
+    """The root over known leaves, level by level. `siblings`: by height the hashes of the nodes that are missing."""
+    sha256, prefix = hashlib.sha256, spec.PREFIX_NODE
+    numbers = indices
+    for shown in siblings:
+        above: list[int] = []
+        hashed: list[bytes] = []
+        last = size - 1
+        for number, node in zip(numbers, nodes, strict=True):
+            half = number >> 1
+            if number & 1:
+                left = shown.get(number - 1)
+                if left is None:  # it is known, and waits
+                    hashed[-1] = sha256(prefix + hashed[-1] + node).digest()
+                else:
+                    above.append(half)
+                    hashed.append(sha256(prefix + left + node).digest())
+                continue
+            above.append(half)
+            right = shown.get(number + 1) if number < last else None
+            hashed.append(node if right is None else sha256(prefix + node + right).digest())
+        numbers, nodes, size = above, hashed, (size + 1) >> 1
+    return nodes[0]
 
 
 def root_from_multiproof(leaves: Mapping[int, bytes], size: int, hashes: Sequence[bytes]) -> bytes:
@@ -121,13 +151,19 @@ def root_from_multiproof(leaves: Mapping[int, bytes], size: int, hashes: Sequenc
     leaf_hashes = [leaves[index] for index in indices]
     if {spec.HASH_BYTES} != set(map(len, leaf_hashes)) | set(map(len, hashes)):
         raise ProofInvalid("multiproof-invalid", "multiproof", "a hash is not 32 bytes")
-    descent = _Descent(indices, leaf_hashes, hashes)
-    root = descent.subtree(0, size, 0, len(indices))
-    if descent.taken != len(hashes):
-        raise ProofInvalid(
-            "multiproof-invalid", "multiproof", f"{len(hashes) - descent.taken} hashes too many"
-        )
-    return root
+    missing = _missing(indices, size)
+    # Left before right: of nodes none of which is over another, the one that begins first stands first.
+    ordered = sorted(
+        (number << height, height) for height, numbers in enumerate(missing) for number in numbers
+    )
+    if len(ordered) != len(hashes):
+        surplus = len(hashes) - len(ordered)
+        what = f"{surplus} hashes too many" if surplus > 0 else "a hash is missing"
+        raise ProofInvalid("multiproof-invalid", "multiproof", what)
+    siblings: list[dict[int, bytes]] = [{} for _ in missing]
+    for (start, height), shown in zip(ordered, hashes, strict=True):
+        siblings[height][start >> height] = shown
+    return _climb(indices, leaf_hashes, size, siblings)
 
 
 def verify_multiproof(leaves: Mapping[int, bytes], size: int, hashes: Sequence[bytes], root: bytes) -> None:
