@@ -149,7 +149,7 @@ class NaiveGate:
 
     def words_of(self, attestation: Attestation) -> set[str]:
         grades = {grade.grade for grade in attestation.endorsements if self.gives(grade)}
-        if self.trust.is_self or attestation.by in self.trust.voices:
+        if attestation.by in self.trust.voices:
             grades.add("named")
         return grades
 

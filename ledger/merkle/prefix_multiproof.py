@@ -75,7 +75,6 @@ _HEADS: Final = [(spec.PREFIX_STATUS_NODE[0] << 8 | depth) << KEY_BITS for depth
 _NODES: Final = [_NODE + bytes((depth,)) for depth in range(KEY_BITS)]
 
 _NOT_DEEPER: Final = "a node is not deeper than the one above it"
-_CUT_SHORT: Final = "the proof is cut short"
 
 _sha256: Final = hashlib.sha256  # looked up ten times a key
 
@@ -213,7 +212,7 @@ class _Reading:
                 node_hash = _sha256(head + left + node_hash).digest()
             else:
                 if self._at != len(proof):
-                    raise self._refused("there are bytes behind the last subtree")
+                    raise self._refused("the proof ends before its last subtree, or goes on behind it")
                 return node_hash
 
     def _alone(self, place: int, above: int) -> bytes:
@@ -245,9 +244,7 @@ class _Reading:
                 at += 32
             else:
                 node_hash = _sha256(head + left + node_hash).digest()
-        if at > len(proof):
-            raise self._refused(_CUT_SHORT)
-        self._at = at
+        self._at = at  # behind the end, if a hash was cut short: what reads on refuses that
         return node_hash
 
     def _node(self, first: int, last: int, above: int) -> tuple[bytes, int, int, int, int]:
@@ -307,7 +304,7 @@ class _Reading:
         start = self._at
         self._at = end = start + count
         if end > len(self._proof):
-            raise self._refused(_CUT_SHORT)
+            raise self._refused("the proof is cut short")
         return self._proof[start:end]
 
     def _refused(self, reason: str) -> ProofInvalid:

@@ -65,7 +65,7 @@ class Acceptance:
         if attestation.contested or not self._is_one(by, attestation.answerable):
             return NOBODY
         found = {grade.grade for grade in attestation.endorsements if self._counts(grade)}
-        if trust.is_self or by in trust.voices:
+        if by in trust.voices:
             found.add(NAMED)
         return frozenset(found)
 
@@ -73,9 +73,7 @@ class Acceptance:
         """Whether somebody whose word would count denies something; being contested makes no difference here."""
         trust = self._trust
         return attestation.result == "refuted" and (
-            trust.is_self
-            or attestation.by in trust.voices
-            or any(self._counts(grade) for grade in attestation.endorsements)
+            attestation.by in trust.voices or any(self._counts(grade) for grade in attestation.endorsements)
         )
 
     def attestors(

@@ -37,8 +37,11 @@ class Level(IntEnum):
 def level_of(node: Node) -> Level:
     """The level of a traced artifact. One that has no place without fault is unlogged, and `node.fault` says why.
 
-    One that its maker disowned, and nobody rescued, is logged and no more: nobody answers for it.
+    One that its maker disowned, and nobody rescued, is logged and no more: nobody answers for it. One of whose local parents
+    is kept back, or not proved, is unlogged as well: nobody can tell whether it breaks a rule.
     """
+    if node.misses_parent:
+        return Level.UNLOGGED
     if node.presence is Presence.DISOWNED:
         return Level.LOGGED
     if node.presence is not Presence.STANDS:

@@ -8,7 +8,6 @@ file asks for more than the file offers (a log that it lists, a quorum, freshnes
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
@@ -22,7 +21,7 @@ from ledger.origin.lattice import PROPAGATING, Standing, Verdict
 from ledger.origin.levels import Level
 from ledger.origin.moment import Footing, Missing, Moment, cosigned_under, missing
 from ledger.origin.policy import Need, Policy, Rights
-from ledger.origin.trust import Trust, self_trust
+from ledger.origin.trust import Trust, own_log_trust
 from ledger.proofs.ancestry_file import (
     CONTENT,
     Disclosed,
@@ -174,7 +173,7 @@ def verify(
 
     Raises ProofInvalid, with the codes of SPEC §11.2; RefusedInput `fold-unknown`; and what `proof` raises.
     """
-    reader = Reader(io.BytesIO(proof).read if isinstance(proof, bytes) else proof)
+    reader = Reader(proof)
     known = {log_id(str(vkey)): vkey for vkey in logs}
     opened: list[ProvenLog] = []
     unknown: list[bytes] = []
@@ -218,7 +217,7 @@ def _listeners(log: ProvenLog, trust: Trust | None) -> tuple[Trust, frozenset[by
     if trust is not None and not trust.is_self:
         return trust, trust.graders
     rules = Tracer.over(log).trace(()).rules
-    believed = self_trust(rules.get("curators", ())) if trust is None else trust
+    believed = own_log_trust(rules) if trust is None else trust
     return believed, frozenset(rules.get("registrars", ()))
 
 

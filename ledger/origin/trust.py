@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from ledger import spec
 from ledger.errors import LineageError, PolicyDenied, RefusedInput
@@ -85,6 +85,11 @@ class Trust:
 def self_trust(accept: Iterable[bytes] = ()) -> Trust:
     """Trust in the own ledger alone. `accept`: identities whose attestations count besides those of whom its rules list."""
     return Trust(all_makers=True, is_self=True, voices=frozenset(accept))
+
+
+def own_log_trust(rules: Mapping[str, Any]) -> Trust:
+    """Trust in one log alone, by its rules in force (SPEC §5.4): whom they list attests, too."""
+    return self_trust([*rules.get("curators", ()), *rules.get("registrars", ())])
 
 
 def parse_trust(data: bytes) -> Trust:

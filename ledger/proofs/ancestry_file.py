@@ -101,11 +101,15 @@ class Disclosed(NamedTuple):
 
 
 class Reader:
-    """A file from its first byte to its last. `read(n)` gives some more bytes, about n of them; none at the end. Methods raise ProofInvalid `proof-invalid`."""
+    """A file from its first byte to its last. What reads on, `read(n)`, gives some more bytes, about n of them; none at the end.
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        self._read = read
-        self._data = b""
+    Methods raise ProofInvalid `proof-invalid`.
+    """
+
+    def __init__(self, read: bytes | Callable[[int], bytes]) -> None:
+        """All of it, or what reads on in it."""
+        self._data = read if isinstance(read, bytes) else b""
+        self._read = _nothing_more if isinstance(read, bytes) else read
         self._at = 0
 
     def take(self, count: int) -> bytes:
@@ -150,6 +154,10 @@ class Reader:
             parts.append(part)
             held += len(part)
         self._data, self._at = b"".join(parts), 0
+
+
+def _nothing_more(_count: int) -> bytes:
+    return b""
 
 
 def read_logs(reader: Reader) -> Iterator[LogPart]:

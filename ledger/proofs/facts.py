@@ -151,7 +151,8 @@ class Node:
     under it while it is in force. `parents` are claims of the maker: () unless a place is without fault.
     `may_be_authored`: the own human share of its anchor is not ruled out. `notices` and `attestations` that count;
     `endorsements` of maker and anchor. `attested_by_others`, `endorsed_by_others`: how many identities say something
-    that nobody asked about here; it is counted, not verified.
+    that nobody asked about here; it is counted, not verified. `misses_parent`: a local parent is kept back, or not proved:
+    whether the record breaks a rule is not known.
     """
 
     id: bytes
@@ -174,6 +175,7 @@ class Node:
     attested_by_others: int = 0
     endorsements: tuple[Grade, ...] = ()
     endorsed_by_others: int = 0
+    misses_parent: bool = False
 
     @property
     def kind(self) -> str:

@@ -256,6 +256,7 @@ class _Trace:
             said.attested_by_others,
             people.endorsements,
             people.endorsed_by_others,
+            misses_parent,
         )
 
     def _people(self, signer: Identity) -> _People:

@@ -17,7 +17,7 @@ from ledger.api.gate.result import GatedRow
 from ledger.api.policies import shipped_policy
 from ledger.datasets import memory
 from ledger.origin.policy import Policy, parse_policy
-from ledger.origin.trust import Trust, parse_trust, self_trust
+from ledger.origin.trust import Trust, own_log_trust, parse_trust, self_trust
 from tests.test_gate import stories
 from tests.test_gate.naive import Naive, Said, all_of
 from tests.test_gate.stories import Cast, Step
@@ -62,7 +62,7 @@ def naively(played: Cast, policy: Policy, trust: Trust, rows: list[tuple[Any, by
     with town.view() as view:
         believed = trust
         if trust.is_self:
-            believed = self_trust(view.state.header.rules.get("curators", ()))
+            believed = own_log_trust(view.state.header.rules)
         naive = Naive(view, town.world.vkey, town.path, policy, believed, town.world.time_ms)
         return all_of(naive, rows)
 

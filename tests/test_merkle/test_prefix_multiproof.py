@@ -162,8 +162,12 @@ def test_lengths_are_checked_before_bytes_are_joined() -> None:
     assert _verifies(root, {key: value}, b"\x03")
     assert not _verifies(root, {key + value[:1]: value[1:]}, b"\x03")
     assert not _verifies(root, {key[:-1]: key[-1:] + value}, b"\x03")
-    assert not _verifies(root, {key: b""}, b"\x04" + _key(1) + ZERO)
+    other = b"\x02" + _key(1) + ZERO
+    assert not _verifies(_hash(other), {key: b""}, b"\x04" + other[1:])
+    assert not _verifies(_hash(b"\x02" + key + value + b"\x00"), {key: value + b"\x00"}, b"\x03")
     assert not _verifies(root + b"\x00", {key: value}, b"\x03")
+    for short in (key[1:], b"", key + b"\x00"):
+        assert not _verifies(root, {short: None}, b"\x04" + key + value)
     for bad in (key[1:], key + b"\x00", b""):
         with pytest.raises(RefusedInput):
             prove_keys(Map().__getitem__, prefix.EMPTY_ROOT, [key, bad])
@@ -263,8 +267,8 @@ UNSOUND: dict[str, tuple[Wanted, bytes]] = {
         _to_node(2) + _to_node(2) + _leaf(_key(1, 5)) + SIDE * 2,
     ),
     "keys that do not have the prefix that is not written": (
-        {A: None, _key(0, 1): None},
-        _to_node(1) + _leaf(_key(1, 9)) + _leaf(_key(1, 2)),
+        {ZERO: None, _key(0, 1): None},
+        _to_node(1) + _leaf(_key(9)) + _leaf(_key(0, 1, 9)),
     ),
     "a prefix with a bit at its depth": ({A: None}, _aside(4, _key(0, 4)) + SIDE * 2),
     "a prefix with a bit behind its depth": ({A: None}, _aside(4, _key(0, 255)) + SIDE * 2),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Sequence
 
 from ledger.identity.vkey import Vkey
@@ -31,7 +30,7 @@ def file_of(part: LogPart, disclosed: Sequence[Disclosed] = ()) -> bytes:
 
 def read_part(data: bytes) -> LogPart:
     """The one log of a file without rows, which ends where it should."""
-    reader = Reader(io.BytesIO(data).read)
+    reader = Reader(data)
     (part,) = _logs(reader)
     read_disclosed(reader)
     return part

@@ -13,7 +13,7 @@ from ledger.api.policies import POLICIES_SHIPPED, shipped_policy
 from ledger.datasets.files import load_file, printable
 from ledger.errors import RefusedInput
 from ledger.origin.policy import Policy, parse_policy
-from ledger.origin.trust import Trust, parse_trust, self_trust
+from ledger.origin.trust import Trust, own_log_trust, parse_trust
 from ledger.spec import SETTINGS_BYTES_MAX
 
 Named = str | os.PathLike[str] | bytes
@@ -43,7 +43,7 @@ def read_policy(named: Named | Policy) -> Policy:
 def read_trust(named: Named | Trust | None, shown: ShownLog) -> Trust:
     """A trust file, its bytes, one that was read; or without any, trust in this log alone (SPEC §12.1). Raises as `trust_named`."""
     found = trust_named(named)
-    return self_trust(shown.rules().get("curators", ())) if found is None else found
+    return own_log_trust(shown.rules()) if found is None else found
 
 
 def trust_named(named: Named | Trust | None) -> Trust | None:
