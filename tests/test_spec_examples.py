@@ -13,6 +13,7 @@ from ledger.fold.transition import fold
 from ledger.identity.vkey import Vkey
 from ledger.merkle import prefix
 from ledger.merkle.multiproof import verify_multiproof
+from ledger.merkle.prefix_multiproof import verify_keys
 from ledger.proofs.checkpoint import open_checkpoint
 from ledger.proofs.receipt import Content, check_receipt
 from ledger.statements.entry import decode_entry
@@ -125,6 +126,11 @@ def test_status_map() -> None:
     prefix.verify(root, absent, None, absence)
     with pytest.raises(ProofInvalid):
         prefix.verify(root, keys[0], None, absence)
+    wanted = {keys[0]: chain_values[0], keys[1]: chain_values[1], absent: None}
+    verify_keys(root, wanted, long_value("status proof"))
+    verify_keys(root, {absent: None}, long_value("status proof of absence"))
+    with pytest.raises(ProofInvalid):
+        verify_keys(root, {keys[0]: None}, long_value("status proof of absence"))
 
 
 def test_multiproof() -> None:

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from ledger.errors import LineageError, ProofInvalid, RefusedInput, StoreFault
 from ledger.identity.vkey import Vkey
+from ledger.merkle.prefix_multiproof import verify_keys
 from ledger.origin.policy import Policy, parse_policy
 from ledger.origin.trust import Trust, parse_trust
 from ledger.proofs.receipt import Content, check_receipt
@@ -35,6 +36,7 @@ COUNTS = {
     "log": 338,
     "receipt": 110,
     "rows": 20,
+    "status": 47,
     "algorithm": 1,
     "trust": 49,
     "policy": 55,
@@ -50,7 +52,6 @@ ELSEWHERE = OF_RECEIPTS | {
     "tile-differs",
     "consistency-invalid",
     "multiproof-invalid",
-    "status-invalid",
     "rows-missing",
     "checkpoint-behind",
     "checkpoint-inconsistent",
@@ -155,6 +156,22 @@ def test_rows_vector(name: str, tmp_path: Path) -> None:
             digest, proof = prove_row(record, rows, int(row))
             assert (digest.hex(), hex_of(proof)) == (expected["digest"], expected["path"])
             check_row(record, int(row), digest, proof)
+
+
+@pytest.mark.parametrize("name", names("status"))
+def test_status_vector(name: str) -> None:
+    vector = stored()[name]
+    root, proof = bytes.fromhex(vector["root"]), bytes.fromhex(vector["proof"])
+    wanted = {
+        bytes.fromhex(key): None if value is None else bytes.fromhex(value)
+        for key, value in vector["wanted"].items()
+    }
+    if "error" not in vector:
+        verify_keys(root, wanted, proof)
+        return
+    with pytest.raises(ProofInvalid) as refusal:
+        verify_keys(root, wanted, proof)
+    assert refusal.value.code == vector["error"]
 
 
 def check_sidecar(path: Path, artifact_id: bytes) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.cases import algorithms, forged_receipts, payloads, receipts, records, settings, sidecars
+from tests.cases import algorithms, forged_receipts, payloads, receipts, records, settings, sidecars, statuses
 from tests.cases.algorithms import Algorithm
 from tests.cases.logs import Erased
 from tests.cases.receipts import ReceiptCase
@@ -23,6 +23,7 @@ from tests.cases.samples import Case
 from tests.cases.scenarios import all_scenarios
 from tests.cases.settings import SettingsCase
 from tests.cases.sidecars import SidecarCase
+from tests.cases.statuses import StatusCase
 from tests.cases.worlds import Scenario
 from tests.reference import tagged
 from tools import spec_examples
@@ -42,6 +43,7 @@ hex; an object {{"byte": "00", "times": n}} stands for n equal bytes. {count} fi
 | log | {log} | (see below) | | |
 | receipt | {receipt} | (see below) | | |
 | rows | {rows} | (see below) | | |
+| status | {status} | (see below) | | |
 | algorithm | {algorithm} | (see below) | | |
 | trust | {trust} | (`text`) a trust file (SPEC §12.1) | `digest` | `error`, `key` |
 | policy | {policy} | (`text`) a policy file (SPEC §12.2) | `digest` | `error`, `key` |
@@ -63,6 +65,9 @@ and its true size, or null if he has none. Good ones give `artifact_id`, `maker`
 
 A rows sidecar (SPEC §10.7) has `file`, and the `artifact_id` that it is named by. Good ones give of some `rows`, by row index, the `digest` and
 the `path` that proves it (SPEC §11.6); bad ones `error`, if all of the file is checked.
+
+A status proof (SPEC §11.2) has `root`, `wanted` (by key its value, null: said to be absent) and `proof`. Bad ones give `error`; but for the rule
+that each breaks they lead to their root. Nothing but `proof`, byte by byte, proves what a good one says.
 
 An algorithm has `algorithm`, a `public_key`, the `payload` of an enrolment by it, its `pae` (SPEC §6) and the `signature` of that, which
 any other implementation verifies; `entry` is that enrolment whole, and `refused` the fault that it is in any log of this version.
@@ -181,6 +186,17 @@ def sidecar_vector(case: SidecarCase) -> dict[str, Any]:
     }
 
 
+def status_vector(case: StatusCase) -> dict[str, Any]:
+    return {
+        "what": case.what,
+        "kind": "status",
+        "root": case.root.hex(),
+        "wanted": hex_of(case.wanted),
+        "proof": case.proof.hex(),
+        **({"error": case.code} if case.code else {}),
+    }
+
+
 def settings_vector(case: SettingsCase) -> dict[str, Any]:
     found = {"error": case.code, "key": case.key}
     good = {"digest": hashlib.sha256(case.text.encode()).hexdigest()}
@@ -198,6 +214,8 @@ def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
         yield receipt.name, receipt_vector(receipt)
     for sidecar in (*sidecars.legal(), *sidecars.refused()):
         yield sidecar.name, sidecar_vector(sidecar)
+    for status in (*statuses.legal(), *statuses.refused()):
+        yield status.name, status_vector(status)
     for file in settings.settings():
         yield file.name, settings_vector(file)
     yield "algorithm/ml-dsa-44", algorithm_vector(algorithms.ml_dsa_44())
@@ -207,7 +225,7 @@ def files() -> dict[str, str]:
     """Path below tests/vectors -> text; names are unique."""
     result: dict[str, str] = {}
     counts = dict.fromkeys(
-        ("record", "payload", "entry", "log", "receipt", "rows", "algorithm", "trust", "policy"), 0
+        ("record", "payload", "entry", "log", "receipt", "rows", "status", "algorithm", "trust", "policy"), 0
     )
     for name, vector in vectors():
         path = f"{name}.json"

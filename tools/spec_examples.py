@@ -225,6 +225,12 @@ def maps(lines: Page, example: Example) -> None:
     for step in steps:
         lines.value("absence proof: step", step)
     lines.bytes_of("absence proof: terminal", terminal)
+    lines.say(
+        "The status proof (§11.2) of these three keys: a node of depth 0, its left leaf, and its right one."
+    )
+    lines.bytes_of("status proof", reference.prefix_multiproof(entries, {key, other_key, absent}))
+    lines.say("The status proof of the absent key alone: what is to the left, and the leaf to the right.")
+    lines.bytes_of("status proof of absence", reference.prefix_multiproof(entries, {absent}))
 
 
 def trees(lines: Page, example: Example) -> None:
