@@ -34,9 +34,10 @@ PREFIX_STATUS_EMPTY: Final = b"\x04"
 
 PAYLOAD_TYPE: Final = "application/vnd.lineage.statement+msgpack"  # DSSE payload type (SPEC §6)
 
-# Names of files that travel beside what they are about (SPEC §11.4).
+# Names of files that travel (SPEC §11.4, §12.4).
 RECEIPT_SUFFIX: Final = ".tlog-proof"
 ROW_RECEIPTS_SUFFIX: Final = ".receipts.parquet"
+VIEWS_SUFFIX: Final = ".views"
 SALT_SUFFIX: Final = ".salt"
 
 ROWS_MAGIC: Final = b"lineage/rows/v1\n"  # what a rows sidecar begins with (SPEC §10.7)
@@ -145,7 +146,10 @@ PROOF_DISCLOSED_BYTES_MAX: Final = 4_194_304  # a content or profile that is dis
 PROOF_STRANGERS_MAX: Final = 1_024  # who attests or endorses, is not listed, and is shown like a maker
 
 # Remembered log checkpoints (SPEC §12.4).
-CHECKPOINT_EVIDENCE_MAX: Final = 64  # notes that are kept as evidence, of one log
+CHECKPOINT_EVIDENCE_MAX: Final = 64  # notes that are kept as evidence, of one log; and as many `.views`
+VIEWS_BYTES_MAX: Final = (
+    2 * NOTE_BYTES_MAX + 4_096
+)  # of two views: both notes, a root and a consistency proof
 CHECKPOINT_MEMORY_WAIT_S: Final = 30  # how long who remembers one waits for others
 COSIGNED_NOTES_MAX: Final = 64  # cosigned notes that are given at once
 

@@ -19,6 +19,7 @@ from ledger.origin.moment import Footing, Moment
 from ledger.origin.trust import Trust, parse_trust, self_trust
 from ledger.proofs.checkpoint import Checkpoint
 from ledger.proofs.facts import Existed
+from ledger.proofs.views import TwoViews, convict
 from ledger.signer.remembered import EVIDENCE, CheckpointMemory
 from ledger.store.lmdb import LmdbStore
 from ledger.store.memory import MemoryStore
@@ -76,9 +77,14 @@ class Scene:
     def size(self, number: int) -> int:
         return int(self.notes[number].split(b"\n")[1])
 
-    def evidence(self) -> list[bytes]:
+    def evidence(self, suffix: str = ".note") -> list[bytes]:
         folder = self.memory.folder / EVIDENCE
-        return sorted(path.read_bytes() for path in folder.iterdir()) if folder.is_dir() else []
+        return sorted(path.read_bytes() for path in folder.glob(f"*{suffix}"))
+
+    def convicted(self) -> set[tuple[bytes, bytes]]:
+        """The notes of each file of two views that is kept; each is verified as a stranger does, by the vkey alone."""
+        found = [convict(TwoViews.parse(data), self.world.vkey) for data in self.evidence(spec.VIEWS_SUFFIX)]
+        return {(earlier.note, later.note) for earlier, later in found}
 
 
 @pytest.fixture
@@ -135,6 +141,8 @@ def test_another_history_of_the_log_is_refused(scene: Scene) -> None:
             accept(scene.memory, view, SELF, NOW_MS)
         assert error.value.code == "checkpoint-inconsistent"
         assert {scene.notes[-1], view.note} <= set(scene.evidence())
+        assert (scene.notes[-1], view.note) in scene.convicted()
+        assert "lineage log compare" in error.value.fix
     assert scene.memory.note_file.read_bytes() == scene.notes[-1]
 
 
@@ -271,6 +279,7 @@ def test_a_note_of_another_history_is_refused_and_kept(scene: Scene, names: Sequ
     assert (error.code, error.family) == ("checkpoint-inconsistent", "ProofInvalid")
     assert error.item.startswith("lie.note: ")
     assert scene.evidence() == sorted([scene.notes[3], lie.data])
+    assert len(scene.convicted()) == 1
 
 
 def test_a_consistency_proof_is_verified_and_not_believed(scene: Scene) -> None:
@@ -280,6 +289,9 @@ def test_a_consistency_proof_is_verified_and_not_believed(scene: Scene) -> None:
         def consistency_path(self, old_size: int) -> list[bytes]:
             with scene.view() as view:
                 return [bytes(32), *view.consistency_path(old_size)[1:]]
+
+        def root_at(self, _size: int) -> bytes:
+            return bytes(32)
 
     with pytest.raises(ProofInvalid) as error:
         accept(scene.memory, Liar(), SELF, NOW_MS, [scene.given(1)])
@@ -292,6 +304,9 @@ def test_what_the_store_fails_in_is_not_the_notes_fault(scene: Scene) -> None:
 
         def consistency_path(self, _old_size: int) -> list[bytes]:
             raise StoreFault("tile-missing", "tile 0/0", "it is missing")
+
+        def root_at(self, _size: int) -> bytes:
+            raise AssertionError
 
     with pytest.raises(StoreFault) as error:
         accept(scene.memory, Broken(), SELF, NOW_MS, [scene.given(1)])

@@ -57,7 +57,9 @@ ELSEWHERE = OF_RECEIPTS | {
     "checkpoint-inconsistent",
     "verdicts-invalid",
     "manifest-differs",
+    "proof-incomplete",
     "proof-invalid",
+    "views-invalid",
 }
 
 

@@ -47,6 +47,10 @@ class Head(Protocol):
         """The path from its first `old_size` entries to the checkpoint of `note`."""
         ...
 
+    def root_at(self, size: int) -> bytes:
+        """The root of its first `size` entries."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -100,7 +104,7 @@ def accept(
     asked = {each.name for same in given.values() for each in same}
     told = _add_kept(given, kept, of_head, (trust, memory.vkey, at_ms))
     note = _joined([GivenNote("the ledger's log checkpoint", head.note), *given.pop(of_head, [])])
-    before = memory.check(note, head.consistency_path)
+    before = memory.check(note, head.consistency_path, head.root_at)
     older: list[Existed] = []
     untold: list[str] = []
     for checkpoint, same in sorted(given.items(), key=lambda item: item[0].size):
@@ -108,7 +112,7 @@ def accept(
         _check_not_beyond(checkpoint, of_head, names)
         earlier = _joined(same)
         try:
-            memory.check_one_history(earlier, note, head.consistency_path)
+            memory.check_one_history(earlier, note, head.consistency_path, head.root_at)
         except (ProofInvalid, RefusedInput) as error:
             raise _named(error, names) from error
         existed = existed_by(cosigned_under(trust, memory.vkey, earlier, at_ms))
@@ -134,7 +138,7 @@ def remember(memory: CheckpointMemory, accepted: Accepted, head: Head) -> bool:
     False without the quorum that was asked for, and if another process has remembered a greater one since. Raises as
     `CheckpointMemory.remember`: then it must not be relied on.
     """
-    return accepted.may_be_remembered and memory.remember(accepted.note, head.consistency_path)
+    return accepted.may_be_remembered and memory.remember(accepted.note, head.consistency_path, head.root_at)
 
 
 def _by_checkpoint(

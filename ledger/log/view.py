@@ -26,7 +26,7 @@ from ledger.identity.life import KeyEvent
 from ledger.identity.vkey import Vkey
 from ledger.log.ahead import Ahead, read_ahead
 from ledger.log.standing import find_standing, find_subject, leaf_hash_of
-from ledger.merkle import prefix, tiles
+from ledger.merkle import prefix
 from ledger.merkle.multiproof import multiproof, multiproof_in_levels
 from ledger.merkle.prefix_multiproof import prove_keys
 from ledger.merkle.proofs import PathReader
@@ -136,7 +136,7 @@ class LogView:
 
     def root_at(self, size: int) -> bytes:
         """ProvingSource. RefusedInput behind the checkpoint."""
-        return tiles.root(self._reader.tile, size)
+        return self._paths.root_at(size)
 
     def status_proof_of(self, topic_keys: Collection[bytes]) -> bytes:
         """ProvingSource."""

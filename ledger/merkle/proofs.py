@@ -16,7 +16,7 @@ from typing import Final
 
 from ledger import spec
 from ledger.errors import InvariantBroken, RefusedInput
-from ledger.merkle.tiles import FULL_TILE_BYTES, ReadTile, frontier, node, tile_coordinates
+from ledger.merkle.tiles import FULL_TILE_BYTES, ReadTile, frontier, node, root, tile_coordinates
 from ledger.merkle.tree import EMPTY_ROOT, hash_children
 
 _MASK: Final = spec.TILE_WIDTH - 1
@@ -118,8 +118,7 @@ class PathReader:
         RefusedInput unless 0 ≤ old_size ≤ size. The empty path of size 0 proves nothing and no verifier here
         takes it; a C2SP witness that knows no checkpoint yet asks for it.
         """
-        if not 0 <= old_size <= self.size:
-            raise RefusedInput("size-out-of-range", f"tree of {old_size}", f"the tree has {self.size} leaves")
+        self._require(old_size)
         if old_size in {0, self.size}:
             return []
         height = (old_size & -old_size).bit_length() - 1
@@ -127,6 +126,15 @@ class PathReader:
         if old_size != 1 << height:
             path.insert(0, read_node(self._read_tile, height, (old_size >> height) - 1))
         return path
+
+    def root_at(self, size: int) -> bytes:
+        """Root of the first `size` leaves, from which `consistency_path` leads; RefusedInput unless 0 ≤ size ≤ `size`."""
+        self._require(size)
+        return root(self._read_tile, size)
+
+    def _require(self, size: int) -> None:
+        if not 0 <= size <= self.size:
+            raise RefusedInput("size-out-of-range", f"tree of {size}", f"the tree has {self.size} leaves")
 
     def subtree_root(self, start: int, height: int) -> bytes:
         """Hash over leaves [start, start + 2^height) as far as they exist; `start` is a multiple of 2^height.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from ledger.errors import ProofInvalid
 from ledger.identity.c2sp_text import (
@@ -72,6 +72,13 @@ class Checkpoint:
     def digest(self) -> bytes:
         """SHA-256 of the note text signed, by which a manifest names it (SPEC §4.5); 32 bytes."""
         return hashlib.sha256(self.body().encode()).digest()
+
+
+class Signed(NamedTuple):
+    """A note, and the checkpoint in it, which the log signed."""
+
+    note: bytes
+    checkpoint: Checkpoint
 
 
 def sign_checkpoint(checkpoint: Checkpoint, sign: Sign, public_key: bytes) -> str:

@@ -51,9 +51,14 @@ def check_extends(before: Checkpoint, after: Checkpoint, prove: ProveConsistency
             if after.size == before.size
             else f"nothing proves that it holds the {before.size:,} entries of an earlier one ({error.reason})"
         )
-        raise ProofInvalid(
-            "checkpoint-inconsistent",
-            f"log checkpoint of {after.size:,} entries",
-            f"{what}: the log has shown two histories",
-            "Trust neither, and show both to the log's operator and to others who use it.",
-        ) from error
+        raise two_histories(after, what) from error
+
+
+def two_histories(after: Checkpoint, what: str) -> ProofInvalid:
+    """The accusation of a log by one of its checkpoints; `what` speaks against it."""
+    return ProofInvalid(
+        "checkpoint-inconsistent",
+        f"log checkpoint of {after.size:,} entries",
+        f"{what}: the log has shown two histories",
+        "Trust neither, and show both to the log's operator and to others who use it.",
+    )

@@ -3,10 +3,12 @@
     <config>/checkpoints/<log id, 64 hex digits>/accepted.note      the newest accepted, a C2SP note with its cosignatures
                                                 /accepted.lock      held by who replaces it
                                                 /evidence/<size>-<first 32 hex digits of the note's SHA-256>.note
+                /evidence/<size>-<size>-<first 32 hex digits of the file's SHA-256>.views
 
 It lies beside the keys, and not among them: a log whose checkpoints are remembered need not be one whose keys lie here. The
 whole note is kept, so that it convicts a log which signed another history; when two notes contradict each other, both go to
-`evidence/`, where a name stands for one content and nothing is ever replaced.
+`evidence/`, where a name stands for one content and nothing is ever replaced; and with them, if the proof of it is at hand, the
+one file that shows it to anybody (`ledger.proofs.views`).
 
 The memory only grows: it is read and compared without a lock, and replaced under one if nobody replaced it meanwhile. What is
 damaged is told, and never taken for nothing: then whoever can write a byte into it could show the past again.
@@ -16,19 +18,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from filelock import FileLock, Timeout
 
 from ledger import spec
-from ledger.errors import ProofInvalid, RefusedInput, StoreFault
+from ledger.errors import LineageError, ProofInvalid, RefusedInput, StoreFault
 from ledger.identity.vkey import Vkey
-from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
-from ledger.proofs.consistency import ProveConsistency, check_extends
+from ledger.proofs.checkpoint import Signed, open_checkpoint
+from ledger.proofs.consistency import ProveConsistency, check_extends, two_histories
 from ledger.proofs.note import format_note, join_notes, parse_note
+from ledger.proofs.views import TwoViews, by_path, convict
 from ledger.signer.keyfile import make_private_folder
 from ledger.statements.statement import log_id
 from ledger.store.files import PRIVATE, holds, open_to_write, read_regular, write_atomically, writing
@@ -38,13 +42,9 @@ NOTE_FILE: Final = "accepted.note"
 LOCK_FILE: Final = "accepted.lock"
 EVIDENCE: Final = "evidence"
 _DIGEST_DIGITS: Final = 32
+_NOTE_SUFFIX: Final = ".note"
 
-
-class Signed(NamedTuple):
-    """A note, and the checkpoint in it, which the log signed."""
-
-    note: bytes
-    checkpoint: Checkpoint
+RootAt = Callable[[int], bytes]  # the root that so many first entries of the later tree have
 
 
 class CheckpointMemory:
@@ -71,25 +71,37 @@ class CheckpointMemory:
         except ProofInvalid as error:
             raise self._damaged(f"it holds no checkpoint that this log signed: {error.reason}") from error
 
-    def check(self, note: bytes, prove: ProveConsistency) -> Signed | None:
+    def check(self, note: bytes, prove: ProveConsistency, root_at: RootAt | None = None) -> Signed | None:
         """That a checkpoint of the log holds all that was accepted before; returns what was. Writes nothing but evidence.
 
-        `prove` gives consistency paths to it, which are verified. Raises RefusedInput `checkpoint-behind`; ProofInvalid
+        `prove` gives consistency paths to it, which are verified; `root_at`, asked if it does not hold, the roots that they
+        lead from, so that the evidence convicts by itself. Raises RefusedInput `checkpoint-behind`; ProofInvalid
         `checkpoint-inconsistent`, which names the files of both notes, `note-invalid`, `checkpoint-invalid`; StoreFault
         `checkpoint-memory-damaged`; and what `prove` raises.
         """
         after = Signed(note, open_checkpoint(note, [self.vkey]))
         before = self.newest()
         if before is not None:
-            self._compare(before, after, prove)
+            self._compare(before, after, prove, root_at)
         return before
 
-    def check_one_history(self, before: bytes, after: bytes, prove: ProveConsistency) -> None:
+    def check_one_history(
+        self, before: bytes, after: bytes, prove: ProveConsistency, root_at: RootAt | None = None
+    ) -> None:
         """The same of two notes of the log, whatever is remembered. Raises as `check` does."""
         notes = [Signed(note, open_checkpoint(note, [self.vkey])) for note in (before, after)]
-        self._extends(notes[0], notes[1], prove)
+        self._extends(notes[0], notes[1], prove, root_at)
 
-    def remember(self, note: bytes, prove: ProveConsistency) -> bool:
+    def convicted(self, views: TwoViews) -> ProofInvalid:
+        """Keeps two views of the log as evidence; gives the error `checkpoint-inconsistent` to raise, which says where.
+
+        Raises ProofInvalid `views-invalid` if they do not convict it.
+        """
+        before, after = convict(views, self.vkey)
+        what = f"its first {before.checkpoint.size:,} entries have another root than an earlier one says"
+        return self._accusation(two_histories(after.checkpoint, what), before, after, views)
+
+    def remember(self, note: bytes, prove: ProveConsistency, root_at: RootAt | None = None) -> bool:
         """Remembers a checkpoint that was accepted; False if another process has remembered a greater one since.
 
         Only for what was verified and is relied on, since whatever comes later is held to it. Of the checkpoint that is
@@ -102,16 +114,18 @@ class CheckpointMemory:
             if before is not None and after.checkpoint.size < before.checkpoint.size:
                 return False
             if before is not None:
-                self._compare(before, after, prove)
+                self._compare(before, after, prove, root_at)
             with self._held():
                 # Else somebody remembered another one since the look, and it is compared with that.
                 if self.newest() == before:
                     self._replace(_joined(before, after))
                     return True
 
-    def _compare(self, before: Signed, after: Signed, prove: ProveConsistency) -> None:
+    def _compare(
+        self, before: Signed, after: Signed, prove: ProveConsistency, root_at: RootAt | None
+    ) -> None:
         try:
-            self._extends(before, after, prove)
+            self._extends(before, after, prove, root_at)
         except RefusedInput as error:
             if error.code != "checkpoint-behind":
                 raise
@@ -123,14 +137,35 @@ class CheckpointMemory:
                 f"Put the newest copy of the ledger back. The log checkpoint that was accepted is {self.note_file}.",
             ) from error
 
-    def _extends(self, before: Signed, after: Signed, prove: ProveConsistency) -> None:
+    def _extends(
+        self, before: Signed, after: Signed, prove: ProveConsistency, root_at: RootAt | None
+    ) -> None:
         try:
             check_extends(before.checkpoint, after.checkpoint, prove)
         except ProofInvalid as error:
             if error.code != "checkpoint-inconsistent":  # of the proof's source
                 raise
-            kept = self._keep_evidence(before, after)
-            raise ProofInvalid(error.code, error.item, f"{error.reason}. {kept}", error.fix) from error
+            raise self._accusation(error, before, after, _views(before, after, prove, root_at)) from error
+
+    def _accusation(
+        self, error: ProofInvalid, before: Signed, after: Signed, views: TwoViews | None
+    ) -> ProofInvalid:
+        """The error, with what is kept of it."""
+        folder = self.folder / EVIDENCE
+        files = {folder / _evidence_name(each): each.note for each in (before, after)}
+        fix = error.fix
+        if views is not None:
+            data = views.format().encode()
+            sizes = f"{before.checkpoint.size}-{after.checkpoint.size}"
+            path = folder / f"{sizes}-{_short_digest(data)}{spec.VIEWS_SUFFIX}"
+            files[path] = data
+        failure = self._keep_evidence(files)
+        if failure:
+            return ProofInvalid(error.code, error.item, f"{error.reason}. {failure}", fix)
+        kept = f"Both are kept as evidence: {', '.join(map(str, files))}"
+        if views is not None:
+            fix = f"Trust neither, and show others the evidence: lineage log compare {path} --vkey '{self.vkey}'"
+        return ProofInvalid(error.code, error.item, f"{error.reason}. {kept}", fix)
 
     def _replace(self, note: bytes) -> None:
         """Under the lock: what a holder that died left unfinished goes, too."""
@@ -140,23 +175,24 @@ class CheckpointMemory:
         if not os.path.lexists(self.note_file) or not holds(self.note_file, note):
             write_atomically(self.note_file, note, replace=True, private=True)
 
-    def _keep_evidence(self, *signed: Signed) -> str:
-        """Keeps these notes, and says where; or why they could not be kept, which must not hide what they show."""
+    def _keep_evidence(self, files: dict[Path, bytes]) -> str:
+        """Keeps these files, all or none; or says why they could not be kept, which must not hide what they show."""
         folder = self.folder / EVIDENCE
-        paths = {folder / _evidence_name(each): each.note for each in signed}
         try:
             with self._held():
                 make_private_folder(folder)
-                new = {path: note for path, note in paths.items() if not _is_kept(path, note)}
-                count = sum(1 for path in folder.iterdir() if path.suffix == ".note")
-                if count + len(new) > spec.CHECKPOINT_EVIDENCE_MAX:
-                    return f"They could not be kept as evidence: {folder} holds {count} notes already; move them away"
-                for path, note in new.items():
+                new = {path: data for path, data in files.items() if not _is_kept(path, data)}
+                counts = Counter(path.suffix for path in [*folder.iterdir(), *new])
+                for suffix, what in ((_NOTE_SUFFIX, "notes"), (spec.VIEWS_SUFFIX, "files of two views")):
+                    if counts[suffix] > spec.CHECKPOINT_EVIDENCE_MAX:
+                        held = counts[suffix] - sum(path.suffix == suffix for path in new)
+                        return f"They could not be kept as evidence: {folder} holds {held} {what} already; move them away"
+                for path, data in new.items():
                     with writing(path, PRIVATE, replace=False) as file:
-                        file.write(note)
+                        file.write(data)
         except (StoreFault, OSError) as error:
             return f"They could not be kept as evidence in {folder}: {error}"
-        return f"Both are kept as evidence: {', '.join(map(str, paths))}"
+        return ""
 
     @contextmanager
     def _held(self) -> Iterator[None]:
@@ -224,5 +260,19 @@ def _is_kept(path: Path, note: bytes) -> bool:
 
 
 def _evidence_name(signed: Signed) -> str:
-    digest = hashlib.sha256(signed.note).hexdigest()[:_DIGEST_DIGITS]
-    return f"{signed.checkpoint.size}-{digest}.note"
+    return f"{signed.checkpoint.size}-{_short_digest(signed.note)}{_NOTE_SUFFIX}"
+
+
+def _short_digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:_DIGEST_DIGITS]
+
+
+def _views(before: Signed, after: Signed, prove: ProveConsistency, root_at: RootAt | None) -> TwoViews | None:
+    """What convicts the log by itself, of two notes that are not of one history; None if no proof of it is at hand."""
+    size = before.checkpoint.size
+    try:
+        if size == after.checkpoint.size:
+            return by_path(before, after, after.checkpoint.root, ()).views
+        return by_path(before, after, root_at(size), prove(size)).views if root_at is not None else None
+    except LineageError:  # what the proof's source lacks must not hide the accusation
+        return None

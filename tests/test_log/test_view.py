@@ -134,8 +134,10 @@ def test_a_commit_in_flight_is_not_seen(world: World, fault: Fault) -> None:
         for old_size in (256, 312, size):
             path = view.consistency_path(old_size)
             verify_consistency(old_size, root_of(tree[:old_size]), size, view.checkpoint.root, path)
-        with pytest.raises(RefusedInput):
-            view.consistency_path(size + 1)
+            assert view.root_at(old_size) == root_of(tree[:old_size])
+        for ask_size in (view.consistency_path, view.root_at):
+            with pytest.raises(RefusedInput):
+                ask_size(size + 1)
         for ask in (view.entry, view.record_start):
             with pytest.raises(StoreFault):
                 ask(size)

@@ -35,6 +35,8 @@ def test_every_consistency_path_up_to_130(stored_size: int) -> None:
         assert paths.consistency_path(0) == []
         for old in range(1, size + 1):
             assert paths.consistency_path(old) == reference.proof(old, leaves)
+            assert paths.root_at(old) == tiles.root(stored(stored_size), old)
+        assert (paths.root_at(0), paths.root_at(size)) == (tree.EMPTY_ROOT, reference.mth(leaves))
 
 
 @settings(deadline=None, max_examples=150)
@@ -108,6 +110,8 @@ def test_out_of_range_is_refused() -> None:
     for old in (-1, 301):
         with pytest.raises(RefusedInput):
             paths.consistency_path(old)
+        with pytest.raises(RefusedInput):
+            paths.root_at(old)
     with pytest.raises(RefusedInput):
         paths.subtree_root(2, 4)
     with pytest.raises(RefusedInput):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,11 @@ from ledger import spec
 from ledger.errors import LineageError, ProofInvalid, RefusedInput, StoreFault
 from ledger.identity import ed25519
 from ledger.identity.vkey import Vkey
+from ledger.proofs.checkpoint import Signed, open_checkpoint
+from ledger.proofs.views import TwoViews, by_path, convict
 from ledger.signer.keystore import Keystore
 from ledger.signer.known_logs import known_logs
-from ledger.signer.remembered import EVIDENCE, LOCK_FILE, NOTE_FILE, CheckpointMemory, Signed
+from ledger.signer.remembered import EVIDENCE, LOCK_FILE, NOTE_FILE, CheckpointMemory, RootAt
 from ledger.statements.statement import log_id
 from tests.histories import FORKED, HONEST, SIZE, VKEY, History
 from tests.test_proofs.witnesses import Cosigner
@@ -42,8 +46,7 @@ def check(memory: CheckpointMemory, size: int, history: History = HONEST) -> Sig
 
 
 def evidence(memory: CheckpointMemory) -> list[bytes]:
-    folder = memory.folder / EVIDENCE
-    return sorted(path.read_bytes() for path in folder.iterdir()) if folder.is_dir() else []
+    return sorted(path.read_bytes() for path in (memory.folder / EVIDENCE).glob("*.note"))
 
 
 # --- what is accepted -------------------------------------------------------------------------------------------
@@ -142,7 +145,10 @@ def test_another_history_is_refused_and_both_notes_are_evidence(memory: Checkpoi
             verb(memory, later, FORKED)
         assert refused.value.code == "checkpoint-inconsistent"
         assert evidence(memory) == both
-        named = [path for path in (memory.folder / EVIDENCE).iterdir() if str(path) in refused.value.reason]
+        assert len(views(memory)) == (later == 20)  # of one size two notes are proof enough
+        named = [
+            path for path in (memory.folder / EVIDENCE).glob("*.note") if str(path) in refused.value.reason
+        ]
         assert len(named) == 2
     assert memory.note_file.read_bytes() == HONEST.note(20)
     assert {stat.S_IMODE(path.stat().st_mode) for path in (memory.folder / EVIDENCE).iterdir()} == {0o600}
@@ -225,6 +231,105 @@ def test_where_evidence_cannot_be_kept_the_accusation_stands(memory: CheckpointM
     with pytest.raises(ProofInvalid, match="could not be kept as evidence") as refused:
         check(memory, 20, FORKED)
     assert refused.value.code == "checkpoint-inconsistent"
+
+
+# --- evidence that convicts by itself ---------------------------------------------------------------------------
+
+
+def root_at(history: History) -> RootAt:
+    return lambda size: history.checkpoint(size).root
+
+
+def views(memory: CheckpointMemory) -> list[TwoViews]:
+    """The files of two views that are kept."""
+    paths = sorted((memory.folder / EVIDENCE).glob(f"*{spec.VIEWS_SUFFIX}"))
+    return [TwoViews.parse(path.read_bytes()) for path in paths]
+
+
+@pytest.mark.parametrize("later", [20, 21, 32, SIZE])
+def test_where_the_proof_is_at_hand_one_file_convicts_the_log(memory: CheckpointMemory, later: int) -> None:
+    remember(memory, 20)
+    note, prove = FORKED.note(later), FORKED.prove(later)
+    for act in (
+        lambda: memory.check(note, prove, root_at(FORKED)),
+        lambda: memory.remember(note, prove, root_at(FORKED)),
+        lambda: memory.check_one_history(HONEST.note(20), note, prove, root_at(FORKED)),
+    ):
+        with pytest.raises(ProofInvalid) as refused:
+            act()
+        (kept,) = views(memory)
+        earlier, found = convict(kept, VKEY)
+        assert (earlier.note, found.note) == (HONEST.note(20), note)
+        (path,) = (memory.folder / EVIDENCE).glob("*.views")
+        assert path.name.startswith(f"20-{later}-")
+        assert f"lineage log compare {path} --vkey '{VKEY}'" in refused.value.fix
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        shutil.rmtree(memory.folder / EVIDENCE)
+
+
+def test_two_views_that_somebody_found_are_kept_whatever_is_remembered(memory: CheckpointMemory) -> None:
+    found = by_path(
+        Signed(HONEST.note(15), HONEST.checkpoint(15)),
+        Signed(FORKED.note(30), FORKED.checkpoint(30)),
+        FORKED.checkpoint(15).root,
+        FORKED.prove(30)(15),
+    ).views
+    assert found is not None
+    error = memory.convicted(found)
+    assert (error.code, views(memory)) == ("checkpoint-inconsistent", [found])
+    assert evidence(memory) == sorted([HONEST.note(15), FORKED.note(30)])
+    with pytest.raises(ProofInvalid) as refused:
+        memory.convicted(replace(found, later=HONEST.note(30).decode()))
+    assert refused.value.code == "views-invalid"
+    assert views(memory) == [found]
+
+
+def test_what_the_proofs_source_lacks_hides_no_accusation(memory: CheckpointMemory) -> None:
+    """Only what convicts is such a file: a root that is made up, a store that fails, no proof at all give none."""
+
+    def fails(_size: int) -> bytes:
+        raise StoreFault("tile-missing", "tile 0/0", "it is missing")
+
+    remember(memory, 20)
+    for root, prove in (
+        (None, FORKED.prove(30)),
+        (fails, FORKED.prove(30)),
+        (lambda _size: bytes(32), FORKED.prove(30)),
+        (root_at(HONEST), FORKED.prove(30)),
+        (root_at(FORKED), lambda _size: []),
+    ):
+        with pytest.raises(ProofInvalid, match="Both are kept as evidence") as refused:
+            memory.check(FORKED.note(30), prove, root)
+        assert refused.value.code == "checkpoint-inconsistent"
+        assert "Trust neither" in refused.value.fix
+        assert views(memory) == []
+        assert evidence(memory) == sorted([HONEST.note(20), FORKED.note(30)])
+
+
+def test_files_of_two_views_are_bounded_too(
+    memory: CheckpointMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spec, "CHECKPOINT_EVIDENCE_MAX", 2)
+    cosigned = [HONEST.note(20, A.line(HONEST.checkpoint(20), time_s)) for time_s in (1, 2, 3)]
+    kept = [
+        each
+        for note in cosigned
+        if (each := by_path(_signed(note), _signed(FORKED.note(20)), FORKED.checkpoint(20).root, ()).views)
+    ]
+    assert len(kept) == 3
+    for each in kept[:2]:
+        assert memory.convicted(each).fix.startswith("Trust neither, and show others the evidence")
+        for path in (memory.folder / EVIDENCE).glob("*.note"):
+            path.unlink()
+    error = memory.convicted(kept[2])
+    assert "holds 2 files of two views already" in error.reason
+    assert "lineage log compare" not in error.fix
+    assert sorted(map(repr, views(memory))) == sorted(map(repr, kept[:2]))
+    assert evidence(memory) == []
+
+
+def _signed(note: bytes) -> Signed:
+    return Signed(note, open_checkpoint(note, [VKEY]))
 
 
 # --- a damaged memory -------------------------------------------------------------------------------------------
