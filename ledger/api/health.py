@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 from ledger.api.access import vkey_of
 from ledger.api.around import Progress, now_ms, silent
+from ledger.api.copies import is_published, wrong_log
 from ledger.api.kept import kept_notes
 from ledger.audit import replay
 from ledger.audit.doctor import doctor
@@ -16,7 +16,7 @@ from ledger.audit.finding import Finding
 from ledger.audit.outbox import examine_outbox
 from ledger.audit.report import AuditReport
 from ledger.audit.rows import examine_imports
-from ledger.errors import LineageError, RefusedInput
+from ledger.errors import LineageError
 from ledger.identity.vkey import Vkey
 from ledger.log.rebuild import Rebuilt, rebuild_state
 from ledger.signer.checkup import examine_keys
@@ -24,10 +24,9 @@ from ledger.signer.keystore import Keystore
 from ledger.signer.places import config_folder, ledger_folder
 from ledger.spec import WRITER_WAIT_S
 from ledger.store.cosigned import CosignedNotes
-from ledger.store.folder import MARKER_FILE, open_folder
+from ledger.store.folder import open_folder
 from ledger.store.lmdb import LmdbStore
 from ledger.store.rows_file import RowsFolder
-from ledger.store.static import CHECKPOINT_PATH
 
 
 def audit_folder(folder: Path, vkey: str | None = None, progress: Progress = silent) -> AuditReport:
@@ -38,23 +37,11 @@ def audit_folder(folder: Path, vkey: str | None = None, progress: Progress = sil
     the ledger of another log; StoreFault `ledger-damaged`.
     """
     trusted = Vkey.parse(vkey) if vkey is not None else None
-    if os.path.lexists(folder / CHECKPOINT_PATH):
-        if os.path.lexists(folder / MARKER_FILE):
-            raise RefusedInput(
-                "ambiguous",
-                str(folder),
-                "a ledger and a published copy lie in it, and either could vouch for the other",
-                "Move one of them to a folder of its own.",
-            )
+    if is_published(folder):
         return replay.audit_folder(folder, trusted, progress, RowsFolder(folder))
     own = vkey_of(open_folder(folder), folder)
     if trusted is not None and trusted != own:
-        raise RefusedInput(
-            "wrong-log",
-            str(folder),
-            f"it is the ledger of {own.name}",
-            "Give the vkey of that log, or its folder.",
-        )
+        raise wrong_log(folder, own.name)
     store = LmdbStore(folder, readonly=True, is_distrusted=True)
     try:
         report = replay.audit_ledger(store, own, progress, RowsFolder(folder))
