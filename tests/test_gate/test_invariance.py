@@ -6,6 +6,7 @@ import functools
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger import spec
-from ledger.api.gate import block, judging, rows_sets
+from ledger.api.gate import block, judging, rows_sets, sidecar_sets
 from ledger.api.gate.result import GatedRow
 from ledger.api.gate.rows_sets import RowsSets
 from ledger.api.gate.shown import Stretch
@@ -106,6 +107,13 @@ WAYS = {
     "scanned": {"_ALIGNED_LEAST": 10**9, "_SEEK_ROWS": 10**9, "_CHUNK": 256, "_GROUPS_HERE": 0},
     "sought": {"_ALIGNED_LEAST": 10**9, "_SEEK_ROWS": 0},
 }
+
+
+def home_of(name: str) -> ModuleType:
+    """The module that a constant of a way lies in."""
+    return sidecar_sets if hasattr(sidecar_sets, name) else rows_sets
+
+
 COUNT = 700  # rows of an import: three groups
 
 
@@ -182,7 +190,7 @@ def test_the_three_ways_say_the_same(
             patch.setattr(block, "ROWS", rows)
             patch.setattr(memory, "_RUN_ROWS", min(rows, 1_024))
             for name, value in tuning.items():
-                patch.setattr(rows_sets, name, value)
+                patch.setattr(home_of(name), name, value)
             found = imported.town.judged(source)
         assert [brief(row) for row in found] == expected
 
@@ -192,11 +200,11 @@ def test_each_way_is_taken_where_it_should_be(
     imported: Import, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in WAYS[way].items():
-        monkeypatch.setattr(rows_sets, name, value)
+        monkeypatch.setattr(home_of(name), name, value)
     taken: set[str] = set()
 
     def watched(name: str, real: Any) -> Any:
-        def watch(self: RowsSets, *arguments: Any) -> Iterator[Any]:
+        def watch(self: RowsSets[Any], *arguments: Any) -> Iterator[Any]:
             for each in real(self, *arguments):
                 taken.add(name)
                 yield each
@@ -217,7 +225,7 @@ def test_a_stretch_is_no_longer_than_what_is_alike(imported: Import, monkeypatch
     stretches: list[Stretch] = []
     real = RowsSets._align
 
-    def watch(self: RowsSets, *arguments: Any) -> Iterator[Stretch]:
+    def watch(self: RowsSets[Any], *arguments: Any) -> Iterator[Stretch]:
         for each in real(self, *arguments):
             stretches.append(each)
             yield each
@@ -237,7 +245,7 @@ def test_of_several_imports_of_the_same_rows_each_counts(
 ) -> None:
     """Whichever of them is held, and whether it was imported first or last."""
     for name, value in WAYS[way].items():
-        monkeypatch.setattr(rows_sets, name, value)
+        monkeypatch.setattr(home_of(name), name, value)
     town = Town(tmp_path)
     world = town.world
     anna, curator = world.enrol("anna"), world.enrol("curator", "curator")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.api.gate import block, judging, rows_sets
+from ledger.api.gate import block, judging, rows_sets, sidecar_sets
 from ledger.api.gate.result import GatedRow
 from ledger.api.policies import shipped_policy
 from ledger.datasets import memory
@@ -37,7 +37,7 @@ TUNINGS = st.fixed_dictionaries(
         (judging, "_ARTIFACTS"): st.sampled_from([1, 2, 4_096]),
         (memory, "_RUN_ROWS"): st.sampled_from([1, 3, 1_024]),
         (rows_sets, "_CHUNK"): st.sampled_from([1, 65_536]),
-        (rows_sets, "_GROUPS_HERE"): st.sampled_from([0, 1_024]),
+        (sidecar_sets, "_GROUPS_HERE"): st.sampled_from([0, 1_024]),
         (rows_sets, "_SEEK_ROWS"): st.sampled_from([0, 1, 400]),
         (rows_sets, "_ALIGNED_LEAST"): st.sampled_from([1, 2, 64]),
     }

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.api.gate import rows_sets
 from ledger.api.gate.result import GatedRow
 from ledger.errors import LineageError, StoreFault
 from ledger.statements.record import Record
-from tests.test_gate.test_invariance import WAYS
+from tests.test_gate.test_invariance import WAYS, home_of
 from tests.test_gate.town import Row, Town, brief, trust_of
 
 RANK = {"rejected": 0, "quarantined": 1, "admitted": 2}
@@ -135,7 +134,7 @@ def test_what_was_changed_admits_nothing_and_hides_nothing(
     harmed(imports, data)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in way.items():
-            patch.setattr(rows_sets, name, value)
+            patch.setattr(home_of(name), name, value)
         rows = judged_or_refused(imports)
         imports.restore()
     for before, after in zip(imports.honest, rows, strict=bool(rows)):
@@ -150,7 +149,7 @@ def test_every_row_spoken_of_is_found_whatever_hides_it(
 ) -> None:
     """All of a region is another: what the digests were changed in is refused, and an order is not asked."""
     for tuned, value in WAYS[way].items():
-        monkeypatch.setattr(rows_sets, tuned, value)
+        monkeypatch.setattr(home_of(tuned), tuned, value)
     held = bytearray(imports.bytes[name])
     start, stop = imports.regions(name)[region]
     held[start:stop] = (
@@ -175,7 +174,7 @@ def test_a_sidecar_of_other_rows_is_refused(
 ) -> None:
     """Whole and well made, but for the root that was signed."""
     for tuned, value in WAYS[way].items():
-        monkeypatch.setattr(rows_sets, tuned, value)
+        monkeypatch.setattr(home_of(tuned), tuned, value)
     record = imports.records[name]
     imports.town.write_sidecar(record, ["stranger", *(f"other {row}" for row in range(1, record.row_count))])
     try:
@@ -193,7 +192,7 @@ def test_a_row_put_into_a_sidecar_is_not_believed(
 ) -> None:
     """Its order is right, and the groups' hashes are those that were signed: only its own group does not hash to them."""
     for tuned, value in WAYS[way].items():
-        monkeypatch.setattr(rows_sets, tuned, value)
+        monkeypatch.setattr(home_of(tuned), tuned, value)
     record = imports.vouched
     texts = [f"vouched {number}" for number in range(record.row_count)]
     texts[row] = "stranger"

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from ledger.api.accepted import Accepted, GivenNote, accept, remember
 from ledger.api.access import Access
-from ledger.api.gate.rows_sets import RowsSets
 from ledger.api.gate.shown import Spoken
+from ledger.api.gate.sidecar_sets import SidecarSets
 from ledger.api.kept import kept_notes
 from ledger.api.unsealing import sealer_of, sealers
 from ledger.datasets.crew import Crew
@@ -47,9 +47,9 @@ class ShownLedger:
         """ShownLog."""
         return self._view.find_contents(digests)
 
-    def rows(self, crew: Crew, spoken: Spoken) -> RowsSets:
+    def rows(self, crew: Crew, spoken: Spoken) -> SidecarSets:
         """ShownLog."""
-        return RowsSets(self._view, self._access.rows, crew, spoken)
+        return SidecarSets(self._view, self._access.rows, crew, spoken)
 
     def sealers(self) -> set[bytes]:
         """ShownLog. Reads every record once."""
