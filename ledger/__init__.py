@@ -139,13 +139,26 @@ def gate(
     *,
     path: str | os.PathLike[str] | None = None,
     config: str | None = None,
+    proof: str | os.PathLike[str] | bytes | None = None,
+    vkey: str | None = None,
     **options: Any,
 ) -> Gated:
     """Which rows may be trained on, and why the others not; see `ledger.api.gate.verbs.GateVerbs.gate` for the options and errors.
 
     `dataset`: paths, or rows in memory. `path` and `config` of the ledger as of `open`; it is opened for reading, so that whoever
-    signs the manifest (`sign_by`) asks an open ledger: `ledger.open(path).gate(…)`.
+    signs the manifest (`sign_by`) asks an open ledger: `ledger.open(path).gate(…)`. `proof`: an ancestry proof, its path or its bytes, by
+    which is judged instead, where no ledger is; of the log of `vkey`, of those that the trust file lists, or that are known here: see
+    `ledger.api.gate.by_proof.gate_by_proof`.
     """
+    if proof is not None:
+        from ledger.api.gate.by_proof import gate_by_proof, refuse_ledger
+
+        refuse_ledger({"path": path, "sign_by": options.pop("sign_by", None)})
+        return gate_by_proof(dataset, policy, trust, proof=proof, vkey=vkey, config=config, **options)
+    if vkey is not None:
+        from ledger.api.gate.by_proof import vkey_without_proof
+
+        raise vkey_without_proof("vkey", "proof")
     with open(path, config=config, readonly=True) as opened:
         return opened.gate(dataset, policy, trust, **options)
 

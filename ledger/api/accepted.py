@@ -100,21 +100,21 @@ def accept(
     `checkpoint-invalid`, `checkpoint-inconsistent`. Of what was accepted before as `CheckpointMemory.check`.
     """
     of_head = cosigned_under(trust, memory.vkey, head.note, at_ms).checkpoint
-    given = _by_checkpoint(memory, trust, at_ms, notes)
+    given = by_checkpoint(memory.vkey, trust, at_ms, notes)
     asked = {each.name for same in given.values() for each in same}
     told = _add_kept(given, kept, of_head, (trust, memory.vkey, at_ms))
-    note = _joined([GivenNote("the ledger's log checkpoint", head.note), *given.pop(of_head, [])])
+    note = joined_note([GivenNote("the ledger's log checkpoint", head.note), *given.pop(of_head, [])])
     before = memory.check(note, head.consistency_path, head.root_at)
     older: list[Existed] = []
     untold: list[str] = []
     for checkpoint, same in sorted(given.items(), key=lambda item: item[0].size):
         names = ", ".join(each.name for each in same)
         _check_not_beyond(checkpoint, of_head, names)
-        earlier = _joined(same)
+        earlier = joined_note(same)
         try:
             memory.check_one_history(earlier, note, head.consistency_path, head.root_at)
         except (ProofInvalid, RefusedInput) as error:
-            raise _named(error, names) from error
+            raise named_error(error, names) from error
         existed = existed_by(cosigned_under(trust, memory.vkey, earlier, at_ms))
         if existed is not None:
             older.append(existed)
@@ -141,17 +141,17 @@ def remember(memory: CheckpointMemory, accepted: Accepted, head: Head) -> bool:
     return accepted.may_be_remembered and memory.remember(accepted.note, head.consistency_path, head.root_at)
 
 
-def _by_checkpoint(
-    memory: CheckpointMemory, trust: Trust, at_ms: int, notes: Iterable[GivenNote]
+def by_checkpoint(
+    log: Vkey, trust: Trust, at_ms: int, notes: Iterable[GivenNote]
 ) -> dict[Checkpoint, list[GivenNote]]:
-    """The notes given, each verified, by what they are of."""
+    """The notes given, each verified, by what they are of. Raises as `accept`."""
     found: dict[Checkpoint, list[GivenNote]] = {}
     for given in notes:
         try:
-            _check_origin(given, memory.vkey.name)
-            checkpoint = cosigned_under(trust, memory.vkey, given.data, at_ms).checkpoint
+            _check_origin(given, log.name)
+            checkpoint = cosigned_under(trust, log, given.data, at_ms).checkpoint
         except (ProofInvalid, RefusedInput) as error:
-            raise _named(error, given.name) from error
+            raise named_error(error, given.name) from error
         found.setdefault(checkpoint, []).append(given)
     return found
 
@@ -182,7 +182,7 @@ def _add_kept(
             continue
         same = [*given.get(checkpoint, []), GivenNote(each.name, each.data)]
         try:
-            _joined(same)
+            joined_note(same)
         except LineageError as error:
             told.append(not_counted(each.name, error.reason))
             continue
@@ -213,16 +213,16 @@ def _check_not_beyond(checkpoint: Checkpoint, head: Checkpoint, names: str) -> N
         )
 
 
-def _joined(notes: Sequence[GivenNote]) -> bytes:
+def joined_note(notes: Sequence[GivenNote]) -> bytes:
     """One note of all that are of one checkpoint; a single one is left as it is."""
     if len(notes) == 1:
         return notes[0].data
     try:
         return format_note(join_notes([parse_note(each.data) for each in notes])).encode()
     except ProofInvalid as error:
-        raise _named(error, ", ".join(each.name for each in notes)) from error
+        raise named_error(error, ", ".join(each.name for each in notes)) from error
 
 
-def _named(error: ProofInvalid | RefusedInput, name: str) -> LineageError:
+def named_error(error: ProofInvalid | RefusedInput, name: str) -> LineageError:
     """The same error, of the note that brought it about."""
     return type(error)(error.code, f"{name}: {error.item}", error.reason, error.fix)

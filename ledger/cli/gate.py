@@ -16,6 +16,7 @@ from ledger.extras import load
 from ledger.spec import TIME_MAX_MS
 
 if TYPE_CHECKING:
+    from ledger.api.gate.gating import Options
     from ledger.api.gate.result import Gated
 
 AUTO: Final = ""
@@ -50,6 +51,7 @@ def add(commands: Any) -> None:
         lineage gate 'shards/*.parquet' --policy inventory --report report.html
         lineage gate data.jsonl --policy mine.toml --trust trust.toml --strict
         lineage gate data.jsonl --policy balanced --admitted train.jsonl --resume
+        lineage gate data.jsonl --policy balanced --proof data.lineage --trust trust.toml
         """,
     )
     parser.add_argument(
@@ -122,6 +124,16 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a file: a checkpoint of the log that witnesses cosigned, for --trust; may be repeated",
     )
+    group.add_argument(
+        "--proof",
+        metavar="F.lineage",
+        help="an ancestry proof, by which is judged instead of a ledger: none is opened, and no key",
+    )
+    group.add_argument(
+        "--vkey",
+        metavar="VKEY",
+        help="with --proof, the vkey of the log that you trust (default: those that --trust lists, else those known here)",
+    )
     group.add_argument("--format", choices=NAMEABLE, help="of the files, where their names do not say it")
     group.add_argument(
         "--folder-is",
@@ -162,6 +174,8 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
 
 
 def _gate(args: argparse.Namespace, reporter: Reporter) -> Gated:
+    from ledger.api.gate.by_proof import gate_by_proof, refuse_ledger, vkey_without_proof
+
     if args.sign_by is not None and args.verdicts is None:
         raise RefusedInput(
             "usage",
@@ -173,25 +187,29 @@ def _gate(args: argparse.Namespace, reporter: Reporter) -> Gated:
         raise RefusedInput("usage", "--column", "it names no column", "Leave it out, and it is found out.")
     if args.verdicts is not None:
         load("pyarrow", "parquet")
-    with open_for(args, readonly=args.sign_by is None) as ledger:
-        return ledger.gate(
-            args.dataset,
-            args.policy,
-            args.trust,
-            column=None if args.whole_row else args.column or AUTO,
-            admitted=args.admitted,
-            verdicts=args.verdicts,
-            report=args.report,
-            sign_by=args.sign_by,
-            at_ms=None if args.at is None else parse_time("--at", args.at),
-            checkpoints=args.checkpoint,
-            resume=args.resume,
-            workers=args.workers,
-            progress=reporter.progress,
-            format=args.format,
-            folder_is=args.folder_is,
-            partitions=not args.no_partitions,
+    options: Options = {
+        "column": None if args.whole_row else args.column or AUTO,
+        "admitted": args.admitted,
+        "verdicts": args.verdicts,
+        "report": args.report,
+        "at_ms": None if args.at is None else parse_time("--at", args.at),
+        "checkpoints": args.checkpoint,
+        "resume": args.resume,
+        "workers": args.workers,
+        "progress": reporter.progress,
+        "format": args.format,
+        "folder_is": args.folder_is,
+        "partitions": not args.no_partitions,
+    }
+    if args.proof is not None:
+        refuse_ledger({"--ledger": args.ledger, "--sign-by": args.sign_by})
+        return gate_by_proof(
+            args.dataset, args.policy, args.trust, proof=args.proof, vkey=args.vkey, **options
         )
+    if args.vkey is not None:
+        raise vkey_without_proof("--vkey", "--proof")
+    with open_for(args, readonly=args.sign_by is None) as ledger:
+        return ledger.gate(args.dataset, args.policy, args.trust, sign_by=args.sign_by, **options)
 
 
 def _outcome(args: argparse.Namespace, before: tuple[list[str], str | None]) -> str | None:

@@ -173,6 +173,21 @@ def verify(
 
     Raises ProofInvalid, with the codes of SPEC §11.2; RefusedInput `fold-unknown`; and what `proof` raises.
     """
+    held = open_file(proof, logs, keep_rows=keep_rows)
+    judged = tuple(judge_log(log, trust, at_ms, policy) for log in held.logs)
+    return Proved(judged, held.unknown_logs, held.disclosed)
+
+
+class OpenedFile(NamedTuple):
+    """A file whose every part holds, of which nothing is judged yet. As `Proved`."""
+
+    logs: tuple[ProvenLog, ...]
+    unknown_logs: tuple[bytes, ...]
+    disclosed: tuple[Disclosed, ...]
+
+
+def open_file(proof: bytes | Read, logs: Sequence[Vkey], *, keep_rows: bool = False) -> OpenedFile:
+    """The parts of an ancestry proof, verified. Arguments and errors as of `verify`."""
     reader = Reader(proof)
     known = {log_id(str(vkey)): vkey for vkey in logs}
     opened: list[ProvenLog] = []
@@ -189,8 +204,7 @@ def verify(
     disclosed = read_disclosed(reader)
     for item in disclosed:
         _check_disclosed(item, opened, may_be_unknown=bool(unknown))
-    judged = tuple(judge_log(log, trust, at_ms, policy) for log in opened)
-    return Proved(judged, tuple(unknown), tuple(disclosed))
+    return OpenedFile(tuple(opened), tuple(unknown), tuple(disclosed))
 
 
 def judge_log(log: ProvenLog, trust: Trust | None, at_ms: int, policy: Policy | None = None) -> ProvedLog:
@@ -223,13 +237,18 @@ def _listeners(log: ProvenLog, trust: Trust | None) -> tuple[Trust, frozenset[by
 
 def _moment(log: ProvenLog, trust: Trust, at_ms: int, traced: Ancestries) -> Moment:
     cosigned = cosigned_under(trust, log.vkey, log.note, at_ms)
-    older: list[Existed] = []
+    older = tuple(existed_of_points(log, trust, at_ms))
+    return Moment(at_ms, log.vkey, log.checkpoint, traced.clock_ms, cosigned, older, traced.clocks)
+
+
+def existed_of_points(log: ProvenLog, trust: Trust, at_ms: int) -> Iterator[Existed]:
+    """What the quorum of a trust file said of the file's points. Raises ProofInvalid `note-invalid`."""
     for point in log.points:
         if point.note is not None:
             of_point = cosigned_under(trust, log.vkey, point.note, at_ms)
             existed = existed_before(of_point, log.checkpoint, point.path)
-            older += [] if existed is None else [existed]
-    return Moment(at_ms, log.vkey, log.checkpoint, traced.clock_ms, cosigned, tuple(older), traced.clocks)
+            if existed is not None:
+                yield existed
 
 
 def _parts(log: ProvenLog, node: Node) -> Iterator[tuple[int | None, tuple[Range, ...]]]:
