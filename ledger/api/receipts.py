@@ -9,9 +9,8 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ledger.api.access import Access
 from ledger.api.receipt_table import Head, Line, Table, open_table, write_table
 from ledger.api.salts import sealed_file
 from ledger.datasets.files import load_file, printable, read_file, walk
@@ -30,6 +29,9 @@ from ledger.proofs.receipt import (
 from ledger.signer.signing import Signed
 from ledger.spec import RECEIPT_BYTES_MAX, RECEIPT_SUFFIX, ROW_RECEIPTS_SUFFIX
 from ledger.store.files import write_atomically
+
+if TYPE_CHECKING:  # who only checks a receipt needs no engine of a store
+    from ledger.api.access import Access
 
 _NAMED_MAX: Final = 3  # files that an error names
 
