@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from ledger.api.gate.result import Gated, GatedRow
 from ledger.log.rows import rows_records
 from ledger.proofs.checkpoint import Checkpoint
 from ledger.proofs.note import parse_note
+from ledger.proofs.proven import ProvenLog
+from tests.test_gate.naive import Claim, Naive
 from tests.test_gate.town import TEXT, Town
 
 
@@ -37,10 +40,38 @@ def gate_by(town: Town, proof: Any, dataset: Any, *arguments: Any, **options: An
     said: dict[str, Any] = {"column": TEXT, "at_ms": town.world.time_ms, "vkey": str(town.world.vkey)}
     if isinstance(dataset, Path):
         said["workers"] = 0
-    config = str(town.folder / "a reader's")
-    return ledger.gate(dataset, *arguments, proof=proof, config=config, **said | options)
+    said["config"] = str(town.folder / "a reader's")
+    return ledger.gate(dataset, *arguments, proof=proof, **said | options)
 
 
 def judged_by(town: Town, proof: Any, dataset: Any, *arguments: Any, **options: Any) -> list[GatedRow]:
     """The verdict on each row in memory."""
     return list(gate_by(town, proof, dataset, *arguments, **options).rows())
+
+
+def prove_some(
+    town: Town, artifacts: Iterable[bytes], rows: Iterable[str], trust: bytes | None = None
+) -> bytes:
+    """A file about some artifacts, and some rows (ID:FIRST-LAST)."""
+    with town.open() as door:
+        data = door.prove([*artifacts, *rows], trust=trust).data
+    assert data is not None
+    return data
+
+
+@dataclass(frozen=True)
+class NaiveByProof(Naive):
+    """The gate's definition, where only what a file holds makes a claim. The log itself is traced: the file lacks no ancestor."""
+
+    file: ProvenLog
+
+    def claims(self, content: bytes, form: str, salt: bytes | None) -> list[Claim]:
+        return [
+            (artifact_id, row)
+            for artifact_id, row in super().claims(content, form, salt)
+            if (artifact_id in self.file.artifacts if row is None else self.holds(artifact_id, row))
+        ]
+
+    def holds(self, artifact_id: bytes, row: int) -> bool:
+        held = self.file.rows.get(artifact_id)
+        return held is not None and any(first <= row < first + count for first, count in held.ranges)

@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.origin.policy import Policy
-from ledger.origin.trust import parse_trust
+from ledger.origin.proved import open_file
+from ledger.origin.trust import parse_trust, self_trust
 from tests.test_gate import stories
-from tests.test_gate.proved import judged_by, prove_all
+from tests.test_gate.naive import all_of
+from tests.test_gate.proved import NaiveByProof, judged_by, prove_all, prove_some
 from tests.test_gate.stories import Cast, Step
-from tests.test_gate.test_naive import BALANCED, RANDOM, TUNINGS, cells, tuned
+from tests.test_gate.test_naive import BALANCED, RANDOM, TUNINGS, cells, said, tuned
 from tests.test_gate.test_truth import CARRIERS, made_up, told
 from tests.test_gate.truths import TERMS, Scene, build
 from tests.test_origin.strategies import policies
@@ -31,12 +33,12 @@ def cast(tmp_path_factory: pytest.TempPathFactory) -> Cast:
 
 @pytest.mark.parametrize("terms", TERMS)
 def test_every_verdict_is_right(scene: Scene, terms: str) -> None:
-    said = scene.terms(terms)
-    proof = prove_all(scene.town, said.get("trust"), said.get("checkpoints", ()))
+    given = scene.terms(terms)
+    proof = prove_all(scene.town, given.get("trust"), given.get("checkpoints", ()))
     source = CARRIERS["rows"](scene)
-    rows = judged_by(scene.town, proof, source, **said)
+    rows = judged_by(scene.town, proof, source, **given)
     assert told(scene, rows) == scene.expected(terms)
-    assert rows == scene.town.judged(source, **said)
+    assert rows == scene.town.judged(source, **given)
 
 
 @RANDOM
@@ -63,3 +65,39 @@ def test_a_file_about_the_whole_log_says_what_the_log_says(
     expected = played.town.judged(cells(rows), policy, believed)
     with tuned(tunings):
         assert judged_by(played.town, proof, cells(rows), policy, believed) == expected
+
+
+@RANDOM
+@given(story=stories.steps, rows=stories.rows, is_named=st.booleans(), tunings=TUNINGS, data=st.data())
+def test_a_file_about_a_part_of_the_log_makes_claims_of_that_part(
+    cast: Cast,
+    story: list[Step],
+    rows: list[tuple[Any, bytes | None]],
+    is_named: bool,
+    tunings: dict[Any, int],
+    data: st.DataObject,
+) -> None:
+    played = cast.copy(cast.town.folder.with_name("part"))
+    played.play(story)
+    town, world = played.town, played.town.world
+    with town.view() as view:
+        logged = [record for record in played.records if view.find_artifact(record.id)]
+    subjects, parts = [played.model.id], []
+    for record in logged:
+        if data.draw(st.booleans()):
+            if record.form == "rows" and data.draw(st.booleans()):
+                held = data.draw(st.sets(st.integers(0, record.row_count - 1), min_size=1))
+                parts += [f"{record.id.hex()}:{row}" for row in held]
+            else:
+                subjects.append(record.id)
+    trust = played.trust() if is_named else None
+    proof = prove_some(town, subjects, parts, trust)
+    (log,) = open_file(proof, [world.vkey]).logs
+    with town.view() as view:
+        curators = view.state.header.rules.get("curators", ())
+        believed = self_trust(curators) if trust is None else parse_trust(trust)
+        naive = NaiveByProof(view, world.vkey, town.path, BALANCED, believed, world.time_ms, log)
+        expected = all_of(naive, rows)
+    with tuned(tunings):
+        found = judged_by(town, proof, cells(rows), BALANCED, trust)
+    assert [said(row) for row in found] == expected
