@@ -540,3 +540,60 @@ def test_a_gate_killed_again_and_again_ends_as_one_that_was_not(place: Place) ->
         assert place.left() <= {f"a-{name}", f"v-{name}"}
         place.clear(name)
     assert not LONG or min(stood["went on"], stood["told"], stood["killed"]) > KILLS // 10, stood
+
+
+# By a proof
+
+
+def proving(place: Place, *texts: str) -> Path:
+    """A file about the works with these texts."""
+    path = place.folder / "keys" / f"{len(texts)}.lineage"
+    with place.open() as door:
+        files = []
+        for number, text in enumerate(texts):
+            files.append(place.folder / "keys" / f"{number}.txt")
+            files[-1].write_text(text)
+        door.prove(files, path)
+    return path
+
+
+def by_proof(place: Place, proof: Path, **options: Any) -> Gated:
+    given = {**place.outputs("d.jsonl"), "column": "text", "at_ms": AT_MS, "workers": 0}
+    with place.open(readonly=True) as door:
+        vkey = str(door.vkey)
+    return ledger.gate(
+        str(place.folder / "d.jsonl"),
+        "balanced",
+        proof=proof,
+        vkey=vkey,
+        config=place.config,
+        **given | options,
+    )
+
+
+def test_a_run_by_a_proof_goes_on_by_the_same_file_alone(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, all_of_them = proving(place, *TEXTS[:10:2]), proving(place, *TEXTS[::2])
+    whole = by_proof(place, all_of_them)
+    assert (whole.counts["admitted"], whole.tally.rows) == (ROWS // 2, ROWS)
+    expected = place.written("d.jsonl")
+    place.clear("d.jsonl")
+    with monkeypatch.context() as patch:
+        patch.setattr(Place, "gate", lambda self, _name, **options: by_proof(self, all_of_them, **options))
+        interrupt(monkeypatch, place, "d.jsonl", after=3)
+    with pytest.raises(RefusedInput, match="the proof file differs") as caught:
+        by_proof(place, few, resume=True)
+    assert caught.value.code == "resume-differs"
+    assert "the proof file differs" in refusal(place).reason
+    assert place.written("d.jsonl") == {}
+    resumed = by_proof(place, all_of_them, resume=True)
+    assert resumed.resumed_rows > 0
+    assert place.written("d.jsonl") == expected
+
+
+def test_a_run_by_the_ledger_does_not_go_on_by_a_proof(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    proof = proving(place, *TEXTS[::2])
+    interrupt(monkeypatch, place, "d.jsonl", after=3)
+    with pytest.raises(RefusedInput, match="the proof file differs"):
+        by_proof(place, proof, resume=True)

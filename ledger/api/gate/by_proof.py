@@ -16,7 +16,7 @@ from ledger.api.gate.terms import Named, trust_named
 from ledger.api.verifying import Trusted
 from ledger.api.verifying_ancestry import opened_proof, trusted_logs
 from ledger.datasets.files import printable
-from ledger.errors import RefusedInput
+from ledger.errors import ProofInvalid, RefusedInput
 from ledger.origin.policy import Policy
 from ledger.origin.proved import OpenedFile, open_file
 from ledger.origin.trust import Trust
@@ -30,6 +30,7 @@ _BECAUSE: Final = {
     "ledger": "the ledger at hand",
     "keys": "the only log that the keys here know",
 }  # by what a log is the one that counts
+_FIX: Final = "Ask for the file again; if it stays so, do not rely on it."
 
 Proof = str | os.PathLike[str] | bytes
 
@@ -63,7 +64,7 @@ def gate_by_proof(
     believed = trust_named(trust)
     logs = trusted_logs(believed, vkey, None, config)
     read = read_proof(proof, logs)
-    log = _chosen(read.file, logs, "proof" if isinstance(proof, bytes) else printable(proof))
+    log = _chosen(read.file, logs, _name_of(proof))
     memory = CheckpointMemory(config_folder(config), log.vkey)
     shown = ShownProof(log, read.file.disclosed, read.digest, memory, compare)
     gated, terms = gate_shown(shown, replace(asked, trust=believed))
@@ -102,8 +103,16 @@ def read_proof(proof: Proof, logs: Sequence[Trusted]) -> ReadProof:
             digest.update(data)
             return data
 
-        opened = open_file(hashed, [each.vkey for each in logs], keep_rows=True)
+        try:
+            opened = open_file(hashed, [each.vkey for each in logs], keep_rows=True)
+        except ProofInvalid as error:
+            item = f"{_name_of(proof)}: {error.item}"
+            raise ProofInvalid(error.code, item, error.reason, error.fix or _FIX) from error
     return ReadProof(opened, digest.digest())
+
+
+def _name_of(proof: Proof) -> str:
+    return "proof" if isinstance(proof, bytes) else printable(proof)
 
 
 def _chosen(file: OpenedFile, logs: Sequence[Trusted], item: str) -> ProvenLog:
