@@ -72,6 +72,13 @@ def test_the_same_order_tells_copies_apart_where_rows_are_missing(imports: Impor
     assert list(found.rows[imports.plain.id]) == [row for row in range(COUNT) if row not in (2, 599)]
 
 
+def test_a_part_of_a_dataset_is_that_part(imports: Imports) -> None:
+    rows = imports.texts[500:]
+    rows[99] = "changed"
+    found = imports.subjects(rows)
+    assert list(found.rows[imports.plain.id]) == [row for row in range(500, COUNT) if row != 599]
+
+
 def test_in_another_order_each_digest_is_some_row(imports: Imports) -> None:
     found = imports.subjects([*reversed(imports.texts), *imports.texts[:3]])
     assert list(found.rows[imports.plain.id]) == [row for row in range(COUNT) if row != 600]

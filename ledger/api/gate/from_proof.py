@@ -144,8 +144,7 @@ class ShownProof:
     def _about(self) -> dict[bytes, list[InFile]]:
         found: dict[bytes, list[InFile]] = {}
         for record in self._records():
-            if record.form != "rows":
-                found.setdefault(record.content, []).append(InFile(record.id, record.form))
+            found.setdefault(record.content, []).append(InFile(record.id, record.form))
         return found
 
     def _records(self) -> Iterator[Record]:
