@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ _STEPS = st.lists(
     st.tuples(
         st.dictionaries(_PLACES, _VALUES, max_size=8),
         st.sets(_PLACES, max_size=4),
+        st.lists(st.tuples(_U64, _U64), max_size=8),
         st.lists(st.tuples(_U64, _U64), max_size=8),
         st.binary(max_size=3),
     ),
@@ -70,13 +72,13 @@ class StoreSuite:
             pairs: set[tuple[int, int]] = set()
             head = b""
             with self.opened() as store:
-                for puts, deletes, index, new_head in steps:
+                for puts, deletes, index, unindex, new_head in steps:
                     gone = deletes - puts.keys()
-                    batch = Batch([(s, k, v) for (s, k), v in puts.items()], list(gone), index)
+                    batch = Batch([(s, k, v) for (s, k), v in puts.items()], list(gone), index, unindex)
                     store.commit(batch, head, new_head)
                     head = new_head
                     places = {p: v for p, v in places.items() if p not in gone} | puts
-                    pairs |= set(index)
+                    pairs = pairs - set(unindex) | set(index)
                 store.reopen()
                 with store.snapshot() as snapshot:
                     assert snapshot.head() == head
@@ -124,12 +126,13 @@ class StoreSuite:
             (Batch([(Space.FOLD, b"k", b"x")], [(Space.FOLD, b"k")]), b"h", "batch-key-twice"),
             (Batch(index=[(2**64, 0)]), b"h", "index-range"),
             (Batch(index=[(0, -1)]), b"h", "index-range"),
+            (Batch(unindex=[(2**64, 0)]), b"h", "index-range"),
             (Batch(), bytes(2**21 + 1), "head-size"),
         ],
     )
     def test_bad_batch_is_refused_and_nothing_written(self, batch: Batch, head: bytes, code: str) -> None:
         with self.opened() as store:
-            batch = Batch([(Space.FOLD, b"good", b"x"), *batch.puts], batch.deletes, batch.index)
+            batch = replace(batch, puts=[(Space.FOLD, b"good", b"x"), *batch.puts])
             with pytest.raises(InvariantBroken) as error:
                 store.commit(batch, b"", head)
             assert code_of(error) == code

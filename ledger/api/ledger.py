@@ -19,6 +19,7 @@ from ledger.api import (
     cosigning,
     descendants,
     draining,
+    erasing,
     finding,
     identities,
     manifests,
@@ -33,6 +34,7 @@ from ledger.api.batch import Batch
 from ledger.api.beside import Beside
 from ledger.api.cosigning import Cosigning
 from ledger.api.descendants import Touched
+from ledger.api.erasure_verbs import ErasureVerbs
 from ledger.api.foreseeing import WouldSign
 from ledger.api.gate.terms import Named
 from ledger.api.gate.verbs import GateVerbs
@@ -68,7 +70,7 @@ class Paths(NamedTuple):
     log_path: list[bytes]
 
 
-class Ledger(IdentityVerbs, Beside, Lookups, RowVerbs, GateVerbs, ProofVerbs):
+class Ledger(IdentityVerbs, Beside, Lookups, RowVerbs, GateVerbs, ProofVerbs, ErasureVerbs):
     """One ledger on this machine. Made by `open_ledger` and `create_ledger`; close it, or use `with`.
 
     Names (`by`, `anchor`, `name`) are those of identities whose keys are here, or the beginning of their ids; where an
@@ -265,6 +267,7 @@ class Ledger(IdentityVerbs, Beside, Lookups, RowVerbs, GateVerbs, ProofVerbs):
         """Says hold, release, retract, erase or dispute of artifacts, or rows of them (SPEC §7.6); the log indices.
 
         A `release` names the hold that it `cancels`; without, each standing hold of `by` on the subjects is released.
+        An `erase` is only said here: `erase` and `carry_out_erasures` carry it out.
         """
         return saying.notice(self._access, by, subjects, act, reason, cancels)
 
@@ -390,6 +393,7 @@ class Ledger(IdentityVerbs, Beside, Lookups, RowVerbs, GateVerbs, ProofVerbs):
                 "clock_ms": view.clock_ms,
                 "mode": view.state.header.rules.get("mode"),
                 "outbox": draining.waiting_in(self._access.outbox),
+                "erasures": erasing.status_of(self._access, view),
                 "identities": identities.people(self._access, view),
             }
 

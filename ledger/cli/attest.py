@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from ledger.cli import erase
 from ledger.cli.common import (
     Reporter,
     add_common,
@@ -36,14 +37,10 @@ _SUMMARIES: Final = {
     "hold": "Hold artifacts back until you release them: traces show them as quarantined. For who the log lists.",
     "release": "End your hold on artifacts.",
     "retract": "Take artifacts back for good. For their maker, a pair's anchor, and who the log lists.",
-    "erase": "Ask that the log forget the records of artifacts, and retract them. For whom `retract` is for.",
+    "erase": "Retract artifacts, destroy what this machine keeps of your own, and ask that their records be erased. For whom `retract` is for.",
     "dispute": "Say that something is wrong with artifacts: traces show them as conditional. For who the log lists.",
 }
 _FOR_GOOD: Final = ("retract", "erase", "dispute")  # what does not end (SPEC §7.6)
-_ERASE_LIMITS: Final = (
-    "This logs the request. Copies of the contents and salts in this ledger's store stay where they are: this version "
-    "does not remove them, nor the records from the bundles."
-)
 
 
 def add(commands: Any) -> None:
@@ -102,6 +99,8 @@ def _add_act(acts: Any, act: str, summary: str) -> None:
         parser.add_argument(
             "--cancels", metavar="STATEMENT", help="the id of the hold (default: every hold of yours on them)"
         )
+    if act == "erase":
+        erase.add_options(parser)
     parser.add_argument("--by", metavar="NAME", help="who says so (default: the only identity here)")
     add_common(parser, writes=True, confirms=act in _FOR_GOOD)
     parser.set_defaults(run=run_notice)
@@ -129,15 +128,31 @@ def run_notice(args: argparse.Namespace, reporter: Reporter) -> int:
         by = only_identity(ledger, args.by)
         subjects = parse_subjects(args.ids, ledger)
         if args.act in _FOR_GOOD:
-            confirm(args, reporter, f"{args.act}: {_counted(subjects)}, for good, by '{by}'.")
+            more = f"\n{erase.warning(ledger, subjects, by)}" if args.act == "erase" else ""
+            confirm(args, reporter, f"{args.act}: {_counted(subjects)}, for good, by '{by}'.{more}")
+        if args.act == "erase":
+            return _erase(args, reporter, ledger, subjects, by)
         places = ledger.notice(subjects, by, args.act, reason=args.reason, cancels=hold)
     text = f"'{by}' {_PAST[args.act]} {_counted(subjects)}, at log index {_shown(places)}"
-    if args.act == "erase":
-        text += f"\n{_ERASE_LIMITS}"
-    if args.act in ("retract", "erase"):
-        text += f"\nWhat it touches: lineage trace {short(subjects[0][0])} --descendants"
+    if args.act == "retract":
+        text += f"\n{_touches(subjects)}"
     reporter.result({"act": args.act, "reason": args.reason, **_document(subjects, places)}, text)
     return 0
+
+
+def _erase(
+    args: argparse.Namespace, reporter: Reporter, ledger: Ledger, subjects: list[Subject], by: str
+) -> int:
+    done = ledger.erase(subjects, by, reason=args.reason, although_shared=args.although_shared)
+    where = f"at log index {_shown(done.log_indices)}" if done.log_indices else "as he had before"
+    text = f"'{by}' {_PAST['erase']} {_counted(subjects)}, {where}\n{erase.told_at_once(done)}\n{_touches(subjects)}"
+    facts = {"act": "erase", "reason": args.reason, **_document(subjects, done.log_indices)}
+    reporter.result({**facts, **erase.document(done)}, text)
+    return 0
+
+
+def _touches(subjects: list[Subject]) -> str:
+    return f"What it touches: lineage trace {short(subjects[0][0])} --descendants"
 
 
 def parse_subjects(texts: list[str], ledger: Ledger) -> list[Subject]:

@@ -1,4 +1,4 @@
-"""`lineage log`: checkpoint, proof, publish; `rules` and `compare` stand in modules of their own."""
+"""`lineage log`: checkpoint, proof, publish; `rules`, `compare` and `erase` stand in modules of their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from ledger.cli import compare, cosigning, rules
+from ledger.cli import compare, cosigning, erase, rules
 from ledger.cli.common import Reporter, add_common, command, open_for, printable
 from ledger.errors import RefusedInput
 
@@ -18,13 +18,14 @@ def add(commands: Any) -> None:
     parser = command(
         commands,
         "log",
-        "The log itself: its checkpoint, proofs of inclusion, a static copy for others, whether it told one history, and who may append.",
+        "The log itself: its checkpoint, proofs of inclusion, a static copy for others, whether it told one history, who may append, and what is erased.",
         """
         lineage log checkpoint
         lineage log proof notes.md -o notes.md.tlog-proof
         lineage log publish ./public
         lineage log compare mine.note yours.note --tree ./public
         lineage log rules
+        lineage log erase --dry-run
         """,
     )
     verbs = parser.add_subparsers(metavar="VERB", dest="verb", required=True)
@@ -79,6 +80,7 @@ def add(commands: Any) -> None:
     publish.set_defaults(run=run_publish)
     compare.add_verb(verbs)
     rules.add_verb(verbs)
+    erase.add_verb(verbs)
 
 
 def run_checkpoint(args: argparse.Namespace, reporter: Reporter) -> int:

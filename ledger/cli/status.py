@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ledger.cli import erase
 from ledger.cli.common import Reporter, add_common, command, moment, open_for, printable
 from ledger.cli.identity import standing_words
 
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
         waits = "".join(f", {words}" for words in standing_words(item))
         lines.append(f"  {item['name']:<20} {item['role']:<10} {item['id'][:16]}{waits}")
     lines += outbox_words(status["outbox"])
+    lines += erase.status_words(status["erasures"])
     if not status["identities"]:
         lines.append("  no identities yet. Next: lineage identity new NAME")
     reporter.result(status, "\n".join(lines))

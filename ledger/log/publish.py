@@ -10,6 +10,9 @@ C2SP lets a log delete a partial tile once the full one stands, and has clients 
 before the checkpoint is written: a publication that was stopped still knows, by the old checkpoint, which they are.
 One publication a folder at a time.
 
+A bundle with erased records is not immutable (SPEC §8.2): where one is erased since it was published, each of its files is replaced,
+partial ones too, and the sidecar of an erased record of rows is removed. Whoever fetched them before has them still.
+
 Whoever serves the folder may be able to write in it, and must not thereby write or delete elsewhere as the operator:
 nothing is done through a symbolic link below it, and only what a publication writes is removed.
 """
@@ -18,12 +21,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.errors import InvariantBroken, ProofInvalid, RefusedInput, StoreFault
 from ledger.identity.vkey import Vkey
+from ledger.log.erasing import erased_records
 from ledger.log.rows import rows_records
 from ledger.log.view import LogView
 from ledger.merkle import tiles
@@ -44,6 +48,7 @@ from ledger.store.rows_file import FOLDER as ROWS_FOLDER
 from ledger.store.rows_file import RowsFolder
 from ledger.store.static import CHECKPOINT_PATH, partial_width
 
+ReadRecords = Callable[[int, int], list[bytes | Erased]]  # from which number to which
 _FOLDERS = frozenset({"tile", "records", ROWS_FOLDER, COSIGNED_FOLDER})
 _NOWHERE = "Publish into an empty folder, or one that does not exist."
 
@@ -106,9 +111,13 @@ def publish(
         for _, number, width in _bundles_between(records_before(old_size) if old else 0, records):
             start = number * TILE_WIDTH
             out.put_bundle("records", number, list(reader.records(start, start + width)))
+        view = LogView(snapshot, head.note, checkpoint, log_id(str(vkey)))
+        for artifact_id, numbers in erased_records(view).items():
+            for number in {each // TILE_WIDTH for each in numbers}:
+                out.replace_bundles(number, lambda start, stop: list(reader.records(start, stop)), records)
+            out.drop_rows(artifact_id)
         missing = 0
         if rows is not None:
-            view = LogView(snapshot, head.note, checkpoint, log_id(str(vkey)))
             missing = sum(not out.put_rows(rows, item.record.id) for item in rows_records(view))
         note, older = _cosigned(head.note, checkpoint, cosigned, tree, vkey)
         for size, data in older.items():
@@ -268,6 +277,28 @@ class _Folder:
         data = b"".join(map(encode, items))
         self.put(tiles.bundle_path(kind, number, len(items)), data, replace=erased)
         self.drop_partials(tiles.bundle_path(kind, number, TILE_WIDTH), len(items))
+
+    def replace_bundles(self, number: int, read: ReadRecords, records: int) -> None:
+        """A bundle of records of which some are erased by now, in every width that stands: none may hold them any longer."""
+        start = number * TILE_WIDTH
+        full = tiles.bundle_path("records", number, TILE_WIDTH)
+        refuse_links(self._folder, f"{full}.p")
+        partials = self._folder / f"{full}.p"
+        widths = {partial_width(each.name) for each in partials.iterdir()} if partials.is_dir() else set()
+        if os.path.lexists(self._folder / full):
+            widths.add(TILE_WIDTH)
+        for width in sorted(widths - {0}):
+            if start + width > records:
+                continue
+            path = tiles.bundle_path("records", number, width)
+            data = b"".join(map(encode, read(start, start + width)))
+            if not holds(self._folder / path, data):
+                self.put(path, data, replace=True)
+
+    def drop_rows(self, artifact_id: bytes) -> None:
+        """The sidecar of an erased record goes."""
+        self._touched.add(RowsFolder(self._folder).folder)
+        self.written += RowsFolder(self._folder).destroy(artifact_id)
 
     def put_rows(self, rows: RowsFolder, artifact_id: bytes) -> bool:
         """A sidecar, unless it stands already; False if it is not at hand, or does not hash to its record."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ledger.errors import StoreFault
 from ledger.spec import ROW_BYTES_MAX
-from ledger.store.files import read_regular, write_atomically
+from ledger.store.files import destroy, is_to_destroy, read_regular, write_atomically
 
 
 def _sha256(content: bytes) -> bytes:
@@ -43,6 +43,14 @@ class ContentStore:
             raise StoreFault(
                 "store-failed", str(self.path(digest)), f"it cannot be removed ({error.strerror})"
             ) from error
+
+    def is_kept(self, digest: bytes) -> bool:
+        """Whether there is anything to destroy under a digest: content, or what a crash left of it."""
+        return is_to_destroy(self.path(digest))
+
+    def destroy(self, digest: bytes) -> bool:
+        """Forgets content for good, as `ledger.store.files.destroy`; whether there was any."""
+        return destroy(self.path(digest))
 
     def get(self, digest: bytes, hash_: Callable[[bytes], bytes] = _sha256) -> bytes | None:
         """The content, or None if it is not kept; `hash_` makes its digest, where it is sealed.

@@ -52,7 +52,7 @@ Bytes: TypeAlias = bytes | memoryview
 
 
 class Space(StrEnum):
-    """A name space of keys. The digest index is apart: it is written by `Batch.index`, read by `positions`, counted by `index_size`."""
+    """A name space of keys. The digest index is apart: it is written by `Batch.index` and `unindex`, read by `positions`, counted by `index_size`."""
 
     ENTRIES = "entries"  # u64 bundle number -> bundle of 256 entries
     RECORDS = "records"  # u64 bundle number -> bundle of 256 records
@@ -71,12 +71,13 @@ class Batch:
 
     A key stands at most once in `puts` and `deletes` together. A delete of an absent key has no effect.
     `index` holds (prefix, position) pairs of unsigned 64-bit integers; a pair that stands already, or twice, is
-    kept once.
+    kept once. `unindex` holds pairs that are let go of, before those of `index` are kept; an absent one has no effect.
     """
 
     puts: list[Put] = field(default_factory=list)
     deletes: list[tuple[Space, bytes]] = field(default_factory=list)
     index: list[tuple[int, int]] = field(default_factory=list)
+    unindex: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Snapshot(Protocol):
@@ -177,7 +178,7 @@ def check_batch(batch: Batch, new_head: bytes) -> None:
         if place in seen:
             raise InvariantBroken("batch-key-twice", f"{place[0]} key {place[1].hex()}", "twice in one batch")
         seen.add(place)
-    for prefix, position in batch.index:
+    for prefix, position in chain(batch.index, batch.unindex):
         if not (0 <= prefix < U64_LIMIT and 0 <= position < U64_LIMIT):
             raise InvariantBroken("index-range", f"index pair {prefix}, {position}", "not unsigned 64-bit")
 

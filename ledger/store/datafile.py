@@ -41,7 +41,9 @@ _LOOKS: Final = 16  # at a file that is being written
 
 
 @dataclass(frozen=True, slots=True)
-class _Meta:
+class Meta:
+    """What a meta page says: the size of pages, the last page, the transaction, and the trees of free pages and of all else."""
+
     page_bytes: int
     last_page: int
     txn_id: int
@@ -58,7 +60,7 @@ def _damaged(path: Path, reason: str) -> StoreFault:
     )
 
 
-def _read_meta(path: Path, file: BinaryIO, offset: int) -> _Meta:
+def _read_meta(path: Path, file: BinaryIO, offset: int) -> Meta:
     file.seek(offset)
     raw = file.read(HEADER.size + _META.size)
     if len(raw) < HEADER.size + _META.size:
@@ -81,15 +83,21 @@ def _read_meta(path: Path, file: BinaryIO, offset: int) -> _Meta:
         raise _damaged(
             path, f"the meta page at byte {offset} states {last_page + 1} pages, more than there can be"
         )
-    return _Meta(page_bytes, last_page, txn_id, Tree.unpack(free), Tree.unpack(main))
+    return Meta(page_bytes, last_page, txn_id, Tree.unpack(free), Tree.unpack(main))
 
 
-def _newest_meta(path: Path, file: BinaryIO) -> _Meta:
+def read_metas(path: Path, file: BinaryIO) -> tuple[Meta, Meta]:
+    """Both meta pages of a data file, the one in force first. Raises as `check_data_file`, and OSError."""
     first = _read_meta(path, file, 0)
     second = _read_meta(path, file, first.page_bytes)
     if first.page_bytes != second.page_bytes:
         raise _damaged(path, "its two meta pages state different page sizes")
-    return max(first, second, key=lambda found: found.txn_id)
+    older, newer = sorted((first, second), key=lambda found: found.txn_id)
+    return newer, older
+
+
+def _newest_meta(path: Path, file: BinaryIO) -> Meta:
+    return read_metas(path, file)[0]
 
 
 def check_data_file(path: Path, *, is_distrusted: bool = False) -> int:
@@ -123,7 +131,7 @@ def check_data_file(path: Path, *, is_distrusted: bool = False) -> int:
     )
 
 
-def _look(file: BinaryIO, meta: _Meta, *, is_distrusted: bool) -> None:
+def _look(file: BinaryIO, meta: Meta, *, is_distrusted: bool) -> None:
     # The size is read after the metas: a writer lengthens the file before it writes a meta page.
     size = os.fstat(file.fileno()).st_size
     if is_distrusted or size < (meta.last_page + 1) * meta.page_bytes:

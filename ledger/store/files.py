@@ -25,6 +25,7 @@ PUBLIC: Final = 0o644
 PRIVATE: Final = 0o600
 _PUBLIC_FOLDER: Final = 0o755
 _PRIVATE_FOLDER: Final = 0o700
+_PIECE_BYTES: Final = 1_048_576
 # POSIX flags; a platform that lacks one lacks what it guards against
 _CAREFUL_FLAGS: Final = sum(
     getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY")
@@ -165,6 +166,52 @@ def make_folders(folder: Path, mode: int = _PUBLIC_FOLDER) -> None:
     make_folders(folder.parent, mode)
     folder.mkdir(mode=mode, exist_ok=True)
     sync_folder(folder.parent)
+
+
+def dying_name(path: Path) -> Path:
+    """The name that `destroy` gives a file before it is overwritten: what a crash leaves under it is no content any more."""
+    return path.with_name(f".{path.name}.destroyed.tmp")
+
+
+def is_to_destroy(path: Path) -> bool:
+    """Whether `destroy` finds anything: the file, or what a crash left of an earlier call."""
+    return os.path.lexists(path) or os.path.lexists(dying_name(path))
+
+
+def destroy(path: Path) -> bool:
+    """Takes a file away for good: it loses its name, is overwritten, and removed; whether there was anything.
+
+    A reader finds all of it or nothing, whatever stops this; called again it finishes. What flash memory, a file system that
+    copies on write, and backups remember is out of reach. A link loses its name alone. Raises StoreFault `store-failed`.
+    """
+    dying = dying_name(path)
+    try:
+        with suppress(FileNotFoundError):
+            path.replace(dying)
+            sync_folder(path.parent)
+        if not os.path.lexists(dying):
+            return False
+        if stat.S_ISREG(dying.lstat().st_mode):
+            with os.fdopen(open_regular(dying, os.O_WRONLY), "wb", buffering=0) as file:
+                overwrite(file, 0, os.fstat(file.fileno()).st_size)
+                os.fsync(file.fileno())
+        dying.unlink()
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StoreFault(
+            "store-failed",
+            str(path),
+            f"it cannot be destroyed ({error.strerror})",
+            "look to the folder and its disk, and do it once more",
+        ) from error
+    return True
+
+
+def overwrite(file: BinaryIO, start: int, stop: int) -> None:
+    """Zeros in the place of bytes [start, stop) of a file that is open for writing without a buffer. Raises OSError."""
+    file.seek(start)
+    while start < stop:
+        start += file.write(bytes(min(stop - start, _PIECE_BYTES)))
 
 
 def write_atomically(path: Path, data: bytes, *, replace: bool = False, private: bool = False) -> None:

@@ -473,8 +473,10 @@ class LmdbStore:
                 last[space] = key
         for space, key in batch.deletes:
             txn.delete(key, db=self._dbs[space])
+        pack = _NATIVE.pack
+        for prefix, position in batch.unindex:
+            txn.delete(pack(prefix), pack(position), db=self._dbs[_INDEX])
         if batch.index:
-            pack = _NATIVE.pack
             pairs = [(pack(prefix), pack(position)) for prefix, position in sorted(batch.index)]
             txn.cursor(db=self._dbs[_INDEX]).putmulti(pairs, dupdata=True)
 

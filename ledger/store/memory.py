@@ -162,11 +162,14 @@ class MemoryStore:
         if self._snapshots:
             touched = {space for space, _, _ in batch.puts} | {space for space, _ in batch.deletes}
             tables = {s: table.copy() if s in touched else table for s, table in view.tables.items()}
-            view = _View(tables, dict(view.index) if batch.index else view.index, b"")
+            is_indexed = batch.index or batch.unindex
+            view = _View(tables, dict(view.index) if is_indexed else view.index, b"")
         for space, key, value in batch.puts:
             view.tables[space].put(key, bytes(value))
         for space, key in batch.deletes:
             view.tables[space].delete(key)
+        for prefix, position in batch.unindex:
+            view.index[prefix] = tuple(each for each in view.index.get(prefix, ()) if each != position)
         for prefix, position in batch.index:
             found = view.index.get(prefix, ())
             if position not in found:

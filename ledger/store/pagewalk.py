@@ -15,6 +15,8 @@ integers read 8 bytes whatever a key's size says, so that these have 8.
 
 No page may be reached twice: else a few pages pass for a tree without end. So the walk takes time in proportion to the
 file, and the memory of a bit for each page.
+
+The same walk tells which bytes of the file the trees hold, for who overwrites the rest (`ledger.store.scrub`).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from __future__ import annotations
 import mmap
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, NamedTuple, Self
 
 HEADER: Final = struct.Struct("=QHHHH")
@@ -49,6 +51,10 @@ _OF_KEY: Final = 0x18  # INTEGERKEY, DUPFIXED
 _MAIN: Final = -1  # a plain tree, of trees
 
 
+def _nobody(_held: Held) -> None:
+    """Nobody asks which pages there are."""
+
+
 class Broken(Exception):
     """What is wrong with a page."""
 
@@ -73,16 +79,36 @@ class _Todo(NamedTuple):
     depth: int
 
 
-def walk_pages(file: BinaryIO, page_bytes: int, pages: int, free: Tree, main: Tree) -> None:
-    """Visits every page under both roots; `pages` is how many there may be. Raises Broken."""
-    _Walk(file, page_bytes, pages).visit(free, main)
+class Held(NamedTuple):
+    """What a tree holds on consecutive pages: from page `first` to `last`, of whose bytes [start, stop) say nothing."""
+
+    first: int
+    last: int
+    start: int
+    stop: int
+
+
+def walk_pages(
+    file: BinaryIO,
+    page_bytes: int,
+    pages: int,
+    free: Tree,
+    main: Tree,
+    tell: Callable[[Held], None] = _nobody,
+) -> None:
+    """Visits every page under both roots; `pages` is how many there may be. Raises Broken.
+
+    `tell` is told of every page, and of every run of pages, that they reach.
+    """
+    _Walk(file, page_bytes, pages, tell).visit(free, main)
 
 
 class _Walk:
-    def __init__(self, file: BinaryIO, page_bytes: int, pages: int) -> None:
+    def __init__(self, file: BinaryIO, page_bytes: int, pages: int, tell: Callable[[Held], None]) -> None:
         self._file = file
         self._page_bytes = page_bytes
         self._pages = pages
+        self._tell = tell
         self._runs: list[tuple[int, int]] = []
 
     def visit(self, free: Tree, main: Tree) -> None:
@@ -99,6 +125,11 @@ class _Walk:
                 seen[at.number >> 3] |= 1 << (at.number & 7)
                 todo += self._page(at)
         self._check_runs()
+
+    def _hold(self, number: int, start: int, stop: int) -> None:
+        """A page of a tree, of which the bytes from `start` to `stop` are unused."""
+        at = number * self._page_bytes
+        self._tell(Held(number, number, at + start, at + stop))
 
     def _check_number(self, number: int) -> int:
         if not _META_PAGES <= number < self._pages:
@@ -127,9 +158,12 @@ class _Walk:
         ):
             raise Broken(f"page {at.number} does not add up")
         if flags == _LEAF2:
-            if HEADER.size + count * _U64.size > self._page_bytes or pad != _U64.size:
+            used = HEADER.size + count * _U64.size
+            if used > self._page_bytes or pad != _U64.size:
                 raise Broken(f"page {at.number} has values that leave it")
+            self._hold(at.number, used, self._page_bytes)
             return
+        self._hold(at.number, lower, upper)
         try:
             nodes = [
                 (place, *_node(page, place)) for place in struct.unpack_from(f"={count}H", page, HEADER.size)
@@ -173,6 +207,8 @@ class _Walk:
                 stop = start + (HEADER.size + size + self._page_bytes - 1) // self._page_bytes
                 self._check_number(start)
                 self._runs.append((start, self._check_number(stop - 1)))
+                used = start * self._page_bytes + HEADER.size + size
+                self._tell(Held(start, stop - 1, used, stop * self._page_bytes))
             elif flags != _IN_LINE:
                 raise Broken(f"page {at.number} has a node of a kind that does not belong there")
 

@@ -25,7 +25,7 @@ from typing import Final, Self, overload
 
 from ledger.errors import StoreFault
 from ledger.spec import HASH_BYTES, RECORD_BYTES_MAX, ROWS_GROUP, ROWS_MAGIC, ROWS_MAX
-from ledger.store.files import make_folders, open_regular, refuse_links, writing
+from ledger.store.files import destroy, is_to_destroy, make_folders, open_regular, refuse_links, writing
 
 FOLDER: Final = "rows"
 POSITION_BYTES: Final = 4
@@ -217,6 +217,15 @@ class RowsFolder:
             raise StoreFault(
                 "store-failed", str(self.path(artifact_id)), f"it cannot be removed ({error.strerror})"
             ) from error
+
+    def is_kept(self, artifact_id: bytes) -> bool:
+        """Whether there is anything to destroy: a sidecar, or what a crash left of one."""
+        return is_to_destroy(self.path(artifact_id))
+
+    def destroy(self, artifact_id: bytes) -> bool:
+        """Forgets a sidecar for good; whether there was one. Raises StoreFault `link-refused`, and as `ledger.store.files.destroy`."""
+        refuse_links(self._above, FOLDER)
+        return destroy(self.path(artifact_id))
 
     def age_s(self, artifact_id: bytes) -> float:
         """How long ago a sidecar was written, in seconds; 0 where that cannot be told."""

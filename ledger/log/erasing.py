@@ -1,0 +1,252 @@
+"""Erasure in the log's own store: what was asked for, when it is due, and the record bytes (SPEC §8.2).
+
+An `erase` is only said in the log. Carried out it is in each store by whoever keeps that. When, is told here, as the verifier
+(`ledger.proofs.voices`) and the auditor (`ledger.audit.erasures`) tell it of a record that is missing, and never earlier: what is
+disowned or delisted by now, whenever that came, is not carried out any more, though they would let pass what was carried out in time.
+
+What is said against an artifact must not go with it. Its content finds it, by its record (or, sealed, by its salt), and then
+what was said is found. Without them a gate would see nothing but the next claim about the same content. So
+whatever finds an artifact stays while a hold or a retraction of it by somebody listed stands.
+
+An erased record leaves length 0 and its leaf hash in its bundle (`ledger.store.bundles`): the trees over records and the sequence of
+records stay as they are, the entry stands, no root changes, and the fold, which knows no records, does not change. Of the digest index its
+content's pairs go, 8 bytes of a digest each, by which guesses could be confirmed; its id's stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from ledger.errors import RefusedInput
+from ledger.fold.authority import is_listed
+from ledger.fold.subjects import answerable_for
+from ledger.fold.topics import Topic, topic_key
+from ledger.log.view import LogView
+from ledger.merkle.tree import hash_leaf
+from ledger.spec import ERASE_WAIT_S, TILE_WIDTH
+from ledger.statements.record import decode_record
+from ledger.statements.statement import Statement
+from ledger.store import index
+from ledger.store.bundles import Erased, pack, record_items
+from ledger.store.contract import Batch, Snapshot, Space, Store, key_u64
+from ledger.store.reader import StoreReader
+
+_ERASE: Final = b"\xa3act\xa5erase"  # stands in the payload of every `erase`
+_AGAINST: Final = frozenset({"hold", "retract"})
+
+
+class Wait(StrEnum):
+    """Why an erasure that was asked for is not carried out."""
+
+    DUE = "due"  # it may be
+    EARLY = "early"  # its time is not over
+    HELD = "held"  # a hold or a retraction by somebody listed stands
+    VOID = "void"  # its signer may not say it any more: disowned, or not listed
+
+
+class Asked(NamedTuple):
+    """An `erase` of a whole artifact: the notice's log index, by whom, from which time of the log's clock on it may be carried out.
+
+    `is_own`: by who answers for the artifact. `against`: who holds or retracted it, though listed, in log order.
+    """
+
+    artifact_id: bytes
+    log_index: int
+    by: bytes
+    due_ms: int
+    is_own: bool
+    wait: Wait
+    against: tuple[bytes, ...] = ()
+
+
+def asked_to_erase(view: LogView) -> list[Asked]:
+    """Every erasure that was asked for in order, by the log's clock as of the view; of each artifact that which is nearest.
+
+    In the order in which they were said. Reads every entry once, at the speed of memory.
+    """
+    found: dict[bytes, Asked] = {}
+    order = list(Wait)
+    for log_index, _ in view.scan_statements(_ERASE):
+        statement = _erase_at(view, log_index)
+        for subject in () if statement is None else statement.body["subjects"]:
+            asked = (
+                _asked(view, log_index, statement, subject[0]) if len(subject) == 1 and statement else None
+            )
+            if asked is None:
+                continue
+            former = found.get(asked.artifact_id)
+            if former is None or order.index(asked.wait) < order.index(former.wait):
+                found[asked.artifact_id] = asked
+    return list(found.values())
+
+
+def asked_by(view: LogView, by: bytes, artifact_id: bytes) -> Asked | None:
+    """The `erase` of an artifact that an identity said and that counts still, or None."""
+    for log_index in view.topic_entries(topic_key(Topic.NOTICES, artifact_id)):
+        statement = _erase_at(view, log_index)
+        if statement is None or statement.by != by or [artifact_id] not in statement.body["subjects"]:
+            continue
+        asked = _asked(view, log_index, statement, artifact_id)
+        if asked is not None and asked.wait is not Wait.VOID:
+            return asked
+    return None
+
+
+def _erase_at(view: LogView, log_index: int) -> Statement | None:
+    """The `erase` in order at a log index; None if another entry stands there."""
+    try:
+        statement = view.statement(log_index)
+    except RefusedInput:
+        return None
+    is_meant = statement.type == "notice" and statement.body["act"] == "erase"
+    return statement if is_meant and not view.state.is_faulty(log_index) else None
+
+
+def _asked(view: LogView, log_index: int, statement: Statement, artifact_id: bytes) -> Asked | None:
+    """One subject of an `erase` in order; None if it may not name it (SPEC §9.2, step 9)."""
+    found = view.find_subject(artifact_id)
+    if found is None or not _stood_before(view, artifact_id, log_index):
+        return None
+    by = statement.by
+    is_own = by == answerable_for(view.state, found.maker)
+    listed = _listed_since(view, by, log_index)
+    if not is_own and listed is None:
+        return None
+    due_ms = clock_at(view, log_index) + ERASE_WAIT_S * 1_000
+    against = standing_against(view, artifact_id)
+    wait = Wait.DUE
+    if view.disowned_by(log_index) is not None or not (is_own or listed):
+        wait = Wait.VOID
+    elif against:
+        wait = Wait.HELD
+    elif view.clock_ms < due_ms:
+        wait = Wait.EARLY
+    return Asked(artifact_id, log_index, by, due_ms, is_own, wait, against)
+
+
+def _stood_before(view: LogView, artifact_id: bytes, log_index: int) -> bool:
+    """Whether an artifact stood under an entry in order before one."""
+    places = (view.locate(number)[0] for number in view.find_artifact(artifact_id))
+    return any(place < log_index and not view.state.is_faulty(place) for place in places)
+
+
+def _listed_since(view: LogView, identity_id: bytes, log_index: int) -> bool | None:
+    """Whether all rules from a log index on list an identity; None: not even those in force there."""
+    then, since = False, True
+    for place in view.topic_entries(topic_key(Topic.RULES, view.log_id)):
+        statement = view.statement(place)
+        if statement.type != "rules" or view.state.is_faulty(place):
+            continue
+        body = statement.body
+        names = identity_id in (*body.get("registrars", ()), *body.get("curators", ()))
+        if place < log_index:
+            then = names
+        else:
+            since = since and names
+    return since if then else None
+
+
+def standing_against(view: LogView, artifact_id: bytes) -> tuple[bytes, ...]:
+    """Who, listed by now, holds an artifact or retracted it, or a row of it: in log order, each once (SPEC §7.6)."""
+    said: dict[
+        bytes, tuple[bytes, set[tuple[Any, ...]]]
+    ] = {}  # by statement id: by whom, and on which subjects
+    for log_index in view.topic_entries(topic_key(Topic.NOTICES, artifact_id)):
+        statement = view.statement(log_index)
+        if view.state.is_faulty(log_index) or view.disowned_by(log_index) is not None:
+            continue
+        subjects = {tuple(each) for each in statement.body["subjects"] if each[0] == artifact_id}
+        if statement.body["act"] in _AGAINST:
+            said[statement.id] = statement.by, subjects
+        elif statement.body["act"] == "release" and statement.body["cancels"] in said:
+            said[statement.body["cancels"]][1].difference_update(subjects)
+    standing = (by for by, subjects in said.values() if subjects and is_listed(view.state, by))
+    return tuple(dict.fromkeys(standing))
+
+
+def clock_at(view: LogView, log_index: int) -> int:
+    """The log's clock at an entry, in ms (SPEC §9.5)."""
+    time_ms: int = view.statement(view.state_behind(log_index)).body["time"]
+    return time_ms
+
+
+def held_places(view: LogView, artifact_id: bytes) -> list[int]:
+    """The numbers of an artifact's records whose bytes the store holds."""
+    return [number for number in view.find_artifact(artifact_id) if view.record(number) is not None]
+
+
+def erased_records(view: LogView) -> dict[bytes, list[int]]:
+    """The numbers of all records that are erased though the log had them: by the ids of the artifacts that notices name.
+
+    No record else is erased (SPEC §8.2). Reads every entry once, at the speed of memory.
+    """
+    found: dict[bytes, list[int]] = {}
+    for log_index, _ in view.scan_statements(_ERASE):
+        statement = _erase_at(view, log_index)
+        for artifact_id, *row in () if statement is None else statement.body["subjects"]:
+            if not row and artifact_id not in found:
+                found[artifact_id] = [
+                    each for each in view.find_artifact(artifact_id) if view.record(each) is None
+                ]
+    return {artifact_id: numbers for artifact_id, numbers in found.items() if numbers}
+
+
+def erase_records(store: Store, artifact_ids: Collection[bytes]) -> int:
+    """Puts the leaf hash in the place of every record of these artifacts, and takes their contents out of the index; how many records.
+
+    One synced transaction; then a second, so that the older meta page of an LMDB store does not reach them either. What is erased already is
+    left as it is. The caller holds the writer's lock, and answers for it that they may be erased (`asked_to_erase`).
+    """
+    batch = Batch()
+    with store.snapshot() as snapshot:
+        head = bytes(snapshot.head())
+        count = 0
+        for number, places in sorted(_by_bundle(snapshot, artifact_ids).items()):
+            count += len(places)
+            _erase_in(snapshot, number, places, batch)
+    if count:
+        store.commit(batch, head, head)
+        store.commit(Batch(), head, head)
+    return count
+
+
+def _by_bundle(snapshot: Snapshot, artifact_ids: Iterable[bytes]) -> dict[int, list[int]]:
+    """The record numbers to be erased, by the number of their bundle."""
+    reader = StoreReader(snapshot)
+    found: dict[int, list[int]] = {}
+    for artifact_id in dict.fromkeys(artifact_ids):
+        for position in snapshot.positions(index.prefix(artifact_id)):
+            if position >= index.STATEMENT_BASE:
+                continue
+            item = reader.record(position)
+            if not isinstance(item, Erased) and hash_leaf(item) == artifact_id:
+                found.setdefault(position // TILE_WIDTH, []).append(position)
+    return found
+
+
+def _erase_in(snapshot: Snapshot, number: int, places: Collection[int], batch: Batch) -> None:
+    """The put that erases records of one bundle, and the pairs of the index that go with them."""
+    items: list[bytes | Erased] = []
+    bundle = snapshot.get(Space.RECORDS, key_u64(number)) or b""
+    for place, item in enumerate(record_items(bundle), number * TILE_WIDTH):
+        if isinstance(item, Erased):
+            items.append(item)
+        elif place in places:
+            record = bytes(item)
+            artifact_id = hash_leaf(record)
+            batch.unindex += _content_pairs(record, artifact_id, place)
+            items.append(Erased(artifact_id))
+        else:
+            items.append(bytes(item))
+    batch.puts.append((Space.RECORDS, key_u64(number), pack(items)))
+
+
+def _content_pairs(record: bytes, artifact_id: bytes, place: int) -> list[tuple[int, int]]:
+    """What the digest index knows of a record beside its id."""
+    try:
+        content = index.prefix(decode_record(record).content)
+    except RefusedInput:  # what cannot be read was indexed by its id alone
+        return []
+    return [] if content == index.prefix(artifact_id) else [(content, place)]
