@@ -123,7 +123,8 @@ def erase_own(
         own = [each for each in whole if (asked := asked_by(view, signer, each)) is not None and asked.is_own]
         said.held = [each for each in own if standing_against(view, each)]
         said.artifacts = len(own)
-        said.salts = access.keys.salts.destroy([each for each in own if each not in said.held])
+        salted = [each for each in own if each not in said.held]
+        said.salts = access.keys.salts.destroy(salted) if salted else 0
         _forget_contents(access, view, own, said, although_shared=although_shared)
     return said
 

@@ -17,6 +17,7 @@ from ledger.signer.keygroup import check_shape
 from ledger.signer.keystore import LocalIdentity
 from ledger.signer.lanes import pending_parcels
 from ledger.signer.newkeys import GivenKeys
+from ledger.signer.profiles import destroy_profile, new_profile, read_profile
 from ledger.signer.whereabouts import whereabouts
 from ledger.spec import HASH_BYTES
 from ledger.statements.bodies import BODIES
@@ -35,8 +36,10 @@ def new_identity(
     given: GivenKeys,
     *,
     unencrypted: bool,
+    profile: bytes | None,
 ) -> LocalIdentity:
     """As `Ledger.new_identity`; `shape`: how many keys a keyset has, and how many of them must sign."""
+    sealed = None if profile is None else new_profile(profile)
     anchor = access.keys.find(of) if of is not None else None
     if (role == "pair") != (anchor is not None):
         raise RefusedInput(
@@ -73,6 +76,7 @@ def new_identity(
             keys=keys,
             threshold=threshold,
             given=given,
+            profile=sealed,
         )
         signing.enrol_pending(door, identity)
         if signer is not None and substrate is not None:
@@ -147,6 +151,7 @@ def show(access: Access, name: str) -> dict[str, Any]:
             "role": identity.role,
             "anchor": identity.anchor.hex() if identity.anchor else None,
             "log_index": identity.born,
+            "profile": _profile_facts(view, identity, local),
             **life_of(view, identity),
             "delegations": [_delegation_facts(view, identity, item) for item in view.delegations(identity)],
             "endorsements": [
@@ -155,6 +160,19 @@ def show(access: Access, name: str) -> dict[str, Any]:
             "keys_wait": _waiting(local),
             "daily_keys": daily_keys(local) if local else [],
         }
+
+
+def _profile_facts(view: LogView, identity: Identity, local: LocalIdentity | None) -> dict[str, Any] | None:
+    """The sealed profile that an enrolment names, and whether it is kept here; None: it names none."""
+    digest = view.statement(identity.born).body.get("profile")
+    if digest is None:
+        return None
+    return {"digest": digest.hex(), "kept": local is not None and read_profile(local.folder) is not None}
+
+
+def erase_profile(access: Access, name: str) -> bool:
+    """As `Ledger.erase_profile`."""
+    return destroy_profile(access.keys.find(name).folder)
 
 
 def daily_keys(local: LocalIdentity) -> list[dict[str, Any]]:

@@ -31,18 +31,36 @@ class IdentityVerbs:
         threshold: int = 1,
         given: GivenKeys = NONE_GIVEN,
         unencrypted: bool = False,
+        profile: bytes | None = None,
     ) -> LocalIdentity:
         """Makes keys under `name` and enrols them. `of` names a pair's anchor; with `substrate` it delegates the pair at once.
 
         Each keyset has `keys` keys, of which `threshold` must sign; the first of them are those `given` (`agent_key`,
         `import_key`, or any `Signer`), which stay where they lie or, if they were imported, are kept as files. Whatever
-        can be refused is refused before a key is made. Raises RefusedInput `name-taken`, `name-illegal`, `name-unknown`, `passphrase-missing`, `passphrase-wrong`,
-        `role-illegal`, `threshold-illegal`, `keyset-illegal`, `delegation-illegal` or `schema`, or as a signer that was given.
+        can be refused is refused before a key is made. `profile`: who it is, at most 65,536 bytes, of which the log gets a sealed digest alone; it and
+        its salt are kept with the keys (SPEC §10.8). Raises RefusedInput `name-taken`, `name-illegal`, `name-unknown`, `passphrase-missing`, `passphrase-wrong`,
+        `role-illegal`, `threshold-illegal`, `keyset-illegal`, `delegation-illegal`, `too-large` or `schema`, or as a signer that was given.
         """
         shape = (keys, threshold)
         return identities.new_identity(
-            self._access, name, role, of, substrate, scope, shape, given, unencrypted=unencrypted
+            self._access,
+            name,
+            role,
+            of,
+            substrate,
+            scope,
+            shape,
+            given,
+            unencrypted=unencrypted,
+            profile=profile,
         )
+
+    def erase_profile(self, name: str) -> bool:
+        """Destroys the profile that is kept of an identity here, and its salt; whether there was one. That cannot be undone.
+
+        What its enrolment names is then about nothing. Who got the profile disclosed has it. Raises NotFound; StoreFault `store-failed`.
+        """
+        return identities.erase_profile(self._access, name)
 
     def delegate(
         self, anchor: str, pair: str, substrate: dict[str, Any], scope: dict[str, Any] | None = None

@@ -29,6 +29,7 @@ from ledger.signer.newkeys import NONE_GIVEN, GivenKeys
 from ledger.signer.offline import add_records, local_standing
 from ledger.signer.passphrases import Passphrases
 from ledger.signer.places import config_folder
+from ledger.signer.profiles import new_profile
 from ledger.signer.signers import Signer
 from ledger.signer.signing import Signed
 from ledger.signer.statement_file import writing_statements
@@ -209,10 +210,11 @@ def new_identity_offline(
     shape: tuple[int, int] = (1, 1),
     given: GivenKeys = NONE_GIVEN,
     unencrypted: bool = False,
+    profile: bytes | None = None,
 ) -> LocalIdentity:
     """Makes keys under `name` and their enrolment, which is written to the new statement file `output` and kept besides.
 
-    The log is remembered from then on. `shape`: keys of each keyset, and how many of them must sign; `given` as of
+    The log is remembered from then on. `shape`: keys of each keyset, and how many of them must sign; `given` and `profile` as of
     `Ledger.new_identity`. Of a pair the anchor has to speak where the ledger is. Raises RefusedInput `name-taken`, `name-illegal`, `passphrase-missing`, `threshold-illegal`, `file-exists`,
     `not-offline`, or as `Keystore.create`.
     """
@@ -224,12 +226,15 @@ def new_identity_offline(
             "Make it where the ledger is: lineage identity new",
         )
     keys.keys.check_free(name)
+    sealed = None if profile is None else new_profile(profile)
     passphrase = None if unencrypted else keys.keyring.passphrases.for_new_keys()
     count, threshold = shape
     with writing_statements(output) as file:
         for external in given.all():
             keys.keyring.take(external)
-        made = keys.keys.create(name, role, passphrase, keys=count, threshold=threshold, given=given)
+        made = keys.keys.create(
+            name, role, passphrase, keys=count, threshold=threshold, given=given, profile=sealed
+        )
         enrolment = made.pending_enrolment()
         if enrolment is not None:
             file.add(enrolment, ())

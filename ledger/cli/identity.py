@@ -11,6 +11,7 @@ from ledger.cli.common import (
     add_common,
     at_least_0,
     command,
+    confirm,
     moment,
     open_for,
     parse_digest,
@@ -75,6 +76,15 @@ def add(commands: Any) -> None:
     undelegate.add_argument("name", metavar="PAIR", help="a name here, or all 64 digits of the pair's id")
     add_common(undelegate, writes=True)
     undelegate.set_defaults(run=run_undelegate)
+    forget = command(
+        verbs,
+        "erase-profile",
+        "Destroy the sealed profile that is kept of an identity here, and its salt. The enrolment stays, and names a digest of nothing.",
+        "lineage identity erase-profile ada",
+    )
+    forget.add_argument("name", metavar="NAME")
+    add_common(forget, confirms=True)
+    forget.set_defaults(run=run_erase_profile)
     keychange.add_verbs(verbs)
     endorse.add_verbs(verbs)
     history.add_verbs(verbs)
@@ -117,6 +127,11 @@ def _add_new(verbs: Any) -> None:
         type=at_least_0,
         default=1,
         help="how many of them must sign together (default: 1)",
+    )
+    new.add_argument(
+        "--profile",
+        metavar="FILE",
+        help="seal what FILE says of it into the enrolment: the log gets a digest, the keys' folder the profile and its salt",
     )
     given.add_to_new(new)
     _add_delegation(new, required=False)
@@ -191,6 +206,7 @@ def run_new(args: argparse.Namespace, reporter: Reporter) -> int:
             threshold=args.threshold,
             given=keys,
             unencrypted=args.unencrypted,
+            profile=offline.profile_of(args),
         )
         daily = ledger.daily_keys(identity.name)
     given.tell_copied(args, reporter)
@@ -287,6 +303,9 @@ def run_show(args: argparse.Namespace, reporter: Reporter) -> int:
         )
     if facts["anchor"]:
         lines.append(f"  anchor     {facts['anchor']}")
+    if facts["profile"]:
+        kept = "kept here" if facts["profile"]["kept"] else "not kept here"
+        lines.append(f"  profile    sealed, {kept} (digest {facts['profile']['digest'][:16]})")
     for item in facts["delegations"]:
         scope = ", ".join(_scope_words(item["scope"])) or "no limits, no human share"
         end = "" if item["in_force"] else f" ({item['end']})"
@@ -294,6 +313,22 @@ def run_show(args: argparse.Namespace, reporter: Reporter) -> int:
     for item in facts["endorsements"]:
         lines.append(f"  grade      {_grade_words(item, names)}")
     reporter.result(facts, "\n".join(lines))
+    return 0
+
+
+def run_erase_profile(args: argparse.Namespace, reporter: Reporter) -> int:
+    """Asks, and destroys profile and salt."""
+    with open_for(args) as ledger:
+        name = ledger.keys.find(args.name).name
+        confirm(
+            args,
+            reporter,
+            f"The profile of '{name}' and its salt are destroyed here: nobody can show any more what its enrolment sealed. "
+            "Copies, backups, and whoever got it disclosed keep it.",
+        )
+        was_there = ledger.erase_profile(name)
+    told = "Destroyed the profile of" if was_there else "No profile is kept here of"
+    reporter.result({"name": name, "erased": was_there}, f"{told} '{name}'")
     return 0
 
 

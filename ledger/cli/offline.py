@@ -19,6 +19,7 @@ from ledger.cli.common import (
 )
 from ledger.cli.sign_claims import claim_of, columns_of
 from ledger.errors import RefusedInput
+from ledger.spec import PROFILE_BYTES_MAX
 
 if TYPE_CHECKING:
     from ledger.api.offline import OfflineKeys
@@ -125,6 +126,7 @@ def run_new(args: argparse.Namespace, reporter: Reporter) -> int:
         shape=(args.keys, args.threshold),
         given=keys,
         unencrypted=args.unencrypted,
+        profile=profile_of(args),
     )
     given.tell_copied(args, reporter)
     document = {"id": made.id.hex(), "role": made.role, "name": made.name, "keys": str(made.folder)}
@@ -139,6 +141,13 @@ def run_new(args: argparse.Namespace, reporter: Reporter) -> int:
     ]
     reporter.result(document | {"output": str(output)}, "\n".join(lines))
     return 0
+
+
+def profile_of(args: argparse.Namespace) -> bytes | None:
+    """The profile that --profile names. Raises RefusedInput `file-not-found`, `too-large`."""
+    from ledger.datasets.files import load_file
+
+    return None if args.profile is None else load_file(args.profile, max_bytes=PROFILE_BYTES_MAX)[1]
 
 
 def _refuse(args: argparse.Namespace) -> None:

@@ -11,7 +11,8 @@ before the checkpoint is written: a publication that was stopped still knows, by
 One publication a folder at a time.
 
 A bundle with erased records is not immutable (SPEC §8.2): where one is erased since it was published, each of its files is replaced,
-partial ones too, and the sidecar of an erased record of rows is removed. Whoever fetched them before has them still.
+partial ones too, and the sidecar of an erased record of rows is removed. That is done last: the checkpoint before need not know of the
+notice, and under it the record would be missing. Whoever fetched the files before has them still.
 
 Whoever serves the folder may be able to write in it, and must not thereby write or delete elsewhere as the operator:
 nothing is done through a symbolic link below it, and only what a publication writes is removed.
@@ -112,10 +113,6 @@ def publish(
             start = number * TILE_WIDTH
             out.put_bundle("records", number, list(reader.records(start, start + width)))
         view = LogView(snapshot, head.note, checkpoint, log_id(str(vkey)))
-        for artifact_id, numbers in erased_records(view).items():
-            for number in {each // TILE_WIDTH for each in numbers}:
-                out.replace_bundles(number, lambda start, stop: list(reader.records(start, stop)), records)
-            out.drop_rows(artifact_id)
         missing = 0
         if rows is not None:
             missing = sum(not out.put_rows(rows, item.record.id) for item in rows_records(view))
@@ -123,7 +120,20 @@ def publish(
         for size, data in older.items():
             out.put(f"{COSIGNED_FOLDER}/{size}", data, replace=True)
         out.finish(note)
+        _replace_erased(out, view, reader, records)
         return Published(checkpoint.size, records, out.written, missing, len(older))
+
+
+def _replace_erased(out: _Folder, view: LogView, reader: StoreReader, records: int) -> None:
+    """What was published of records that are erased by now, and their sidecars."""
+
+    def read(start: int, stop: int) -> list[bytes | Erased]:
+        return list(reader.records(start, stop))
+
+    for artifact_id, numbers in erased_records(view).items():
+        for number in {each // TILE_WIDTH for each in numbers}:
+            out.replace_bundles(number, read, records)
+        out.drop_rows(artifact_id)
 
 
 def _cosigned(
@@ -272,25 +282,29 @@ class _Folder:
         write_atomically(target, data, replace=replace)
 
     def put_bundle(self, kind: str, number: int, items: list[bytes] | list[bytes | Erased]) -> None:
-        """A bundle of 1..256 items; one with erased records may take the place of the one that had them."""
+        """A bundle of 1..256 items; one with erased records may take the place of the one that had them.
+
+        Its partial ones go with `replace_bundles`: until the checkpoint is written they are what the old one stands for.
+        """
         erased = any(isinstance(item, Erased) for item in items)
         data = b"".join(map(encode, items))
         self.put(tiles.bundle_path(kind, number, len(items)), data, replace=erased)
-        self.drop_partials(tiles.bundle_path(kind, number, TILE_WIDTH), len(items))
+        if not erased:
+            self.drop_partials(tiles.bundle_path(kind, number, TILE_WIDTH), len(items))
 
     def replace_bundles(self, number: int, read: ReadRecords, records: int) -> None:
         """A bundle of records of which some are erased by now, in every width that stands: none may hold them any longer."""
         start = number * TILE_WIDTH
         full = tiles.bundle_path("records", number, TILE_WIDTH)
+        if os.path.lexists(self._folder / full):
+            self.drop_partials(full, TILE_WIDTH)
         refuse_links(self._folder, f"{full}.p")
         partials = self._folder / f"{full}.p"
         widths = {partial_width(each.name) for each in partials.iterdir()} if partials.is_dir() else set()
-        if os.path.lexists(self._folder / full):
-            widths.add(TILE_WIDTH)
-        for width in sorted(widths - {0}):
-            if start + width > records:
-                continue
+        for width in sorted((widths | {TILE_WIDTH}) - {0}):
             path = tiles.bundle_path("records", number, width)
+            if start + width > records or not os.path.lexists(self._folder / path):
+                continue
             data = b"".join(map(encode, read(start, start + width)))
             if not holds(self._folder / path, data):
                 self.put(path, data, replace=True)

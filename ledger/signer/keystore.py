@@ -9,6 +9,7 @@
                                                                     /next.key     signs a rotation: move it away
                                                                     /recovery.key signs a recovery: move it away
                                                                     /pseudonym.key  behind the authors it reports
+                                                                    /profile.sealed  see `ledger.signer.profiles`
                                                                     /enrol.entry  until the log acknowledged it
                                                                     /lanes/       see `ledger.signer.lanes`
                                                                     /change/ former/ refused/  see `.changes`
@@ -47,11 +48,12 @@ from ledger.signer.keygroup import (
 )
 from ledger.signer.keyring import Keyring
 from ledger.signer.newkeys import NONE_GIVEN, GivenKeys, NewKeys, check_once
+from ledger.signer.profiles import Profile, write_profile
 from ledger.signer.signed_head import Sign, check_head, remembering
 from ledger.signer.signers import Signer, is_outside
 from ledger.spec import ENTRY_BYTES_MAX, HASH_BYTES, KEY_BYTES
 from ledger.statements.entry import CURRENT, Entry, make_entry
-from ledger.statements.statement import Statement, keyset_digest, make_statement
+from ledger.statements.statement import Statement, keyset_digest, make_statement, profile_digest
 from ledger.store.files import read_regular, sync_folder
 from ledger.store.salts import SaltVault
 
@@ -274,10 +276,12 @@ class Keystore:
         keys: int = 1,
         threshold: int = 1,
         given: GivenKeys = NONE_GIVEN,
+        profile: Profile | None = None,
     ) -> LocalIdentity:
         """Makes keys and a signed enrolment, all or nothing; the enrolment is then to be appended.
 
-        Each of the three keysets has `keys` keys of which `threshold` must sign, the first of them those `given`. Raises
+        Each of the three keysets has `keys` keys of which `threshold` must sign, the first of them those `given`. `profile`: what the
+        enrolment seals; it is kept with the keys, durable when this returns. Raises
         RefusedInput `name-taken`, `name-illegal`, `threshold-illegal`, `keyset-illegal` or `key-refused`, or as the signers.
         """
         check_shape(keys, threshold)
@@ -292,10 +296,14 @@ class Keystore:
         }
         if of is not None:
             body["of"] = of
+        if profile is not None:
+            body["profile"] = profile_digest(keyset_digest(current), profile.salt, profile.content)
         statement = make_statement("enrol", self.log_id, body)
         signers = new[0].signers[:threshold]
         entry = make_entry(statement, sign_to_threshold(CURRENT, current, signers, statement.payload))
-        return self.keep(name, role, new, statement.id, passphrase, of=of, enrolment=entry.encoded)
+        return self.keep(
+            name, role, new, statement.id, passphrase, of=of, enrolment=entry.encoded, profile=profile
+        )
 
     def keep(
         self,
@@ -307,6 +315,7 @@ class Keystore:
         *,
         of: bytes | None = None,
         enrolment: bytes | None = None,
+        profile: Profile | None = None,
     ) -> LocalIdentity:
         """Stores the keys of an identity under `name`; the folder appears whole or not at all.
 
@@ -325,6 +334,8 @@ class Keystore:
             groups = tuple(keys.group for keys in new)
             about = LocalIdentity(name, identity_id, role, made, of, 0, groups).about()
             keyfile.write_private(made / ABOUT_FILE, about)
+            if profile is not None:
+                write_profile(made, profile)
             if enrolment is not None:
                 keyfile.write_private(made / "enrol.entry", enrolment)
             self._name(made, name)

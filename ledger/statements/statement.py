@@ -99,6 +99,11 @@ def keyset_digest(keyset: dict[str, Any]) -> bytes:
     return hashlib.sha256(spec.TAG_KEYSET + codec.encode(keyset)).digest()
 
 
+def profile_digest(keyset: bytes, salt: bytes, profile: bytes) -> bytes:
+    """What an enrolment's `profile` commits to (SPEC §2): `keyset` is the digest of its keyset, `salt` has 32 bytes."""
+    return hashlib.sha256(spec.TAG_PROFILE + keyset + salt + profile).digest()
+
+
 def pre_authentication_encoding(payload: bytes) -> bytes:
     """The bytes that a signature covers: DSSE v1 PAE with our payload type (SPEC §6)."""
     return b"%b %d %b" % (_PAE_HEAD, len(payload), payload)
