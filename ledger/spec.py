@@ -61,7 +61,6 @@ PAYLOAD_BYTES_MAX: Final = 24_576
 EVIDENCE_PAYLOAD_BYTES_MAX: Final = 60_160  # payload of an `evidence` statement, which holds two others
 ENTRY_BYTES_MAX: Final = 65_535  # a u16 length prefix (C2SP tlog-tiles)
 RECEIPT_BYTES_MAX: Final = 1_048_576
-PROOF_DISCLOSED_BYTES_MAX: Final = 4_194_304  # of one content or profile that a proof discloses (SPEC §11.2)
 NOTE_BYTES_MAX: Final = 1_048_576
 NOTE_SIGNATURES_MAX: Final = 64  # signature lines of one note; C2SP asks for at least 16
 TLOG_POLICY_BYTES_MAX: Final = 1_048_576  # text of a tlog-policy: an ML-DSA-44 vkey alone has 1,800

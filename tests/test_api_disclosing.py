@@ -12,9 +12,10 @@ import pytest
 import ledger
 from ledger import spec
 from ledger.api import audit_folder
-from ledger.api.disclosing import CONTENT, PROFILE, Disclosed, disclosed
+from ledger.api.disclosing import disclosed
 from ledger.api.offline import new_identity_offline, open_keys
 from ledger.errors import LineageError
+from ledger.proofs.ancestry_file import CONTENT, PROFILE, Disclosed
 from ledger.signer.keystore import LocalIdentity
 from ledger.signer.passphrases import Passphrases
 from ledger.signer.profiles import PROFILE_FILE, read_profile

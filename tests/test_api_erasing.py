@@ -1,4 +1,4 @@
-"""Erasing: what goes, when, what it is not allowed to take along; and that whatever stops it leaves nothing half (SPEC §8.2, §10.9)."""
+"""Erasing: what goes, when, what it is not allowed to take along; and that whatever stops it leaves nothing half (SPEC §8.2, §10.10)."""
 
 from __future__ import annotations
 
@@ -69,6 +69,10 @@ class Town(Place):
         with self.open() as door:
             path = self.write("ea.json", json.dumps(EXPERIENCE | changes))
             return door.sign([path], by, ledger.Claim(kind="experience")).ids[0]
+
+    def vkey(self) -> str:
+        with self.open(readonly=True) as door:
+            return door.marker.vkey
 
     def vault(self) -> SaltVault:
         (folder,) = Path(self.config).glob("logs/*")

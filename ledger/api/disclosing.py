@@ -21,17 +21,14 @@ from ledger.datasets.jcs import canonical_json, parse_json
 from ledger.errors import LineageError, NotFound, RefusedInput
 from ledger.fold.objects import Identity
 from ledger.log.view import LogView
+from ledger.proofs.ancestry_file import CONTENT, PROFILE, Disclosed
 from ledger.signer.keystore import LocalIdentity
 from ledger.signer.profiles import read_profile
 from ledger.spec import PROOF_DISCLOSED_BYTES_MAX
 from ledger.statements.record import Record, sealed_content
 from ledger.statements.statement import keyset_digest, profile_digest
 
-CONTENT: Final = 1  # `what` of SPEC §11.2
-PROFILE: Final = 2
 _FULL: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
-
-Disclosed = tuple[int, bytes, bytes, bytes]  # what, id (32 bytes), salt (32 bytes), content
 
 
 def disclosed(access: Access, view: LogView, name: str) -> Disclosed:
@@ -115,7 +112,7 @@ def _of_artifact(access: Access, view: LogView, artifact_id: bytes) -> Disclosed
             "Name the FILE that was sealed.",
         )
     _check_size(item, len(content))
-    return CONTENT, artifact_id, salt, content
+    return Disclosed(CONTENT, artifact_id, salt, content)
 
 
 def _of_identity(view: LogView, local: LocalIdentity | None, identity_id: bytes, name: str) -> Disclosed:
@@ -144,7 +141,7 @@ def _of_identity(view: LogView, local: LocalIdentity | None, identity_id: bytes,
             "the profile that is kept is not the one that its enrolment names",
             "Restore it from a copy of the keys.",
         )
-    return PROFILE, identity_id, profile.salt, profile.content
+    return Disclosed(PROFILE, identity_id, profile.salt, profile.content)
 
 
 def _said_of_itself(view: LogView, identity: Identity) -> tuple[bytes | None, bytes]:
@@ -170,7 +167,7 @@ def _opened(item: str, record: Record, salts: Iterable[bytes], contents: list[by
     for salt in salts:
         for content in contents:
             if sealed_content(record.maker, salt, content) == record.content:
-                return CONTENT, record.id, salt, content
+                return Disclosed(CONTENT, record.id, salt, content)
     raise RefusedInput(
         "salt-differs",
         item,

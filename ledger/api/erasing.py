@@ -1,4 +1,4 @@
-"""Erasure on this machine: what goes, when, and what it is told about (SPEC §8.2, §10.9).
+"""Erasure on this machine: what goes, when, and what it is told about (SPEC §8.2, §10.10).
 
 A notice is only said. It is carried out here alone, in two steps, each of which its owner asks for:
 

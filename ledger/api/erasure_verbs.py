@@ -12,7 +12,7 @@ from ledger.log.erasing import Asked
 
 
 class ErasureVerbs:
-    """What is erased, and when (SPEC §8.2, §10.9)."""
+    """What is erased, and when (SPEC §8.2, §10.10)."""
 
     _access: Access
 

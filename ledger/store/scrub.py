@@ -1,4 +1,4 @@
-"""Scrubbing: what an LMDB data file remembers of values that its trees hold no more is overwritten (SPEC §10.9).
+"""Scrubbing: what an LMDB data file remembers of values that its trees hold no more is overwritten (SPEC §10.10).
 
 LMDB copies a page to change it, and leaves the old one as it was until it needs the room: a value that was replaced survives
 in free pages, and in the unused middle of pages from which it was taken. So after an erasure every byte that no tree

@@ -1,4 +1,4 @@
-"""`lineage notice erase`, `lineage log erase`, sealed profiles: what is said before, what is done, what is told (SPEC §8.2, §10.9)."""
+"""`lineage notice erase`, `lineage log erase`, sealed profiles: what is said before, what is done, what is told (SPEC §8.2, §10.10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scrubbing: of what was replaced or deleted nothing is left in the data file, and what is held is as it was (SPEC §10.9)."""
+"""Scrubbing: of what was replaced or deleted nothing is left in the data file, and what is held is as it was (SPEC §10.10)."""
 
 from __future__ import annotations
 
