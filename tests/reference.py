@@ -1068,8 +1068,10 @@ class NaiveFold:
         """Of an `attest` or `notice` in order, behind its step: (place among the subjects, code) of each fault."""
         faults: list[tuple[int | None, str]] = []
         by, body = fields["by"], fields["body"]
+        self.said[-1] |= {"early": set(), "listed": self.is_listed(by)}
         for position, (artifact, *row) in enumerate(body["subjects"]):
             if artifact not in held:
+                self.said[-1]["early"].add(position)
                 faults.append((position, "subject-unknown"))
                 continue
             record = _fields_of(held[artifact])
@@ -1276,7 +1278,9 @@ class NaiveLog:
         for one in heard:
             act, by = one["body"]["act"], one["by"]
             for subject in one["body"]["subjects"]:
-                if subject[0] != artifact or not _named(one, subject) or act == "release":
+                if subject[0] != artifact or act == "release":
+                    continue
+                if not (_named(one, subject) or self._named_early(one, subject)):
                     continue
                 if any(each["body"].get("cancels") == one["id"] and _named(each, subject) for each in heard):
                     continue
@@ -1284,6 +1288,15 @@ class NaiveLog:
                 if own or self.fold.is_listed(by):  # what he could say only while listed ends with that
                     found.append((act, len(subject) == 1))
         return found
+
+    def _named_early(self, notice: dict[str, Any], subject: list[Any]) -> bool:
+        """Whether a notice in order is about an artifact that came only later, and may count for who lacks a place (SPEC §12)."""
+        artifact, *row = subject
+        record = _fields_of(self.held.get(artifact))
+        if notice["body"]["subjects"].index(subject) not in notice["early"] or record is None:
+            return False
+        is_entitled = notice["listed"] or self.fold.answers_for(notice["by"], artifact, record)
+        return is_entitled and (not row or row[0] < _rows_of(record))
 
     def standing(self, artifact: bytes, accepted: Collection[bytes] = ()) -> str:
         """The own status of SPEC §12."""

@@ -80,7 +80,7 @@ class Scene:
             with door.view() as view:
                 shown = [disclosed(door._access, view, name) for name in (str(path), str(note), "ann")]
             (folder / "proofs").write_bytes(door.prove(self.ids).data or b"")
-            proof = proving.prove(door._access, self.ids, disclosed=shown[:2])
+            proof = proving.prove(door._access, self.ids, disclose=shown[:2])
             (folder / "disclosing").write_bytes(proof.data or b"")
             for name in ("public", "old copy"):
                 door.publish(folder / name)

@@ -25,6 +25,7 @@ class ProofVerbs:
         *,
         trust: Named | Trust | None = None,
         since: Iterable[int] = (),
+        disclose: Sequence[str] = (),
         gated: str | os.PathLike[str] | None = None,
     ) -> Proof:
         """Makes one file that proves the whole ancestry of its subjects, offline (SPEC §11.2).
@@ -32,10 +33,19 @@ class ProofVerbs:
         `named`: files that were signed, with every claim on them; artifact ids, as bytes or in hex; rows of imported datasets: ID:ROW, ID:FIRST-LAST,
         ID:all. `gated`: a verdict file, whose admitted rows are subjects too. `output`: where it is written, in place of a proof that lies there; None: its bytes are
         in what is returned. `trust`: made for who trusts so, a file or its bytes; None: for anybody. `since`: sizes of log checkpoints
-        that readers remember, which it is shown to extend (SPEC §12.4).
+        that readers remember, which it is shown to extend (SPEC §12.4). `disclose`: sealed files, ids of sealed artifacts whose content is kept here, and names of identities whose
+        sealed profile is: each goes into the file with its salt, for whoever gets it. Nothing else that is sealed does.
 
-        Raises NotFound `unlogged`, `file-not-found`; RefusedInput `file-exists`, `index-out-of-range`, `checkpoint-behind`, and of what is named; StoreFault
+        Raises NotFound `unlogged`, `file-not-found`; RefusedInput `file-exists`, `index-out-of-range`, `checkpoint-behind`, `not-sealed`, `salt-missing`, and of what is named; StoreFault
         `rows-missing`; ProofInvalid `rows-differ`. Nothing half done has the name of the output.
         """
         written = None if output is None else Path(output)
-        return proving.prove(self._access, named, written, trust=trust_named(trust), since=since, gated=gated)
+        return proving.prove(
+            self._access,
+            named,
+            written,
+            trust=trust_named(trust),
+            since=since,
+            disclose=disclose,
+            gated=gated,
+        )

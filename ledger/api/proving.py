@@ -15,16 +15,18 @@ from ledger import spec
 from ledger.api import finding
 from ledger.api.access import Access
 from ledger.api.around import now_ms
+from ledger.api.disclosing import disclosed
 from ledger.api.gate.admitted_claims import admitted_subjects
 from ledger.api.kept import Kept, kept_notes
 from ledger.datasets.files import RegularFile, printable
 from ledger.errors import NotFound, RefusedInput
+from ledger.fold.topics import Topic
 from ledger.identity.vkey import Vkey
 from ledger.log.view import LogView
 from ledger.merkle.ranges import Range
 from ledger.origin.moment import cosigned_under
 from ledger.origin.trust import Trust
-from ledger.proofs.ancestry_file import MAGIC, Disclosed, LogPart, RowsToWrite, write_file
+from ledger.proofs.ancestry_file import CONTENT, MAGIC, PROFILE, Disclosed, LogPart, RowsToWrite, write_file
 from ledger.proofs.checkpoint import Checkpoint
 from ledger.proofs.cosignatures import cosigners
 from ledger.proofs.note import format_note, join_notes, parse_note
@@ -88,7 +90,7 @@ def prove(
     *,
     trust: Trust | None = None,
     since: Iterable[int] = (),
-    disclosed: Sequence[Disclosed] = (),
+    disclose: Sequence[str | Disclosed] = (),
     gated: str | os.PathLike[str] | None = None,
 ) -> Proof:
     """As `Ledger.prove`."""
@@ -96,9 +98,14 @@ def prove(
         _check_output(output)
     with access.view() as view:
         subjects = _subjects(access, view, named, gated)
+        shown = [
+            each if isinstance(each, Disclosed) else disclosed(access, view, each)
+            for each in dict.fromkeys(disclose)
+        ]
         listeners = None if trust is None or trust.is_self else Listeners(trust.accept, trust.graders)
         written = record_ancestry(view, access.vkey, subjects.traced, listeners)
         part = written.part
+        _check_shown(part, shown)
         part.subjects = frozenset(subjects.artifacts)
         kept = kept_notes(access.cosigned, access.vkey)
         part.note = _head_note(view, kept.notes)
@@ -107,7 +114,7 @@ def prove(
             _rows_to_write(access.rows, artifact_id, wanted)
             for artifact_id, wanted in sorted(subjects.rows.items())
         ]
-        pieces = write_file([(part, rows)], sorted(disclosed))
+        pieces = write_file([(part, rows)], sorted(set(shown)))
         data = None
         if output is None:
             data = b"".join(pieces)
@@ -205,6 +212,21 @@ def _rows_to_write(folder: RowsFolder, artifact_id: bytes, wanted: list[int] | r
             yield from row_digests(rows, header.ranges)
 
     return RowsToWrite(header, digests)
+
+
+def _check_shown(part: LogPart, shown: Iterable[Disclosed]) -> None:
+    """Raises RefusedInput `usage` for something disclosed that the file is not about: it would prove nothing there."""
+    artifacts = {record.artifact_id for statement in part.statements for record in statement.records}
+    for item in shown:
+        if item.what == CONTENT and item.id not in artifacts:
+            reason = "the proof holds no such artifact"
+            raise RefusedInput(
+                "usage", f"disclose {item.id.hex()[:16]}", reason, "Name it as a subject, too."
+            )
+        if item.what == PROFILE and (Topic.KEY_EVENTS, item.id) not in part.topics:
+            reason = "nobody in the proof is this identity"
+            fix = "Prove something that it made, or leave its profile out."
+            raise RefusedInput("usage", f"disclose {item.id.hex()[:16]}", reason, fix)
 
 
 # Log checkpoints

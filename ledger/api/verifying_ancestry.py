@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ledger.api.around import now_ms
+from ledger.api.copies import open_copy
 from ledger.api.gate.terms import Named, read_policy, trust_named
+from ledger.api.known_proofs import Known, compare_proof, remember_proof
 from ledger.api.salts import salt_beside, sealed_file
 from ledger.api.verifying import Trusted, salts_here, trusted_log
 from ledger.datasets.files import RegularFile, load_file, printable, read_file
@@ -21,10 +23,12 @@ from ledger.datasets.jcs import canonical_json, parse_json
 from ledger.errors import ProofInvalid, RefusedInput
 from ledger.identity.vkey import Vkey
 from ledger.origin.policy import Policy
-from ledger.origin.proved import Proved, Read, verify
+from ledger.origin.proved import Proved, ProvedLog, Read, verify
 from ledger.origin.trust import Trust
 from ledger.proofs.ancestry_file import CONTENT, MAGIC
 from ledger.proofs.receipt import Content
+from ledger.signer.places import config_folder
+from ledger.signer.remembered import CheckpointMemory
 from ledger.statements.record import Record, sealed_size
 
 
@@ -39,12 +43,16 @@ class ContentChecked:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedAncestry:
-    """An ancestry proof that holds, and what it comes to. `trusted`: by which logs' vkeys, and why these. `at_ms`: as of when."""
+    """An ancestry proof that holds, and what it comes to. `trusted`: by which logs' vkeys, and why these. `at_ms`: as of when.
+
+    `known`: of each of its logs how the file stands to what was accepted here before; empty where nobody wanted to know.
+    """
 
     proved: Proved
     trusted: tuple[Trusted, ...]
     at_ms: int
     contents: tuple[ContentChecked, ...] = ()
+    known: tuple[Known, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -59,6 +67,8 @@ def verify_ancestry(
     at_ms: int | None = None,
     policy: Named | Policy | None = None,
     contents: Sequence[str | os.PathLike[str]] = (),
+    tree: str | os.PathLike[str] | None = None,
+    remember: bool = True,
     vkey: str | None = None,
     ledger: str | None = None,
     config: str | None = None,
@@ -68,7 +78,10 @@ def verify_ancestry(
     `trust`: a trust file, its bytes, or None for trust in the log alone. `policy`: as of `Ledger.gate`; None: facts alone. `vkey`: of the log; else those of the trust
     file, else that of the ledger at hand, else of the only log that is known here (`ledger`, `config`).
 
-    Raises ProofInvalid where the file does not hold or is not complete; RefusedInput for what cannot be read, `fold-unknown`, `vkey-missing`.
+    `remember`: the log checkpoint is held against the one that was accepted on this machine before, by the file's points or a copy of the log in `tree`, and remembered (SPEC
+    §12.4); without it nothing on this machine is looked at or written.
+
+    Raises ProofInvalid where the file does not hold or is not complete, `checkpoint-inconsistent` with the evidence kept; RefusedInput for what cannot be read, `fold-unknown`, `vkey-missing`.
     """
     believed = trust_named(trust)
     named = None if policy is None else read_policy(policy)
@@ -78,9 +91,23 @@ def verify_ancestry(
         vkeys = [each.vkey for each in trusted]
         proved = verify(read, vkeys, believed, at_ms=time_ms, policy=named)
     checker = _ContentChecker(proved, config)
-    return VerifiedAncestry(
-        proved, trusted, time_ms, tuple(checker.check(os.fspath(path)) for path in contents)
-    )
+    checked = tuple(checker.check(os.fspath(path)) for path in contents)
+    known = tuple(_compare(each, time_ms, tree, config) for each in proved.logs) if remember else ()
+    return VerifiedAncestry(proved, trusted, time_ms, checked, known)
+
+
+def _compare(proved: ProvedLog, at_ms: int, tree: str | os.PathLike[str] | None, config: str | None) -> Known:
+    """Holds a log of a file against what was accepted here before, and remembers it, since it is relied on from here on."""
+    log = proved.log
+    memory = CheckpointMemory(config_folder(config), log.vkey)
+    if tree is None:
+        known = compare_proof(memory, log.note, log.points)
+    else:
+        with open_copy(tree, log.vkey) as copy:
+            known = compare_proof(memory, log.note, log.points, copy)
+    if not proved.missing:
+        remember_proof(memory, known, proved.trust, at_ms)
+    return known
 
 
 def trusted_logs(

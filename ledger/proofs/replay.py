@@ -31,7 +31,8 @@ _CUTTING = frozenset({"rotate", "recover", "retire"})
 _SUBJECTS_OF = frozenset({"attest", "notice"})
 
 
-_NO_ROWS: Final[Mapping[bytes, Sequence[int | None]]] = MappingProxyType({})
+_Rows = Mapping[bytes, Sequence[int | None]]
+_NO_ROWS: Final[_Rows] = MappingProxyType({})
 
 
 class Spoken(NamedTuple):
@@ -39,6 +40,8 @@ class Spoken(NamedTuple):
 
     `signer` as of the entry (None: not enrolled then), `signed_by` his public keys that signed it. `rows`: of an
     attestation or notice, by artifact id that is asked about, the rows that are its subjects without fault; None: the whole.
+    `doubtful`: likewise of artifacts that stand at no place at hand before it, but do behind it: who has not the whole log
+    cannot know whether they stood (SPEC §12).
     """
 
     log_index: int
@@ -46,7 +49,8 @@ class Spoken(NamedTuple):
     signer: Identity | None
     signed_by: tuple[bytes, ...] = ()
     fault: Fault | None = None
-    rows: Mapping[bytes, Sequence[int | None]] = _NO_ROWS
+    rows: _Rows = _NO_ROWS
+    doubtful: _Rows = _NO_ROWS
 
 
 class PartialReplay:
@@ -58,18 +62,20 @@ class PartialReplay:
         entries: Mapping[int, Entry],
         asked: frozenset[bytes],
         find: FindSubject,
+        find_behind: FindSubject,
         spoken: dict[int, Spoken],
     ) -> None:
         """Replays `entries`, the genesis among them, and fills `spoken` with the ordinary ones, by log index.
 
         `asked`: the artifacts whose attestations and notices are judged; for one of them `find` is asked, who knows by
-        `spoken` what stood before.
+        `spoken` what stood before, then `find_behind`, who tells it wherever it stands.
         """
         self.state = FoldState(log.log_id)
         self.spoken = spoken
         self._log = log
         self._asked = asked
         self._find = find
+        self._find_behind = find_behind
         self._clock_ms = CLOCK_UNKNOWN_MS  # the greatest so far: no state turns it back
         self._cut: set[bytes] = set()  # whose keys were ever cut, or may be: nobody else's word is disowned
         self._is_anybody_accused = False
@@ -166,29 +172,33 @@ class PartialReplay:
             signer = None
         fault: Fault | None = None
         signed_by: tuple[bytes, ...] = ()
-        rows: Mapping[bytes, Sequence[int | None]] = _NO_ROWS
+        rows = doubtful = _NO_ROWS
         try:
             judge_partially(state, log_index, entry, clock_ms, self._log.check_signatures)
             if signer is not None:
                 signed_by = signing_keys(entry, signer.in_force(clock_ms).keyset)
                 if kind in _SUBJECTS_OF:
-                    rows = self._rows(statement)
+                    rows, doubtful = self._rows(statement)
         except (RefusedInput, PolicyDenied) as error:
             fault = fault_of(error, log_index)
         advance(state, log_index, entry, clock_ms, in_order=fault is None)
         if kind in words.TYPES_ORDINARY:
-            self.spoken[log_index] = Spoken(log_index, statement, signer, signed_by, fault, rows)
+            self.spoken[log_index] = Spoken(log_index, statement, signer, signed_by, fault, rows, doubtful)
 
-    def _rows(self, statement: Statement) -> Mapping[bytes, Sequence[int | None]]:
+    def _rows(self, statement: Statement) -> tuple[_Rows, _Rows]:
+        """Of the artifacts asked about, what are subjects without fault; and what may be such."""
         rows: dict[bytes, list[int | None]] = {}
+        doubtful: dict[bytes, list[int | None]] = {}
         for subject in statement.body["subjects"]:
             if subject[0] in self._asked:
+                stands = self._find(subject[0]) is not None
                 try:
-                    judge_subject(self.state, statement, subject, self._find)
+                    judge_subject(self.state, statement, subject, self._find if stands else self._find_behind)
                 except RefusedInput:
                     continue
-                rows.setdefault(subject[0], []).append(subject[1] if len(subject) == 2 else None)
-        return rows
+                found = rows if stands else doubtful
+                found.setdefault(subject[0], []).append(subject[1] if len(subject) == 2 else None)
+        return rows, doubtful
 
     def _accused(self, statement: Statement) -> Identity | None:
         return self.state.identity(decode_statement(statement.body["first"][0]).by)

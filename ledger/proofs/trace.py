@@ -192,7 +192,12 @@ class _Trace:
         self._withheld: dict[bytes, bool] = {}
         self._makers: dict[bytes, _People] = {}
         self._replay = PartialReplay(
-            log, opening.gathering.entries, frozenset(opening.artifacts), self._find_subject, self._spoken
+            log,
+            opening.gathering.entries,
+            frozenset(opening.artifacts),
+            self._find_subject,
+            self._find_behind,
+            self._spoken,
         )
         self._voices = Voices(log, opening.gathering, self._replay, accept)
 
@@ -303,6 +308,11 @@ class _Trace:
         if maker is None:
             return None
         return Subject(maker, None if opened.record is None else opened.record.row_count)
+
+    def _find_behind(self, artifact_id: bytes) -> Subject | None:
+        """What stands under an id at any place at hand; it is asked for where none is before the entry that is judged now."""
+        record = self._artifacts[artifact_id].record
+        return None if record is None else Subject(record.maker, record.row_count)
 
     def _places(self, opened: Opened) -> tuple[Place, ...]:
         if len(opened.places) == 1:  # most often

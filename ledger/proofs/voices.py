@@ -2,11 +2,14 @@
 
 What is disowned is left out first; then the latest of each issuer counts. What an issuer could say only because the
 rules listed him counts while they list him.
+
+Who leaves an earlier place of an artifact out must not undo by that what was said against it in between. So what names an
+artifact that stands only behind it, as far as is at hand, counts if it speaks against it, and else does not (SPEC §12).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -64,7 +67,7 @@ class Voices:
                 continue
             found += [
                 Notice(statement.id, spoken.log_index, statement.by, body["act"], body.get("reason"), row)
-                for row in spoken.rows.get(about.artifact_id, ())
+                for row in self._rows(spoken, about)
                 if (statement.id, row) not in released
             ]
         return tuple(found)
@@ -76,7 +79,7 @@ class Voices:
             if self._replay.disowning(spoken) is not None:
                 continue
             statement, body = spoken.statement, spoken.statement.body
-            for row in spoken.rows.get(about.artifact_id, ()):
+            for row in self._rows(spoken, about):
                 latest[statement.by, body["claim"], row] = Attestation(
                     statement.id,
                     spoken.log_index,
@@ -135,6 +138,13 @@ class Voices:
     def _spoken(self, indices: Iterable[int]) -> list[Spoken]:
         """What was said there; of one at fault no subject is without fault."""
         return [self._replay.spoken[log_index] for log_index in indices]
+
+    def _rows(self, spoken: Spoken, about: About) -> Iterator[int | None]:
+        """The rows of an artifact, or None for the whole of it, of which it is said so that it may count."""
+        yield from spoken.rows.get(about.artifact_id, ())
+        is_against = spoken.statement.type == "notice" or spoken.statement.body["result"] == "refuted"
+        if is_against and about.answerable is not None:
+            yield from spoken.doubtful.get(about.artifact_id, ())
 
     def _is_entitled(self, spoken: Spoken, about: About) -> bool:
         """Whether the issuer may say it still: some may only while they are listed."""

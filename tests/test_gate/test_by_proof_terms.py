@@ -336,7 +336,7 @@ def test_a_sealed_row_is_found_by_a_salt_that_it_brings_or_that_the_file_disclos
     assert [brief(each) for each in judged_by(town, proof, silent)] == ["rejected unlogged L0"]
     said = [Disclosed(CONTENT, scene.sealed.id, SALT, b"a secret")]
     with town.open() as door:
-        disclosing = prove(door._access, [scene.sealed.id], disclosed=said).data
+        disclosing = prove(door._access, [scene.sealed.id], disclose=said).data
     assert [brief(each) for each in judged_by(town, disclosing, silent)] == ["admitted clear L2"]
 
 

@@ -24,6 +24,7 @@ from tests.dishonest import DishonestLog, Lie, liar
 from tests.test_proofs.scene import (
     MODEL,
     TOOL,
+    Council,
     Scene,
     attest,
     change,
@@ -33,8 +34,9 @@ from tests.test_proofs.scene import (
     rules,
     signed_by,
     traced,
+    wait_out,
 )
-from tests.world import World, enrol
+from tests.world import Actor, World, enrol
 
 
 class Told:
@@ -342,3 +344,61 @@ def test_no_altered_answer_raises_a_level(told: Told, name: str, turn: int, how:
         assert node.status in (before.status, Status.UNKNOWN)
     assert set(ancestry.humans) <= set(told.honest.humans)
     assert set(ancestry.authors) <= set(told.honest.authors)
+
+
+# --- a place that is left out ------------------------------------------------------------------------------------------
+
+
+def last_place(honest: Callable[[bytes], list[int]], artifact_id: bytes) -> list[int]:
+    return honest(artifact_id)[-1:]
+
+
+SAID_BETWEEN: dict[str, tuple[Status, Callable[[Council, Actor], object]]] = {
+    "hold": (Status.QUARANTINED, lambda c, _: c.say(c.curator, "hold")),
+    "dispute": (Status.CONDITIONAL, lambda c, _: c.say(c.curator, "dispute")),
+    "retract": (Status.RETRACTED, lambda c, _: c.say(c.scene.anna, "retract")),
+    "retract by a curator": (Status.RETRACTED, lambda c, _: c.say(c.curator, "retract")),
+    "erase": (Status.RETRACTED, lambda c, _: c.say(c.scene.anna, "erase")),
+    "hold of a row": (Status.CONDITIONAL, lambda c, _: c.say(c.curator, "hold", c.rows, 2)),
+    "refuted": (Status.RELEASED, lambda c, ben: attest(c.scene, ben, c.work.id, result="refuted")),
+}
+
+
+@pytest.mark.parametrize("what", SAID_BETWEEN)
+def test_what_was_said_is_not_undone_by_leaving_the_first_place_out(what: str) -> None:
+    council = Council()
+    scene, (status, say) = council.scene, SAID_BETWEEN[what]
+    say(council, scene.ben)
+    scene.put(scene.pair, council.work, council.rows)
+    scene.log.close_with_state()
+    assert not scene.log.faults
+    artifact = council.rows if "row" in what else council.work
+    for lies in ({}, {"find_artifact": last_place}):
+        ancestry = traced(scene.world, artifact, scene.ben, **lies)
+        node = ancestry.nodes[artifact.id]
+        assert (node.status, len(node.places)) == (status, 1 if lies else 2)
+        assert [each.result for each in node.attestations] == ["refuted"] * (what == "refuted")
+
+
+def test_what_speaks_for_an_artifact_needs_a_place_before_it() -> None:
+    """A `release` and a `confirmed` do not count where it is not shown that the artifact stood; nor allows an `erase` to erase."""
+    council = Council()
+    scene = council.scene
+    number = scene.log.record_count - 2
+    hold = council.say(council.curator, "hold")
+    council.say(council.curator, "release", cancels=hold)
+    attest(scene, scene.ben, council.work.id)
+    council.say(scene.anna, "erase", council.rows)
+    scene.put(scene.pair, council.work, council.rows)
+    wait_out(scene)
+    scene.log.close_with_state()
+    node = traced(scene.world, council.work, scene.ben).nodes[council.work.id]
+    assert (node.status, len(node.attestations)) == (Status.RELEASED, 1)
+    node = traced(scene.world, council.work, scene.ben, find_artifact=last_place).nodes[council.work.id]
+    assert (node.status, len(node.attestations)) == (Status.QUARANTINED, 0)
+    scene.log.erase(number + 1)
+    scene.log.erase(scene.log.record_count - 1)
+    assert traced(scene.world, council.rows).nodes[council.rows.id].fault is None
+    node = traced(scene.world, council.rows, find_artifact=last_place).nodes[council.rows.id]
+    assert node.fault is not None
+    assert node.fault.code == "record-missing"
