@@ -38,4 +38,4 @@ format: $(READY) ## lay the code out
 	$(BIN)/ruff check --fix .
 
 clean: ## remove what was made
-	rm -rf $(VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .cache .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

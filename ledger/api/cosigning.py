@@ -83,31 +83,34 @@ class Cosigning:
 
 
 def cosign(
-    access: Access, named: Sequence[str], trust: Named | Trust | None, wait_s: float = spec.WITNESS_WAIT_S
+    access: Access, named: Sequence[str], trust: Named | Trust | None, wait_s: float, *, fresh: bool = False
 ) -> Cosigning:
-    """Asks witnesses to cosign the newest signed log checkpoint, and keeps their lines.
+    """Asks witnesses to cosign the newest signed log checkpoint, and keeps their lines; with `fresh` one is signed first.
 
     `named`: of each `VKEY URL`, or a name or URL of the trust file's tlog_policy; empty: all of it that have a URL. `wait_s`: for each.
-    Raises before anybody is asked RefusedInput `witness-unknown`, `usage`, `trust-invalid`, `tlog-policy-invalid`; PolicyDenied
-    `log-not-trusted`; StoreFault `store-readonly`. What a witness does is told in `answers`.
+    Raises before anything is signed or asked RefusedInput `witness-unknown`, `usage`, `trust-invalid`, `tlog-policy-invalid`;
+    PolicyDenied `log-not-trusted`; StoreFault `store-readonly`. What a witness does is told in `answers`.
     """
     access.check_writable()
+    believed = trust_named(trust)
+    if believed is not None:
+        believed.check_log(access.vkey)
+    asked = witnesses_named(named, None if believed is None else believed.tlog_policy)
+    if fresh:
+        with access.writer() as writer:
+            writer.tick()
+    kept = kept_notes(access.cosigned, access.vkey)
     with access.view() as view:
-        believed = trust_named(trust)
-        if believed is not None:
-            believed.check_log(access.vkey)
-        asked = witnesses_named(named, None if believed is None else believed.tlog_policy)
-        kept = kept_notes(access.cosigned, access.vkey)
+        checkpoint = view.checkpoint
         plain = without_cosignatures(parse_note(view.note), access.vkey)
         given = _ask_all(asked, plain, view, kept, wait_s)
         checked = [_checked(witness, one, plain.text, view.clock_ms) for witness, one in given]
-        lines = [line.signature for _answered, found in checked for line in found]
-        note = _keep(access, view.checkpoint, plain, lines, [witness.vkey for witness in asked])
-        quorum = None
-        if believed is not None and believed.has_quorum:
-            quorum = cosigned_under(believed, access.vkey, format_note(note), now_ms())
-        answers = tuple(answered for answered, _found in checked)
-        return Cosigning(view.checkpoint, format_note(note), answers, quorum, kept.told)
+    lines = [line.signature for _answered, found in checked for line in found]
+    note = format_note(_keep(access, checkpoint, plain, lines, [witness.vkey for witness in asked]))
+    quorum = None
+    if believed is not None and believed.has_quorum:
+        quorum = cosigned_under(believed, access.vkey, note, now_ms())
+    return Cosigning(checkpoint, note, tuple(answered for answered, _found in checked), quorum, kept.told)
 
 
 def witnesses_named(named: Sequence[str], policy: TlogPolicy | None) -> list[Witness]:

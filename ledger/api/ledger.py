@@ -416,13 +416,16 @@ class Ledger(IdentityVerbs, Beside, Lookups, RowVerbs, GateVerbs, ProofVerbs, Er
         witnesses: Sequence[str] = (),
         trust: Named | Trust | None = None,
         *,
+        fresh: bool = False,
         wait_s: float = spec.WITNESS_WAIT_S,
     ) -> Cosigning:
         """Has the newest log checkpoint cosigned by C2SP tlog-witnesses, and keeps what they gave (SPEC §10.9).
 
         `witnesses`: of each "VKEY URL", or a name or URL of the trust file's tlog_policy; none: all of it that have a URL. `trust`: a
-        trust file or its bytes. `wait_s`: for each witness. One that fails keeps no other from being asked: `answers` tells. Raises,
-        before anybody is asked, RefusedInput `witness-unknown`, `usage`, `key-refused`, `trust-invalid`, `tlog-policy-invalid`;
-        PolicyDenied `log-not-trusted`; StoreFault `store-readonly`; and StoreFault where nothing can be kept.
+        trust file or its bytes. `fresh`: a new one is signed first, so that its time is now. `wait_s`: for each witness. One that
+        fails keeps no other from being asked: `answers` tells.
+
+        Raises, before anything is signed or anybody asked, RefusedInput `witness-unknown`, `usage`, `key-refused`, `trust-invalid`,
+        `tlog-policy-invalid`; PolicyDenied `log-not-trusted`; StoreFault `store-readonly`; later StoreFault where nothing can be kept.
         """
-        return cosigning.cosign(self._access, witnesses, trust, wait_s)
+        return cosigning.cosign(self._access, witnesses, trust, wait_s, fresh=fresh)

@@ -49,7 +49,7 @@ def check_options(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace, ledger: Ledger, reporter: Reporter) -> int:
     """Asks, and prints the note with all lines that are kept of it."""
-    cosigning = ledger.cosign([text for text in args.witness if text], args.trust)
+    cosigning = ledger.cosign([text for text in args.witness if text], args.trust, fresh=args.fresh)
     for line in _lines(cosigning):
         reporter.note(printable(line))
     reporter.result(_document(cosigning), cosigning.note.rstrip("\n"))

@@ -87,10 +87,10 @@ def run_checkpoint(args: argparse.Namespace, reporter: Reporter) -> int:
     """Prints the note. 1: witnesses were asked, and not all have cosigned; or the trust file's quorum is not met."""
     cosigning.check_options(args)
     with open_for(args, readonly=not (args.fresh or args.witness)) as ledger:
-        if args.fresh:
-            ledger.sign_checkpoint()
         if args.witness:
             return cosigning.run(args, ledger, reporter)
+        if args.fresh:
+            ledger.sign_checkpoint()
         note = ledger.checkpoint_note()
         checkpoint = ledger.checkpoint()
     document = {

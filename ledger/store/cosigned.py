@@ -59,7 +59,10 @@ class CosignedNotes:
         return self.folder / f"{size:020}.note"
 
     def sizes(self) -> list[int]:
-        """The sizes of which a note is kept, ascending; of more than 64 the first and the last ones. Raises StoreFault `store-failed`, `link-refused`."""
+        """The sizes of which a note is kept, ascending; of more than twice as many as are kept the first and the last ones.
+
+        Raises StoreFault `store-failed`, `link-refused`.
+        """
         refuse_links(self._ledger, FOLDER)
         try:
             names = [path.name for path in self.folder.iterdir()]
@@ -70,8 +73,8 @@ class CosignedNotes:
                 "store-failed", str(self.folder), f"it cannot be read ({error.strerror})", _FIX
             ) from error
         found = sorted(int(match["size"]) for name in names if (match := _NAME.match(name)))
-        half = spec.COSIGNED_KEPT_MAX // 2
-        return found if len(found) <= spec.COSIGNED_KEPT_MAX else [*found[:half], *found[-half:]]
+        half = spec.COSIGNED_KEPT_MAX  # one more than is kept must be seen, or none would ever go
+        return found if len(found) <= 2 * half else [*found[:half], *found[-half:]]
 
     def look(self) -> list[KeptNote]:
         """All that are kept, ascending by size, also what cannot be read. Raises as `sizes`."""
