@@ -69,7 +69,17 @@ def peer_python() -> Path:
             )
         for command in (
             [base, "-m", "venv", str(ENVIRONMENT)],
-            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE],
+            [
+                str(python),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--retries",
+                "1",
+                PACKAGE,
+            ],
         ):
             made = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
             if made.returncode:

@@ -163,6 +163,8 @@ def _named(text: str, known: Iterable[Witness], policy: TlogPolicy | None) -> li
         raise _unknown(text, "the trust file gives it no URL")
     if "://" in text:
         parse_prefix(text)
+    if policy is not None:
+        raise _unknown(text, "the trust file's tlog_policy has no witness of this name or URL")
     raise _unknown(text, "its vkey is not known: nobody could tell what it answers from noise")
 
 

@@ -122,7 +122,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="NOTE",
         action="append",
         default=[],
-        help="a file: a checkpoint of the log that witnesses cosigned, for --trust; may be repeated",
+        help="a file: a checkpoint of the log that witnesses cosigned, for --trust, besides those that are kept; may be repeated",
     )
     group.add_argument(
         "--proof",

@@ -146,7 +146,13 @@ def missing(policy: Policy, footing: Footing) -> tuple[Missing, ...]:
         what = "the quorum of the trust file has not cosigned this log checkpoint"
         if footing.unverified:
             what += f" as far as can be verified here: no library at hand verifies ML-DSA-44, by {', '.join(footing.unverified)}"
-        found.append(Missing("quorum-unmet", what, "Have it cosigned, and give the cosigned log checkpoint."))
+        found.append(
+            Missing(
+                "quorum-unmet",
+                what,
+                "Have it cosigned: lineage log checkpoint --witness --trust T; or give the cosigned log checkpoint.",
+            )
+        )
     age_max_ms = trust.max_checkpoint_age_ms
     if age_max_ms is not None and (footing.fresh_ms is None or footing.at_ms - footing.fresh_ms > age_max_ms):
         old = (

@@ -147,6 +147,15 @@ def test_what_is_said_on_a_terminal_moves_no_cursor(ada: Cli) -> None:
     assert "\x1b" not in ran.err
 
 
+def test_a_name_moves_no_cursor_either(ada: Cli) -> None:
+    """U+009B begins a control sequence, and may stand in the name of a key."""
+    with witnessing(Cosigner("witness.example/\x9b2J")) as (witness, _server):
+        ran = ada("log", "checkpoint", "--witness", named(witness))
+    assert ran.code == 0
+    assert "\x9b" not in ran.err
+    assert "\\x9b2J" in ran.err
+
+
 def test_publish_tells_what_stands_there(ada: Cli, a: MadeWitness) -> None:
     ada.json("log", "checkpoint", "--witness", named(a))
     ada.json("log", "checkpoint", "--fresh", "--witness", named(a))
