@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 import ledger
-from ledger.api.copies import open_copy
-from ledger.api.known_proofs import Known, compare_proof, remember_proof
+from ledger.api.known_proofs import Known
 from ledger.api.verifying_ancestry import verify_ancestry
 from ledger.cli.main import main
 from ledger.errors import ProofInvalid
-from ledger.origin.trust import self_trust
 from ledger.signer.remembered import EVIDENCE, CheckpointMemory
 
 
@@ -58,20 +56,14 @@ class Reader:
     """Somebody elsewhere, who has the log's vkey and remembers what he accepted."""
 
     def __init__(self, folder: Path, operator: Operator) -> None:
+        self.config = str(folder / "reader")
         self.memory = CheckpointMemory(folder / "reader", operator.vkey)
 
     def read(self, file: bytes, tree: Path | None = None) -> Known:
-        """Verifies a file, which holds by itself; compares it with what he remembers, and then relies on it."""
-        found = verify_ancestry(file, vkey=str(self.memory.vkey))
+        """Verifies a file, which holds by itself; it is compared with what he remembers, and then relied on."""
+        found = verify_ancestry(file, vkey=str(self.memory.vkey), config=self.config, tree=tree)
         assert found.ok
-        (log,) = found.proved.logs
-        note, points = log.log.note, log.log.points
-        if tree is None:
-            known = compare_proof(self.memory, note, points)
-        else:
-            with open_copy(tree, self.memory.vkey) as copy:
-                known = compare_proof(self.memory, note, points, copy)
-        remember_proof(self.memory, known, self_trust(), found.at_ms)
+        (known,) = found.known
         return known
 
     @property

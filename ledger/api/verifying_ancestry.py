@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ledger.api.around import now_ms
-from ledger.api.copies import open_copy
 from ledger.api.gate.terms import Named, read_policy, trust_named
 from ledger.api.known_proofs import Known, compare_proof, remember_proof
 from ledger.api.salts import salt_beside, sealed_file
@@ -103,6 +102,8 @@ def _compare(proved: ProvedLog, at_ms: int, tree: str | os.PathLike[str] | None,
     if tree is None:
         known = compare_proof(memory, log.note, log.points)
     else:
+        from ledger.api.copies import open_copy  # noqa: PLC0415 - it loads the engine of a store
+
         with open_copy(tree, log.vkey) as copy:
             known = compare_proof(memory, log.note, log.points, copy)
     if not proved.missing:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, Unpack
 
-from ledger.api.gate.from_proof import Compare, ShownProof, not_compared
+from ledger.api.gate.from_proof import Compare, ShownProof
 from ledger.api.gate.gating import Options, ask, gate_shown
 from ledger.api.gate.reporting import report_gate
 from ledger.api.gate.result import Gated
@@ -50,7 +50,7 @@ def gate_by_proof(
     proof: Proof,
     vkey: str | None = None,
     config: str | None = None,
-    compare: Compare = not_compared,
+    compare: Compare | None = None,
     **options: Unpack[Options],
 ) -> Gated:
     """As `ledger.api.gate.verbs.GateVerbs.gate`, by an ancestry proof: its path, or its bytes. Nobody signs the manifest.

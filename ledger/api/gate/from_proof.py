@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple, Protocol
 
 from ledger.api.accepted import Accepted, GivenNote, by_checkpoint, joined_note, named_error
 from ledger.api.gate.proven_rows import ProvenRows
 from ledger.api.gate.shown import Spoken
+from ledger.api.known_proofs import Known, compare_proof, remember_proof
 from ledger.datasets.crew import Crew
 from ledger.errors import ProofInvalid, RefusedInput
 from ledger.origin.moment import cosigned_under
@@ -76,29 +78,31 @@ class Comparison(Protocol):
         ...
 
 
-class NotCompared:
-    """Nobody compares."""
-
-    words = "not compared with what was accepted here before"
-
-    def remember(self, trust: Trust, at_ms: int) -> bool:  # noqa: ARG002 - a Comparison
-        """Nothing."""
-        return False
-
-
 Compare = Callable[[bytes, Sequence[Point]], Comparison]
 
 
-def not_compared(_note: bytes, _points: Sequence[Point]) -> NotCompared:
-    """A `Compare`."""
-    return NotCompared()
+@dataclass(frozen=True, slots=True)
+class HeldAgainst:
+    """A `Comparison` with what this machine remembers (`ledger.api.known_proofs`)."""
+
+    memory: CheckpointMemory
+    known: Known
+
+    @property
+    def words(self) -> str:
+        """Comparison."""
+        return ". ".join(each for each in (self.known.words, self.known.fix) if each)
+
+    def remember(self, trust: Trust, at_ms: int) -> bool:
+        """Comparison."""
+        return remember_proof(self.memory, self.known, trust, at_ms)
 
 
 class ShownProof:
     """A `ledger.api.gate.shown.ShownLog` over one log of a file. `digest`: of the file.
 
-    `memory`: where notes that convict the log are kept. `compare`: holds the file's note and points against what was accepted before; it raises
-    ProofInvalid `checkpoint-inconsistent` for another history.
+    `memory`: what was accepted of the log before, and where notes that convict it are kept. `compare`: holds the file's note and points against it, and raises
+    ProofInvalid `checkpoint-inconsistent` for another history; None: as `compare_proof` does.
     """
 
     self_trusted = SELF_TRUSTED
@@ -110,7 +114,7 @@ class ShownProof:
         disclosed: Iterable[Disclosed],
         digest: bytes,
         memory: CheckpointMemory,
-        compare: Compare = not_compared,
+        compare: Compare | None = None,
     ) -> None:
         self.vkey = log.vkey
         self.checkpoint = log.checkpoint
@@ -118,8 +122,8 @@ class ShownProof:
         self._log = log
         self._disclosed = disclosed
         self._memory = memory
-        self._compare = compare
-        self._comparison: Comparison = NotCompared()
+        self._compare = compare or self._held_against
+        self._comparison: Comparison | None = None
         self._judged: tuple[Trust, int] | None = None
 
     def rules(self) -> Mapping[str, Any]:
@@ -203,16 +207,19 @@ class ShownProof:
                 older.append(existed)
             elif trust.has_quorum:
                 untold += [each.name for each in same]
-        self._comparison = self._compare(note, log.points)
+        self._comparison = comparison = self._compare(note, log.points)
         self._judged = trust, at_ms
         cosigned = cosigned_under(trust, log.vkey, note, at_ms)
         may_be_remembered = not trust.has_quorum or cosigned.is_met
-        told = [f"Log checkpoint: {self._comparison.words}."]
+        told = [f"Log checkpoint: {comparison.words}."]
         if unproved:
             told.append(
                 f"Telling nothing, since the proof leads from none of their sizes: {', '.join(unproved)}."
             )
         return Accepted(note, cosigned, tuple(older), None, tuple(untold), may_be_remembered, tuple(told))
+
+    def _held_against(self, note: bytes, points: Sequence[Point]) -> HeldAgainst:
+        return HeldAgainst(self._memory, compare_proof(self._memory, note, points))
 
     def _is_behind(self, size: int, names: str) -> RefusedInput:
         return RefusedInput(
@@ -224,7 +231,7 @@ class ShownProof:
 
     def remember(self, accepted: Accepted) -> None:
         """ShownLog. As far as it was compared."""
-        if accepted.may_be_remembered and self._judged is not None:
+        if accepted.may_be_remembered and self._comparison is not None and self._judged is not None:
             self._comparison.remember(*self._judged)
 
     def names(self) -> Mapping[str, str]:
