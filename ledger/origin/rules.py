@@ -51,6 +51,8 @@ class Rules:
     def __init__(self, policy: Policy, acceptance: Acceptance) -> None:
         self._policy = policy
         self._acceptance = acceptance
+        unstated = {policy.rights.license_unstated, policy.rights.train[None], policy.sources.unstated}
+        self._may_be_silent = unstated == {Verdict.ADMITTED}
 
     def of_row(self, case: Case) -> Iterator[Ruled]:
         """What keeps an artifact from being a row's own."""
@@ -78,6 +80,8 @@ class Rules:
         fields = node.record.fields if node.record is not None else {}
         passes_on = node.kind == "derived"
         rights, source = fields.get("rights", {}), fields.get("source", {})
+        if not rights and not source and (passes_on or self._may_be_silent):  # most often
+            return
         yield from self._license(node, rights.get("license"), passes_on=passes_on)
         yield from self._train(node, rights.get("train"), passes_on=passes_on)
         yield from self._source(node, source, passes_on=passes_on)

@@ -44,7 +44,7 @@ def bench_ancestry(settings: Settings) -> list[Row]:
     """A file of 1,000 ancestors made, verified and weighed; a diamond; a status proof; rows of a dataset."""
     ancestors = settings.pick(1_000, 30)
     with disk_log(settings.folder, "ancestry") as world:
-        root, signed = _publish(world, ancestors, settings.pick(20_000, 60), settings.pick(100, 7))
+        root, signed = _publish(world, ancestors, settings.pick(20_000, 60), settings.pick(20, 7))
         turns = settings.pick(7, 1)
         name = f"ancestry proof, {ancestors:,} ancestors in statements of 1 record"
         with open_view(world.store, world.vkey) as view:
