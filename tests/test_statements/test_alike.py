@@ -31,6 +31,8 @@ contents = st.binary(min_size=32, max_size=32) | st.sampled_from(
         b"\xa5maker\xc4\x20".ljust(32, b"m"),
         b"\xa7parents\x91\x82\xa2id\xc4\x20".rjust(32, b"p"),
         b"\xa7parents\x91\x82\xa2id\xc4\x20".ljust(32, b"p"),
+        b"\xa2id\xc4\x20".ljust(32, b"i"),
+        b"\xa2id\xc4\x20".rjust(32, b"i"),
     ]
 )
 sizes = st.sampled_from(SIZES) | st.integers(0, spec.INTEGER_MAX)
@@ -52,8 +54,12 @@ def families(draw: st.DrawFn) -> list[bytes]:
     family = [data]
     for damage in draw(st.lists(st.booleans(), min_size=1, max_size=4)):
         more: dict[str, Any] = {"maker": draw(contents)} if draw(st.booleans()) else {}
-        if len(fields["parents"]) == 1 and draw(st.booleans()):
-            more["parents"] = [fields["parents"][0] | {"id": draw(contents)}]
+        if fields["parents"] and draw(st.booleans()):
+            ids = draw(st.lists(contents, min_size=len(fields["parents"]), max_size=len(fields["parents"])))
+            ids = draw(st.sampled_from((ids, sorted(ids))))
+            more["parents"] = [
+                parent | {"id": each} for parent, each in zip(fields["parents"], ids, strict=True)
+            ]
         other = pack(changed(fields, content=draw(contents), size=draw(sizes), **more))
         if damage:
             at = draw(st.integers(0, len(other) - 1))
@@ -68,6 +74,44 @@ def test_any_sequence_is_answered_as_by_decoding_each_in_full(sequence: list[lis
     decoder = RecordDecoder()
     for data in chain.from_iterable(sequence):
         assert outcome(decoder.decode, data) == outcome(decode_record, data)
+
+
+relations = st.lists(
+    st.fixed_dictionaries({"rel": st.sampled_from(("derived-from", "quotes"))}, optional={"ppm": st.just(7)}),
+    min_size=2,
+    max_size=5,
+)
+
+
+@given(relations, st.lists(st.lists(contents, min_size=5, max_size=5), min_size=2, max_size=5), st.booleans())
+@settings(max_examples=300)
+def test_parents_in_whatever_order(
+    shapes: list[dict[str, Any]], ids: list[list[bytes]], is_sorted: bool
+) -> None:
+    """Several parents of some shapes: with other ids, in order or not, and some of them twice."""
+    decoder = RecordDecoder()
+    for some_ids in ids:
+        parents = [shape | {"id": each} for shape, each in zip(shapes, some_ids, strict=False)]
+        if is_sorted:
+            parents.sort(key=pack)
+        data = pack(record(parents=parents))
+        assert outcome(decoder.decode, data) == outcome(decode_record, data)
+
+
+def test_parents_out_of_order_are_refused_behind_a_sample() -> None:
+    """As many as are cut: each pair of neighbours exchanged, and each made equal to the next."""
+    ids = [bytes([number]) * 32 for number in range(15)]
+    decoder = RecordDecoder()
+
+    def encoded(some_ids: list[bytes]) -> bytes:
+        return pack(record(parents=[{"rel": "quotes", "id": each} for each in some_ids]))
+
+    for data in (encoded(ids), encoded([bytes([number + 100]) * 32 for number in range(15)])):
+        assert outcome(decoder.decode, data) == outcome(decode_record, data)
+    for at in range(14):
+        for pair in ([ids[at + 1], ids[at]], [ids[at], ids[at]]):
+            with pytest.raises(RefusedInput):
+                decoder.decode(encoded([*ids[:at], *pair, *ids[at + 2 :]]))
 
 
 def test_every_byte_around_the_two_values_counts() -> None:
@@ -203,12 +247,12 @@ def test_many_makers_and_their_one_parent_are_checked_in_full_once(monkeypatch: 
     assert full == rows[:3]
 
 
-def test_two_parents_are_checked_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_parents_are_checked_in_full_unless_they_ascend(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their order is that of their ids."""
     full = counted(monkeypatch)
     decoder = RecordDecoder()
     ids = sorted([some("one"), some("two")])
-    for pair in (ids, ids[::-1]):
+    for pair in (ids, ids[::-1], sorted([some("three"), some("four")])):
         data = pack(record(parents=[{"rel": "quotes", "id": each} for each in pair]))
         assert outcome(decoder.decode, data) == outcome(decode_record, data)
     assert len(full) == 2
