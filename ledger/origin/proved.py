@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 from ledger import spec
 from ledger.fold.topics import Topic
 from ledger.identity.vkey import Vkey
-from ledger.merkle.ranges import Range
+from ledger.merkle.ranges import Range, Ranges
 from ledger.origin.judge import Judge, Judged
-from ledger.origin.lattice import PROPAGATING, Standing, Verdict
-from ledger.origin.levels import Level
+from ledger.origin.lattice import CAPPED, PROPAGATING, Standing, Verdict
+from ledger.origin.levels import Level, level_of
 from ledger.origin.moment import Footing, Missing, Moment, cosigned_under, missing
 from ledger.origin.policy import Need, Policy, Rights
 from ledger.origin.trust import Trust, own_log_trust
@@ -216,7 +216,8 @@ def judge_log(log: ProvenLog, trust: Trust | None, at_ms: int, policy: Policy | 
     moment = _moment(log, believed, at_ms, traced)
     footing = Footing(believed, moment)
     lacks = missing(replace(FACTS, decides=True) if policy is None else policy, footing)
-    facts = Judge(traced.nodes, FACTS, believed, moment)
+    # Of most ancestries nothing is said at all: then there is nothing to judge.
+    facts = None if is_silent(traced.nodes) else Judge(traced.nodes, FACTS, believed, moment)
     judge = Judge(traced.nodes, policy, believed, moment) if policy is not None and not lacks else None
     subjects = tuple(
         _subject(facts, judge, traced.nodes[artifact_id], row, ranges, is_unknown=bool(lacks))
@@ -224,6 +225,17 @@ def judge_log(log: ProvenLog, trust: Trust | None, at_ms: int, policy: Policy | 
         for row, ranges in _parts(log, traced.nodes[artifact_id])
     )
     return ProvedLog(log, believed, moment, footing, lacks, subjects, traced)
+
+
+def is_silent(nodes: Mapping[bytes, Node]) -> bool:
+    """Whether each artifact stands, is at hand, and nothing is said of any: so each is released, and its level is that of its record."""
+    return all(
+        node.status is Status.RELEASED
+        and node.presence is Presence.STANDS
+        and not (node.notices or node.attestations or node.misses_parent)
+        and all(parent.log is None and parent.rel != CAPPED for parent in node.parents)
+        for node in nodes.values()
+    )
 
 
 def _listeners(log: ProvenLog, trust: Trust | None) -> tuple[Trust, frozenset[bytes]]:
@@ -260,9 +272,8 @@ def _parts(log: ProvenLog, node: Node) -> Iterator[tuple[int | None, tuple[Range
         return
     said = {notice.row for notice in node.notices if notice.row is not None}
     said |= {each.row for each in node.attestations if each.row is not None}
-    spoken = [
-        row for row in sorted(said) if any(first <= row < first + count for first, count in held.ranges)
-    ]
+    ranges = Ranges(held.ranges)
+    spoken = [row for row in sorted(said) if ranges.within(row, row + 1)]
     if len(spoken) < held.row_count:
         yield next(row for row in _rows(held.ranges) if row not in said), held.ranges
     for row in spoken:
@@ -275,7 +286,7 @@ def _rows(ranges: Iterable[Range]) -> Iterator[int]:
 
 
 def _subject(
-    facts: Judge,
+    facts: Judge | None,
     judge: Judge | None,
     node: Node,
     row: int | None,
@@ -283,17 +294,20 @@ def _subject(
     *,
     is_unknown: bool,
 ) -> SubjectProved:
-    found: Judged = facts.artifact(node.id, row)
-    standing = Standing.UNKNOWN if is_unknown else found.status
-    why = found.why.partition(": ")[2] or "nothing stands against it"
+    level, standing, why = level_of(node), Standing.RELEASED, ""
+    if facts is not None:
+        found: Judged = facts.artifact(node.id, row)
+        level, standing, why = found.level, found.status, found.why.partition(": ")[2]
+    standing = Standing.UNKNOWN if is_unknown else standing
+    why = why or "nothing stands against it"
     told_row = row if not ranges else None
     if judge is None:
-        return SubjectProved(node.id, node, found.level, standing, why, None, None, told_row, ranges)
+        return SubjectProved(node.id, node, level, standing, why, None, None, told_row, ranges)
     decided = judge.row([(node.id, row)])
     return SubjectProved(
         node.id,
         node,
-        found.level,
+        level,
         standing,
         decided.why,
         decided.verdict,

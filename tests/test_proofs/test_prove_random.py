@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from ledger.log.view import open_view
+from ledger.origin.judge import Judge
+from ledger.origin.lattice import Standing
 from ledger.origin.levels import Level, level_of
-from ledger.proofs.facts import Node, Presence, Status
+from ledger.origin.moment import Moment
+from ledger.origin.proved import FACTS, is_silent
+from ledger.origin.trust import own_log_trust
+from ledger.proofs.facts import Ancestries, Node, Presence, Status
+from ledger.proofs.proven import ProvenLog
 from ledger.proofs.recorded import Listeners
 from ledger.proofs.trace import Tracer, trace_many
 from tests.test_proofs.proving import file_of, part_of, proven
@@ -27,6 +33,19 @@ def of_no_record(nodes: Mapping[bytes, Node]) -> set[bytes]:
         if node.record is not None and absent & {parent.id for parent in node.record.parents}
     }
     return absent | children
+
+
+def check_silent(log: ProvenLog, found: Ancestries) -> None:
+    """What `verify` does not judge, since nothing is said of it, is what the judge would find."""
+    if not is_silent(found.nodes):
+        event("something is said")
+        return
+    event("nothing is said")
+    moment = Moment(10**15, log.vkey, found.checkpoint, found.clock_ms)
+    judge = Judge(found.nodes, FACTS, own_log_trust(found.rules), moment)
+    for node in found.nodes.values():
+        judged = judge.artifact(node.id)
+        assert (judged.level, judged.status, judged.burden) == (level_of(node), Standing.RELEASED, None)
 
 
 some = st.sets(st.sampled_from(NAMES), max_size=3)
@@ -65,6 +84,7 @@ def test_a_file_proves_what_the_log_says(
                 for artifact_id in undecided:  # a file cannot show that a parent stands nowhere
                     node = found.nodes[artifact_id]
                     assert (level_of(node), node.status) == (Level.UNLOGGED, Status.UNKNOWN)
+                check_silent(log, found)
                 told, said = plain(found.nodes), plain(wanted.nodes)
                 assert [told[each] for each in told.keys() - undecided] == [
                     said[each] for each in told.keys() - undecided
