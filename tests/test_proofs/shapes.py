@@ -100,7 +100,6 @@ class Play:
 
     def part(self, *subjects: Record) -> LogPart:
         self.scene.log.close_with_state()
-        assert not self.scene.log.faults
         world = self.scene.world
         with open_view(world.store, world.vkey) as view:
             return part_of(view, world.vkey, [subject.id for subject in subjects])
@@ -113,6 +112,7 @@ class Play:
         **judged_by: Any,
     ) -> Shape:
         part = self.part(*subjects)
+        assert not self.scene.log.faults
         if rows:
             part.subjects -= {header.artifact_id for header, _ in rows}
         data = write_whole([WholeLog(part, list(rows))], disclosed)
@@ -224,6 +224,7 @@ def vouched() -> Shape:
 
 def _cosigned(play: Play, work: Record, *noted: tuple[int, bytes | None]) -> Shape:
     part = play.part(work)
+    assert not play.scene.log.faults
     world, at_ms = play.scene.world, play.scene.log.time_ms
     part.note = cosigned(world, at_ms, FIRST, SECOND)
     part.points = tuple(point_of(world, size, note) for size, note in noted)
