@@ -321,6 +321,23 @@ def test_a_shared_content_stays_until_all_of_it_goes(town: Town) -> None:
     assert not ContentStore(town.path).is_kept(digest)
 
 
+def test_what_is_signed_and_waits_keeps_its_content(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bea's signing was killed behind its last step but one: what she signed will be sent."""
+    first = town.experience()
+    digest = town.record(first).content
+
+    def dies(*_arguments: Any, **_options: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ledger.signer.signing._answer", dies)
+        with pytest.raises(KeyboardInterrupt):
+            town.experience("bea")
+    assert [(each.digest, each.by) for each in town.erase(first).shared] == [(digest, None)]
+    town.experience("bea")
+    assert ContentStore(town.path).get(digest) is not None
+
+
 def test_what_was_disowned_keeps_nothing(town: Town) -> None:
     first, other = town.experience(), town.experience("bea")
     with town.open() as door:

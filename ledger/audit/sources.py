@@ -17,6 +17,7 @@ from ledger.errors import ProofInvalid, RefusedInput, StoreFault
 from ledger.fold.faults import Fault, fault_of
 from ledger.identity.vkey import Vkey
 from ledger.merkle import tiles
+from ledger.merkle.tree import hash_leaf
 from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
 from ledger.proofs.note import parse_note
 from ledger.spec import HASH_BYTES, TILE_WIDTH, TREE_SIZE_MAX
@@ -255,7 +256,7 @@ class FolderSource(Source):
     def beside(self, full_path: str, parts: Sequence[bytes]) -> list[str]:
         """Files of other sizes, which a reader may be served or fall back to (C2SP tlog-tiles, "Partial Tiles").
 
-        Those of earlier sizes are the beginning of `parts`. Wider ones may be of a publication under way, whose
+        Those of earlier sizes are the beginning of `parts`, but for records that were erased since. Wider ones may be of a publication under way, whose
         checkpoint is still to come: they are well-formed and begin with `parts`; what follows nobody has signed yet.
         """
         wrong = []
@@ -281,10 +282,35 @@ class FolderSource(Source):
 
 def _agrees(full_path: str, data: bytes, width: int, parts: Sequence[bytes]) -> bool:
     """Whether a file holds `width` hashes or items, and those of `parts` among them. Raises StoreFault."""
+    if full_path.startswith("records/"):
+        return _are_records(data, width, parts)
     if width < len(parts):
         return data == b"".join(parts[:width])
     if not data.startswith(b"".join(parts)):
         return False
-    if full_path.startswith(("tile/entries/", "records/")):
-        return len(offsets(data, erasable=full_path.startswith("records/"))) == width
+    if full_path.startswith("tile/entries/"):
+        return len(offsets(data)) == width
     return len(data) == width * HASH_BYTES
+
+
+def _are_records(data: bytes, width: int, parts: Sequence[bytes]) -> bool:
+    """The same of a bundle of records, which is not immutable (SPEC §8.2): an earlier one may hold what is erased by now, one of a
+    publication under way may have erased what is held, and either says the same of which records they are. Raises StoreFault.
+    """
+    found, audited = _leaves(data), [leaf for part in parts for leaf in _leaves(part)]
+    known = min(width, len(audited))
+    if len(found) != width or [leaf for leaf, _ in found[:known]] != [leaf for leaf, _ in audited[:known]]:
+        return False
+    is_wider = width > len(audited)
+    return is_wider or all(
+        was_erased or not is_erased
+        for (_, is_erased), (_, was_erased) in zip(found, audited[:known], strict=True)
+    )
+
+
+def _leaves(bundle: bytes) -> list[tuple[bytes, bool]]:
+    """Of each record the leaf hash, and whether it is erased."""
+    return [
+        (item.leaf_hash, True) if isinstance(item, Erased) else (hash_leaf(bytes(item)), False)
+        for item in record_items(bundle)
+    ]

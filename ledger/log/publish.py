@@ -28,7 +28,7 @@ from pathlib import Path
 
 from ledger.errors import InvariantBroken, ProofInvalid, RefusedInput, StoreFault
 from ledger.identity.vkey import Vkey
-from ledger.log.erasing import erased_records
+from ledger.log.erasing import erased_records, is_anything_asked
 from ledger.log.rows import rows_records
 from ledger.log.view import LogView
 from ledger.merkle import tiles
@@ -112,15 +112,17 @@ def publish(
         for _, number, width in _bundles_between(records_before(old_size) if old else 0, records):
             start = number * TILE_WIDTH
             out.put_bundle("records", number, list(reader.records(start, start + width)))
-        view = LogView(snapshot, head.note, checkpoint, log_id(str(vkey)))
-        missing = 0
-        if rows is not None:
+        view, missing = None, 0
+        if rows is not None or is_anything_asked(reader, checkpoint.size):
+            view = LogView(snapshot, head.note, checkpoint, log_id(str(vkey)))
+        if view is not None and rows is not None:
             missing = sum(not out.put_rows(rows, item.record.id) for item in rows_records(view))
         note, older = _cosigned(head.note, checkpoint, cosigned, tree, vkey)
         for size, data in older.items():
             out.put(f"{COSIGNED_FOLDER}/{size}", data, replace=True)
         out.finish(note)
-        _replace_erased(out, view, reader, records)
+        if view is not None:
+            _replace_erased(out, view, reader, records)
         return Published(checkpoint.size, records, out.written, missing, len(older))
 
 

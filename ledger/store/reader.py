@@ -199,6 +199,10 @@ class StoreReader(BundleReader):
             )
         return found
 
+    def entry_bundles(self, stop: int) -> Iterator[Bytes]:
+        """The bundles of the entries before `stop`, ascending, each valid as long as the snapshot is."""
+        return (self._bundle(Space.ENTRIES, number) for number in range(-(-stop // TILE_WIDTH)))
+
     def records_with(self, mark: bytes, stop: int) -> Iterator[tuple[int, bytes]]:
         """(number, record) of those before record `stop` in whose bytes `mark` occurs, ascending.
 

@@ -99,6 +99,26 @@ def test_what_is_held_stays_and_the_store_goes_on(
     check_data_file(folder / "data.mdb", is_distrusted=True)
 
 
+def test_the_older_state_stays_for_a_crash_to_fall_back_on(tmp_path: Path) -> None:
+    """Of two meta pages the newer may be lost: what the older one reaches is not touched."""
+    folder = tmp_path / "store"
+    store = LmdbStore.create(folder)
+    for number in range(4):
+        store.commit(Batch([(Space.RECORDS, key_u64(0), b"%d" % number * 9_000)]), b"", b"")
+    store.close()
+    scrub(folder)
+    path = folder / "data.mdb"
+    data = bytearray(path.read_bytes())
+    places = [16 + 128, 4_096 + 16 + 128]  # of the transaction ids
+    newest = max(places, key=lambda at: int.from_bytes(data[at : at + 8], sys.byteorder))
+    data[newest : newest + 8] = bytes(8)
+    path.write_bytes(data)
+    check_data_file(path, is_distrusted=True)
+    store = LmdbStore(folder)
+    assert held(store)[Space.RECORDS, key_u64(0)] == b"2" * 9_000
+    store.close()
+
+
 def code(use: Callable[[], object]) -> str:
     with pytest.raises(LineageError) as raised:
         use()
