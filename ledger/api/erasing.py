@@ -32,12 +32,10 @@ from ledger.errors import LineageError, RefusedInput
 from ledger.fold.subjects import answerable_for
 from ledger.log.erasing import (
     Asked,
+    Requests,
     Wait,
-    asked_by,
-    asked_to_erase,
     erase_records,
     held_places,
-    standing_against,
 )
 from ledger.log.view import LogView
 from ledger.signer.lanes import pending_parcels
@@ -100,7 +98,8 @@ def foresee(access: Access, by: str, subjects: Sequence[Subject]) -> Foreseen:
     with access.view() as view, access.keys.salts.reading() as salts:
         own = [each[0] for each in subjects if len(each) == 1 and _answers_for(view, signer, each[0])]
         sealed = [each for each in own if salts.salt_of(each) is not None]
-        held = [each for each in sealed if standing_against(view, each)]
+        requests = Requests(view)
+        held = [each for each in sealed if requests.against(each)]
         contents = {digest for each in own for digest in _kept(access, record_of(view, each))}
         return Foreseen(len(own), len(sealed) - len(held), len(contents), len(held))
 
@@ -116,12 +115,15 @@ def erase_own(
     """As `Ledger.erase`."""
     signer = access.unlock(by).identity.id
     with access.view() as view:
-        new = [each for each in subjects if len(each) == 2 or asked_by(view, signer, each[0]) is None]
+        requests = Requests(view)
+        new = [each for each in subjects if len(each) == 2 or requests.said_by(signer, each[0]) is None]
     said = Erasure(saying.notice(access, by, new, "erase", reason, None) if new else [])
     whole = [each[0] for each in subjects if len(each) == 1]
     with access.writer(), access.view() as view:  # so that what waits to be appended goes on waiting
-        own = [each for each in whole if (asked := asked_by(view, signer, each)) is not None and asked.is_own]
-        said.held = [each for each in own if standing_against(view, each)]
+        requests = Requests(view)
+        found = {each: requests.said_by(signer, each) for each in whole}
+        own = [each for each, asked in found.items() if asked is not None and asked.is_own]
+        said.held = [each for each in own if requests.against(each)]
         said.artifacts = len(own)
         salted = [each for each in own if each not in said.held]
         said.salts = access.keys.salts.destroy(salted) if salted else 0
@@ -136,12 +138,12 @@ def carry_out(access: Access, *, records: bool, scrubbed: bool, although_shared:
         with access.view() as view:
             now_ms = writer.now_ms()
             falls_due = any(
-                each.wait is Wait.EARLY and each.due_ms <= now_ms for each in asked_to_erase(view)
+                each.wait is Wait.EARLY and each.due_ms <= now_ms for each in Requests(view).all()
             )
         if falls_due:  # by this machine's clock, and not yet by the log's, which a state tells
             writer.tick()
         with access.view() as view:
-            asked = asked_to_erase(view)
+            asked = Requests(view).all()
             due = [each.artifact_id for each in asked if each.wait is Wait.DUE]
             done.held = [each.artifact_id for each in asked if each.wait is Wait.HELD]
             done.artifacts = len(due)
@@ -166,7 +168,7 @@ def _scrub(access: Access) -> int:
 
 def asked_here(access: Access, view: LogView) -> list[tuple[Asked, Left]]:
     """As `Ledger.erasures`."""
-    asked = asked_to_erase(view)
+    asked = Requests(view).all()
     if not asked:
         return []
     with access.keys.salts.reading() as salts:

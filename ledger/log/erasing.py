@@ -15,9 +15,10 @@ content's pairs go, 8 bytes of a digest each, by which guesses could be confirme
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from ledger.errors import RefusedInput
 from ledger.fold.authority import is_listed
@@ -27,13 +28,14 @@ from ledger.log.view import LogView
 from ledger.merkle.tree import hash_leaf
 from ledger.spec import ERASE_WAIT_S, TILE_WIDTH
 from ledger.statements.record import decode_record
-from ledger.statements.statement import Statement
 from ledger.store import index
 from ledger.store.bundles import Erased, pack, record_items
 from ledger.store.contract import Batch, Snapshot, Space, Store, key_u64
 from ledger.store.reader import StoreReader
 
 _ERASE: Final = b"\xa3act\xa5erase"  # stands in the payload of every `erase`
+_ACT: Final = "erase"
+_NOTICES_REMEMBERED: Final = 256  # of up to 512 subjects each: about 35 MiB
 _AGAINST: Final = frozenset({"hold", "retract"})
 
 
@@ -61,115 +63,146 @@ class Asked(NamedTuple):
     against: tuple[bytes, ...] = ()
 
 
-def asked_to_erase(view: LogView) -> list[Asked]:
-    """Every erasure that was asked for in order, by the log's clock as of the view; of each artifact that which is nearest.
+class _Notice(NamedTuple):
+    """A notice in order; `rows`: of each artifact that it names the rows, None for the whole."""
 
-    In the order in which they were said. Reads every entry once, at the speed of memory.
-    """
-    found: dict[bytes, Asked] = {}
-    order = list(Wait)
-    for log_index, _ in view.scan_statements(_ERASE):
-        statement = _erase_at(view, log_index)
-        for subject in () if statement is None else statement.body["subjects"]:
-            asked = (
-                _asked(view, log_index, statement, subject[0]) if len(subject) == 1 and statement else None
-            )
-            if asked is None:
+    id: bytes
+    by: bytes
+    act: str
+    cancels: bytes
+    rows: Mapping[bytes, tuple[int | None, ...]]
+    is_disowned: bool
+
+    @property
+    def whole(self) -> list[bytes]:
+        """The artifacts that are named as a whole."""
+        return [artifact_id for artifact_id, rows in self.rows.items() if None in rows]
+
+
+_NONE: Final = _Notice(b"", b"", "", b"", {}, is_disowned=False)
+
+
+class Requests:
+    """The erasures that were asked for, as of a view. What the notices of many artifacts have in common is looked at once."""
+
+    def __init__(self, view: LogView) -> None:
+        self._view = view
+        remembered = lru_cache(_NOTICES_REMEMBERED)
+        self._notice = remembered(self._notice_at)
+        self._due_ms = remembered(self._due_at)
+        self._listed_since = remembered(self._was_listed_since)
+
+    def all(self) -> list[Asked]:
+        """Every one in order, by the log's clock; of each artifact that which is nearest to be carried out.
+
+        In the order in which they were said. Reads every entry once, at the speed of memory.
+        """
+        found: dict[bytes, Asked] = {}
+        order = list(Wait)
+        for log_index, _ in self._view.scan_statements(_ERASE):
+            for artifact_id in self.named(log_index):
+                asked = self._asked(log_index, self._notice(log_index), artifact_id)
+                former = found.get(artifact_id)
+                if asked is not None and (
+                    former is None or order.index(asked.wait) < order.index(former.wait)
+                ):
+                    found[artifact_id] = asked
+        return list(found.values())
+
+    def named(self, log_index: int) -> list[bytes]:
+        """The artifacts that an `erase` in order names as a whole; none where another entry stands."""
+        notice = self._notice(log_index)
+        return notice.whole if notice.act == _ACT else []
+
+    def said_by(self, by: bytes, artifact_id: bytes) -> Asked | None:
+        """The `erase` of an artifact that an identity said and that counts still, or None."""
+        for log_index in self._view.topic_entries(topic_key(Topic.NOTICES, artifact_id)):
+            notice = self._notice(log_index)
+            if notice.act != _ACT or notice.by != by or None not in notice.rows.get(artifact_id, ()):
                 continue
-            former = found.get(asked.artifact_id)
-            if former is None or order.index(asked.wait) < order.index(former.wait):
-                found[asked.artifact_id] = asked
-    return list(found.values())
-
-
-def asked_by(view: LogView, by: bytes, artifact_id: bytes) -> Asked | None:
-    """The `erase` of an artifact that an identity said and that counts still, or None."""
-    for log_index in view.topic_entries(topic_key(Topic.NOTICES, artifact_id)):
-        statement = _erase_at(view, log_index)
-        if statement is None or statement.by != by or [artifact_id] not in statement.body["subjects"]:
-            continue
-        asked = _asked(view, log_index, statement, artifact_id)
-        if asked is not None and asked.wait is not Wait.VOID:
-            return asked
-    return None
-
-
-def _erase_at(view: LogView, log_index: int) -> Statement | None:
-    """The `erase` in order at a log index; None if another entry stands there."""
-    try:
-        statement = view.statement(log_index)
-    except RefusedInput:
+            asked = self._asked(log_index, notice, artifact_id)
+            if asked is not None and asked.wait is not Wait.VOID:
+                return asked
         return None
-    is_meant = statement.type == "notice" and statement.body["act"] == "erase"
-    return statement if is_meant and not view.state.is_faulty(log_index) else None
 
+    def against(self, artifact_id: bytes) -> tuple[bytes, ...]:
+        """Who, listed by now, holds an artifact or retracted it, or a row of it: in log order, each once (SPEC §7.6)."""
+        said: dict[bytes, tuple[bytes, set[int | None]]] = {}  # by statement id: by whom, and on which rows
+        for log_index in self._view.topic_entries(topic_key(Topic.NOTICES, artifact_id)):
+            notice = self._notice(log_index)
+            rows = notice.rows.get(artifact_id, ())
+            if notice.is_disowned or not rows:
+                continue
+            if notice.act in _AGAINST:
+                said[notice.id] = notice.by, set(rows)
+            elif notice.cancels in said:
+                said[notice.cancels][1].difference_update(rows)
+        standing = (by for by, rows in said.values() if rows and is_listed(self._view.state, by))
+        return tuple(dict.fromkeys(standing))
 
-def _asked(view: LogView, log_index: int, statement: Statement, artifact_id: bytes) -> Asked | None:
-    """One subject of an `erase` in order; None if it may not name it (SPEC §9.2, step 9)."""
-    found = view.find_subject(artifact_id)
-    if found is None or not _stood_before(view, artifact_id, log_index):
-        return None
-    by = statement.by
-    is_own = by == answerable_for(view.state, found.maker)
-    listed = _listed_since(view, by, log_index)
-    if not is_own and listed is None:
-        return None
-    due_ms = clock_at(view, log_index) + ERASE_WAIT_S * 1_000
-    against = standing_against(view, artifact_id)
-    wait = Wait.DUE
-    if view.disowned_by(log_index) is not None or not (is_own or listed):
-        wait = Wait.VOID
-    elif against:
-        wait = Wait.HELD
-    elif view.clock_ms < due_ms:
-        wait = Wait.EARLY
-    return Asked(artifact_id, log_index, by, due_ms, is_own, wait, against)
+    def _asked(self, log_index: int, notice: _Notice, artifact_id: bytes) -> Asked | None:
+        """One subject of an `erase` in order; None if it may not name it (SPEC §9.2, step 9)."""
+        view = self._view
+        found = view.find_subject(artifact_id)
+        if found is None or not self._stood_before(artifact_id, log_index):
+            return None
+        is_own = notice.by == answerable_for(view.state, found.maker)
+        listed = self._listed_since(notice.by, log_index)
+        if not is_own and listed is None:
+            return None
+        due_ms = self._due_ms(log_index)
+        against = self.against(artifact_id)
+        wait = Wait.DUE
+        if notice.is_disowned or not (is_own or listed):
+            wait = Wait.VOID
+        elif against:
+            wait = Wait.HELD
+        elif view.clock_ms < due_ms:
+            wait = Wait.EARLY
+        return Asked(artifact_id, log_index, notice.by, due_ms, is_own, wait, against)
 
-
-def _stood_before(view: LogView, artifact_id: bytes, log_index: int) -> bool:
-    """Whether an artifact stood under an entry in order before one."""
-    places = (view.locate(number)[0] for number in view.find_artifact(artifact_id))
-    return any(place < log_index and not view.state.is_faulty(place) for place in places)
-
-
-def _listed_since(view: LogView, identity_id: bytes, log_index: int) -> bool | None:
-    """Whether all rules from a log index on list an identity; None: not even those in force there."""
-    then, since = False, True
-    for place in view.topic_entries(topic_key(Topic.RULES, view.log_id)):
-        statement = view.statement(place)
-        if statement.type != "rules" or view.state.is_faulty(place):
-            continue
+    def _notice_at(self, log_index: int) -> _Notice:
+        """What a notice in order says; of another entry nothing."""
+        view = self._view
+        try:
+            statement = view.statement(log_index)
+        except RefusedInput:
+            return _NONE
+        if statement.type != "notice" or view.state.is_faulty(log_index):
+            return _NONE
         body = statement.body
-        names = identity_id in (*body.get("registrars", ()), *body.get("curators", ()))
-        if place < log_index:
-            then = names
-        else:
-            since = since and names
-    return since if then else None
+        rows: dict[bytes, tuple[int | None, ...]] = {}
+        for artifact_id, *row in body["subjects"]:
+            rows[artifact_id] = (*rows.get(artifact_id, ()), *(row or [None]))
+        is_disowned = view.disowned_by(log_index) is not None
+        return _Notice(statement.id, statement.by, body["act"], body.get("cancels", b""), rows, is_disowned)
 
+    def _due_at(self, log_index: int) -> int:
+        """From when an `erase` is due, by the log's clock at it (SPEC §9.5)."""
+        time_ms: int = self._view.statement(self._view.state_behind(log_index)).body["time"]
+        return time_ms + ERASE_WAIT_S * 1_000
 
-def standing_against(view: LogView, artifact_id: bytes) -> tuple[bytes, ...]:
-    """Who, listed by now, holds an artifact or retracted it, or a row of it: in log order, each once (SPEC §7.6)."""
-    said: dict[
-        bytes, tuple[bytes, set[tuple[Any, ...]]]
-    ] = {}  # by statement id: by whom, and on which subjects
-    for log_index in view.topic_entries(topic_key(Topic.NOTICES, artifact_id)):
-        statement = view.statement(log_index)
-        if view.state.is_faulty(log_index) or view.disowned_by(log_index) is not None:
-            continue
-        subjects = {tuple(each) for each in statement.body["subjects"] if each[0] == artifact_id}
-        if statement.body["act"] in _AGAINST:
-            said[statement.id] = statement.by, subjects
-        elif statement.body["act"] == "release" and statement.body["cancels"] in said:
-            said[statement.body["cancels"]][1].difference_update(subjects)
-    standing = (by for by, subjects in said.values() if subjects and is_listed(view.state, by))
-    return tuple(dict.fromkeys(standing))
+    def _stood_before(self, artifact_id: bytes, log_index: int) -> bool:
+        """Whether an artifact stood under an entry in order before one."""
+        view = self._view
+        places = (view.locate(number)[0] for number in view.find_artifact(artifact_id))
+        return any(place < log_index and not view.state.is_faulty(place) for place in places)
 
-
-def clock_at(view: LogView, log_index: int) -> int:
-    """The log's clock at an entry, in ms (SPEC §9.5)."""
-    time_ms: int = view.statement(view.state_behind(log_index)).body["time"]
-    return time_ms
+    def _was_listed_since(self, identity_id: bytes, log_index: int) -> bool | None:
+        """Whether all rules from a log index on list an identity; None: not even those in force there."""
+        view = self._view
+        then, since = False, True
+        for place in view.topic_entries(topic_key(Topic.RULES, view.log_id)):
+            statement = view.statement(place)
+            if statement.type != "rules" or view.state.is_faulty(place):
+                continue
+            body = statement.body
+            names = identity_id in (*body.get("registrars", ()), *body.get("curators", ()))
+            if place < log_index:
+                then = names
+            else:
+                since = since and names
+        return since if then else None
 
 
 def held_places(view: LogView, artifact_id: bytes) -> list[int]:
@@ -187,14 +220,13 @@ def erased_records(view: LogView) -> dict[bytes, list[int]]:
 
     No record else is erased (SPEC §8.2). Reads every entry once, at the speed of memory.
     """
+    requests = Requests(view)
     found: dict[bytes, list[int]] = {}
     for log_index, _ in view.scan_statements(_ERASE):
-        statement = _erase_at(view, log_index)
-        for artifact_id, *row in () if statement is None else statement.body["subjects"]:
-            if not row and artifact_id not in found:
-                found[artifact_id] = [
-                    each for each in view.find_artifact(artifact_id) if view.record(each) is None
-                ]
+        for artifact_id in requests.named(log_index):
+            if artifact_id not in found:
+                places = view.find_artifact(artifact_id)
+                found[artifact_id] = [each for each in places if view.record(each) is None]
     return {artifact_id: numbers for artifact_id, numbers in found.items() if numbers}
 
 
@@ -202,7 +234,7 @@ def erase_records(store: Store, artifact_ids: Collection[bytes]) -> int:
     """Puts the leaf hash in the place of every record of these artifacts, and takes their contents out of the index; how many records.
 
     One synced transaction; then a second, so that the older meta page of an LMDB store does not reach them either. What is erased already is
-    left as it is. The caller holds the writer's lock, and answers for it that they may be erased (`asked_to_erase`).
+    left as it is. The caller holds the writer's lock, and answers for it that they may be erased (`Requests`).
     """
     batch = Batch()
     with store.snapshot() as snapshot:

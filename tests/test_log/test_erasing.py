@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ledger.audit.replay import audit_folder, audit_ledger
 from ledger.errors import LineageError
-from ledger.log.erasing import Asked, Wait, asked_by, asked_to_erase, erase_records, standing_against
+from ledger.log.erasing import Asked, Requests, Wait, erase_records
 from ledger.log.publish import publish
 from ledger.log.view import LogView, open_view
 from ledger.merkle.tree import hash_leaf
@@ -53,7 +53,7 @@ class Scene:
 
     def asked(self) -> dict[bytes, Asked]:
         with open_view(self.world.store, self.world.vkey) as view:
-            return {each.artifact_id: each for each in asked_to_erase(view)}
+            return {each.artifact_id: each for each in Requests(view).all()}
 
     def wait_of(self, work: Record) -> Wait | None:
         found = self.asked().get(work.id)
@@ -153,7 +153,7 @@ def test_what_is_due_is_missed_by_nobody(steps: list[tuple[str, object, int]]) -
         asked = scene.asked()
         due = [each.artifact_id for each in asked.values() if each.wait is Wait.DUE]
         with open_view(world.store, world.vkey) as view:
-            assert all(not standing_against(view, each) for each in due)
+            assert all(not Requests(view).against(each) for each in due)
         erase_records(world.store, due)
     world.writer.tick()
     report = audit_ledger(world.store, world.vkey)
@@ -232,8 +232,8 @@ def test_the_nearest_of_several_notices_counts() -> None:
     erase(scene, scene.ada, scene.works[0])
     assert scene.wait_of(scene.works[0]) is Wait.EARLY
     with open_view(scene.world.store, scene.world.vkey) as view:
-        assert asked_by(view, scene.curator.id, scene.works[0].id) is None
-        own = asked_by(view, scene.ada.id, scene.works[0].id)
+        assert Requests(view).said_by(scene.curator.id, scene.works[0].id) is None
+        own = Requests(view).said_by(scene.ada.id, scene.works[0].id)
         assert own is not None
         assert own.is_own
 
@@ -245,7 +245,7 @@ def test_a_release_of_a_part_releases_a_part() -> None:
     scene.world.notice(scene.curator, "release", [ids[0]], cancels=hold)
 
     def against(view: LogView) -> list[bool]:
-        return [bool(standing_against(view, each)) for each in ids]
+        return [bool(Requests(view).against(each)) for each in ids]
 
     with open_view(scene.world.store, scene.world.vkey) as view:
         assert against(view) == [False, True, True]
