@@ -39,6 +39,7 @@ RECEIPT_SUFFIX: Final = ".tlog-proof"
 ROW_RECEIPTS_SUFFIX: Final = ".receipts.parquet"
 VIEWS_SUFFIX: Final = ".views"
 SALT_SUFFIX: Final = ".salt"
+ANCESTRY_SUFFIX: Final = ".lineage"
 
 ROWS_MAGIC: Final = b"lineage/rows/v1\n"  # what a rows sidecar begins with (SPEC §10.7)
 

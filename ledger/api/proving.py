@@ -37,7 +37,6 @@ from ledger.proofs.rows import open_rows
 from ledger.store.files import writing
 from ledger.store.rows_file import RowsFolder
 
-SUFFIX: Final = ".lineage"
 _ROWS: Final = re.compile(
     r"(?P<id>[0-9a-f]{16,64}):(?P<rows>all|(?P<first>[0-9]{1,9})-(?P<last>[0-9]{1,9}))",
     re.ASCII | re.IGNORECASE,
@@ -48,19 +47,21 @@ Named = str | os.PathLike[str] | bytes
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """An ancestry proof that was made: about so many artifacts and rows of datasets, at `checkpoint`.
+    """An ancestry proof that was made: about so many artifacts and rows of datasets, with so many other `ancestors`, at `checkpoint`.
 
     `points`: sizes of the earlier log checkpoints in it. `left_out`: identities who attest or endorse and are not shown, since they are too many;
-    whose trust file names one of them needs a file that was made for it. `told`: what was passed over, in words. `data`: its bytes,
+    whose trust file names one of them needs a file that was made for it. `disclosed`: what is sealed and opened in it. `told`: what was passed over, in words. `data`: its bytes,
     where no file was named; else it is `path`, of `size_bytes`.
     """
 
     artifacts: int
     rows: int
+    ancestors: int
     checkpoint: Checkpoint
     points: tuple[int, ...]
     left_out: int
     size_bytes: int
+    disclosed: tuple[Disclosed, ...] = ()
     told: tuple[str, ...] = ()
     data: bytes | None = None
     path: Path | None = None
@@ -114,7 +115,8 @@ def prove(
             _rows_to_write(access.rows, artifact_id, wanted)
             for artifact_id, wanted in sorted(subjects.rows.items())
         ]
-        pieces = write_file([(part, rows)], sorted(set(shown)))
+        opened = sorted(set(shown))
+        pieces = write_file([(part, rows)], opened)
         data = None
         if output is None:
             data = b"".join(pieces)
@@ -124,10 +126,12 @@ def prove(
         return Proof(
             len(subjects.artifacts),
             sum(each.header.row_count for each in rows),
+            len(_artifacts(part) - set(subjects.traced)),
             view.checkpoint,
             tuple(point.size for point in part.points),
             written.left_out,
             size_bytes,
+            tuple(opened),
             kept.told,
             data,
             output,
@@ -216,7 +220,7 @@ def _rows_to_write(folder: RowsFolder, artifact_id: bytes, wanted: list[int] | r
 
 def _check_shown(part: LogPart, shown: Iterable[Disclosed]) -> None:
     """Raises RefusedInput `usage` for something disclosed that the file is not about: it would prove nothing there."""
-    artifacts = {record.artifact_id for statement in part.statements for record in statement.records}
+    artifacts = _artifacts(part)
     for item in shown:
         if item.what == CONTENT and item.id not in artifacts:
             reason = "the proof holds no such artifact"
@@ -236,6 +240,11 @@ def _head_note(view: LogView, kept: Sequence[Kept]) -> bytes:
     """The view's own note, with the cosignatures that are kept of it."""
     same = [each.note for each in kept if each.checkpoint == view.checkpoint]
     return format_note(join_notes([parse_note(view.note), *same])).encode()
+
+
+def _artifacts(part: LogPart) -> set[bytes]:
+    """All artifacts of which a file holds a place."""
+    return {record.artifact_id for statement in part.statements for record in statement.records}
 
 
 def _positions(part: LogPart, subjects: Subjects) -> list[int]:

@@ -305,7 +305,7 @@ def tell_not_walked(reporter: Reporter, hidden_files: int, companions: int) -> N
     if hidden_files:
         reporter.note(f"Hidden files and folders left out: {hidden_files:,}")
     if companions:
-        reporter.note(f"Receipts and salts beside their files left out: {companions:,}")
+        reporter.note(f"Receipts, salts and proofs beside their files left out: {companions:,}")
 
 
 def tell_pending_recovery(reporter: Reporter, ledger: Ledger, by: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger.cli.common import Reporter, add_common, command, printable
-from ledger.cli.verify import BECAUSE
+from ledger.cli.proof_words import BECAUSE
 from ledger.errors import RefusedInput
 
 if TYPE_CHECKING:

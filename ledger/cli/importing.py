@@ -106,7 +106,7 @@ def run(args: argparse.Namespace, reporter: Reporter) -> int:
     reporter.result(_fields(imported), _words(imported, by))
     for count, what in (
         (imported.hidden_files, "Hidden files and folders left out"),
-        (imported.companions, "Receipts and salts beside their files left out"),
+        (imported.companions, "Receipts, salts and proofs beside their files left out"),
         (imported.foreign_files, "Files of no dataset format left out"),
     ):
         if count:

@@ -11,7 +11,7 @@ from ledger.cli.common import duration, moment, percent, plural, printable, shor
 
 if TYPE_CHECKING:
     from ledger.api import Found, Touched
-    from ledger.proofs.facts import Ancestry, Attestation, Disowning, Grade, Node, Notice, Place
+    from ledger.proofs.facts import Ancestries, Ancestry, Attestation, Disowning, Grade, Node, Notice, Place
     from ledger.statements.record import Parent
 
 CASE_CHARS: Final = 100
@@ -27,11 +27,15 @@ _EVENTS: Final = {"rotate": "rotation", "recover": "recovery", "retire": "retire
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What this machine knows beside the ancestry: names of identities, cases of experiences, the types of key events by log index."""
+    """What this machine knows beside the ancestry: names of identities, cases of experiences, the types of key events by log index.
+
+    `accepting`: the option by which somebody's word is taken.
+    """
 
     names: Mapping[bytes, str] = field(default_factory=dict)
     cases: Mapping[bytes, str] = field(default_factory=dict)
     events: Mapping[int, str] = field(default_factory=dict)
+    accepting: str = "--accept"
 
     def who(self, identity_id: bytes) -> str:
         """An identity as a person may know it."""
@@ -113,7 +117,7 @@ def said_of(node: Node, known: Known) -> list[str]:
     lines += _first_of([_attestation_words(item, known) for item in node.attestations])
     if node.attested_by_others:
         lines.append(
-            f"attested by {plural(node.attested_by_others, 'other identity', 'other identities')}: counted, not verified (--accept)"
+            f"attested by {plural(node.attested_by_others, 'other identity', 'other identities')}: counted, not verified ({known.accepting})"
         )
     lines += _first_of([_grade_words(item, known) for item in node.endorsements])
     return lines
@@ -271,6 +275,27 @@ def document(ancestry: Ancestry, depth_max: int) -> dict[str, Any]:
     found["humans_behind"] = [item.hex() for item in ancestry.humans_behind]
     found["checkpoint"] = {"origin": ancestry.checkpoint.origin, "size": ancestry.checkpoint.size}
     return found
+
+
+def flat(ancestries: Ancestries, humans: Mapping[bytes, frozenset[bytes]]) -> list[dict[str, Any]]:
+    """Every artifact once, by id, its parents by their ids."""
+    found = []
+    for artifact_id in sorted(ancestries.nodes):
+        node = ancestries.nodes[artifact_id]
+        item = _fields(node, None, humans, again=False)
+        item["parents"] = [_edge_fields(edge) for edge in node.parents]
+        found.append(item)
+    return found
+
+
+def _edge_fields(edge: Parent) -> dict[str, Any]:
+    return {
+        "relation": edge.rel,
+        "share_ppm": edge.ppm,
+        "id": edge.id.hex(),
+        "row_index": edge.row,
+        "log": edge.log.hex() if edge.log else None,
+    }
 
 
 def _fields(

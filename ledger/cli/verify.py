@@ -1,4 +1,4 @@
-"""`lineage verify`: receipts beside files and datasets, and what a gate said of data, checked offline."""
+"""`lineage verify`: ancestry proofs, receipts beside files and datasets, and what a gate said of data, checked offline."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ledger.cli import verify_manifest
+from ledger.cli import verify_manifest, verify_proof
 from ledger.cli.common import Reporter, add_common, command, plural, printable, short
+from ledger.cli.proof_words import BECAUSE
 from ledger.errors import RefusedInput
 
 if TYPE_CHECKING:
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
     from ledger.api.verifying import Trusted
     from ledger.errors import ProofInvalid
 
-BECAUSE: Final = {
-    "given": "the vkey that you gave",
-    "ledger": "the ledger at hand (self-trusted)",
-    "keys": "the only log that the keys here know (self-trusted)",
-}
 SIGNERS_SHOWN_MAX: Final = 8
 STANDING: Final = """Standing: unknown. A receipt cannot show whether keys, notices or owners said otherwise since; with the ledger at
 hand: lineage trace"""
@@ -31,8 +27,11 @@ def add(commands: Any) -> None:
     parser = command(
         commands,
         "verify",
-        "Check the receipts beside files and datasets, offline: that each was signed, and stands in the log.",
+        "Check proofs, offline: a whole ancestry (F.lineage), receipts beside files and datasets, data that was gated.",
         """
+        lineage verify notes.md.lineage
+        lineage verify notes.md.lineage notes.md --vkey 'log.example/a1+3f2c…+AQ…'
+        lineage verify both.lineage --trust trust.toml --policy strict --at 2026-11-27T12:00:00Z
         lineage verify notes.md
         lineage verify data.jsonl --vkey 'log.example/a1+3f2c…+AQ…'
         lineage verify notes.md --receipt downloads/notes.tlog-proof
@@ -40,31 +39,38 @@ def add(commands: Any) -> None:
         """,
     )
     parser.add_argument(
-        "files", metavar="FILE", nargs="*", help="what was signed; its receipt is found beside it"
+        "files",
+        metavar="FILE",
+        nargs="*",
+        help="an ancestry proof, and what it is about, if that is to be compared; or what was signed, whose receipt (or proof) is found beside it",
     )
     parser.add_argument("--receipt", metavar="R", help="the receipt of the one FILE, wherever it lies")
     parser.add_argument(
         "--vkey",
         metavar="VKEY",
-        help="the vkey of the log that you trust (default: that of the ledger at hand, else of the only log the keys here know)",
+        help="the vkey of the log that you trust (default: those that --trust lists; else that of the ledger at hand, else of the only log the keys here know)",
     )
     parser.add_argument(
         "--salt",
         metavar="HEX",
         help="the salt of the one FILE, if it is sealed (default: that of FILE.salt, else the one kept here)",
     )
+    verify_proof.add_options(parser)
     verify_manifest.add_options(parser)
     add_common(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace, reporter: Reporter) -> int:
-    """0 if every receipt holds and every row has one, or the data is what was gated; else 1."""
+    """0 if every receipt holds and every row has one, or the proof and all in it is well, or the data is what was gated; else 1."""
     from ledger.api import receipts_of, trusted_log, verify
     from ledger.api.salts import parse_salt
     from ledger.api.verifying import salts_here
 
     verify_manifest.check(args)
+    proof = verify_proof.named(args)
+    if proof is not None:
+        return verify_proof.run(args, reporter, proof)
     for option in ("receipt", "salt"):
         if getattr(args, option) is not None and len(args.files) > 1:
             raise RefusedInput(

@@ -46,7 +46,7 @@ def check(args: argparse.Namespace) -> None:
             raise _usage(
                 "verify",
                 "nothing is named",
-                "Name files that were signed, or what a gate said: --manifest M --data D",
+                "Name an ancestry proof, files that were signed, or what a gate said: --manifest M --data D",
             )
         return
     if args.data is None:

@@ -7,7 +7,7 @@ once more after its last byte: one that grew, shrank or was written to meanwhile
 Inside a folder a symbolic link may not lead out of it: whoever signs a folder means what is in it. A link that is named
 directly is followed, for the caller named it.
 
-What travels beside a file (a receipt, a salt) is no content of the folder that both lie in, and is passed over there.
+What travels beside a file (a receipt, a salt, an ancestry proof) is no content of the folder that both lie in, and is passed over there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ from ledger import spec
 from ledger.errors import NotFound, RefusedInput
 
 _CHUNK_BYTES: Final = 1_048_576
-COMPANION_SUFFIXES: Final = (spec.RECEIPT_SUFFIX, spec.ROW_RECEIPTS_SUFFIX, spec.SALT_SUFFIX)
+COMPANION_SUFFIXES: Final = (
+    spec.RECEIPT_SUFFIX,
+    spec.ROW_RECEIPTS_SUFFIX,
+    spec.SALT_SUFFIX,
+    spec.ANCESTRY_SUFFIX,
+)
 # O_NONBLOCK: should a pipe take the file's name after it was looked at, opening it returns at once.
 _OPEN_FLAGS: Final = (
     os.O_RDONLY
@@ -50,7 +55,7 @@ class FileContent:
 class Walk:
     """The regular files that some paths mean, each once; how many names inside folders were passed over.
 
-    `hidden_count` begin with a dot; `companion_count` are receipts or salts of a file beside them.
+    `hidden_count` begin with a dot; `companion_count` are receipts, salts or proofs of a file beside them.
     """
 
     files: list[Path]

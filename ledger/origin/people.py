@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ledger.proofs.facts import DESCENT, Ancestry, Node, Presence
+from ledger.proofs.facts import DESCENT, Ancestries, Ancestry, Node, Presence
 
 
 class HumansOfNodes(Mapping[bytes, frozenset[bytes]]):
@@ -32,12 +32,11 @@ class HumansOfNodes(Mapping[bytes, frozenset[bytes]]):
     def __len__(self) -> int:
         return len(self._masks)
 
-    def put(self, node: Node, parents: list[bytes]) -> None:
+    def put(self, node: Node, parents: list[bytes], human: bytes | None) -> None:
         """The humans of a node: its own, and those of its parents, which stand here already."""
         mask = 0
         for parent in parents:
             mask |= self._masks[parent]
-        human = _own(node)
         if human is not None:
             place = self._places.setdefault(human, len(self._humans))
             if place == len(self._humans):
@@ -46,8 +45,8 @@ class HumansOfNodes(Mapping[bytes, frozenset[bytes]]):
         self._masks[node.id] = mask
 
 
-def humans_of_nodes(ancestry: Ancestry) -> HumansOfNodes:
-    """For each artifact id the identity ids of its `humans`; none behind an artifact that does not stand.
+def humans_of_nodes(ancestry: Ancestry | Ancestries, *, authors: bool = False) -> HumansOfNodes:
+    """For each artifact id the identity ids of its `humans`, or its `authors` alone; none behind an artifact that does not stand.
 
     Parents are taken before their children by following the edges, not by place in the log: an artifact may stand by a later
     place than the one by which its child stands. An id is a hash over the ids of the parents, so there is no circle.
@@ -63,7 +62,8 @@ def humans_of_nodes(ancestry: Ancestry) -> HumansOfNodes:
                 waiting += missing
                 continue
             waiting.pop()
-            humans.put(node, parents)
+            human = None if authors and not node.may_be_authored else _own(node)
+            humans.put(node, parents, human)
     return humans
 
 

@@ -21,6 +21,7 @@ from ledger.origin.lattice import CAPPED, PROPAGATING, Standing, Verdict
 from ledger.origin.levels import Level, level_of
 from ledger.origin.moment import Footing, Missing, Moment, cosigned_under, missing
 from ledger.origin.policy import Need, Policy, Rights
+from ledger.origin.reasons import Code
 from ledger.origin.trust import Trust, own_log_trust
 from ledger.proofs.ancestry_file import (
     CONTENT,
@@ -34,7 +35,7 @@ from ledger.proofs.ancestry_file import (
 from ledger.proofs.facts import Ancestries, Ancestry, Existed, Node, Presence, Status
 from ledger.proofs.proven import ProvenLog
 from ledger.proofs.quorum import existed_before
-from ledger.proofs.trace import Tracer, ancestry_of, people_of
+from ledger.proofs.trace import People, Tracer, ancestry_of, people_of
 from ledger.statements import words
 from ledger.statements.record import sealed_size
 from ledger.statements.statement import keyset_digest, log_id
@@ -55,6 +56,7 @@ FACTS: Final = Policy(
     rights=Rights(train=dict.fromkeys(("allowed", "constrained", "denied", None), Verdict.ADMITTED)),
 )  # asks for nothing: it tells what stands against an artifact, and decides nothing
 _FINE: Final = frozenset({Standing.RELEASED, Standing.CONDITIONAL})
+_GONE: Final = frozenset({Presence.ERASED, Presence.UNPROVED, Presence.ABSENT})
 _SKIPPED: Final = 65_536  # bytes of a stranger's rows that are passed over at once
 
 
@@ -67,13 +69,21 @@ class Flaw(NamedTuple):
     code: str | None
 
 
+class Unknown(NamedTuple):
+    """An ancestor of which nothing is known. `what`: erased, unproved, absent, or foreign: in the log `log`, else b""."""
+
+    id: bytes
+    what: str
+    log: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class SubjectProved:
     """What a file proves of one of its subjects.
 
     `id`: an artifact id; `rows`: of a `rows` record the ranges that are proved, () for any other subject; `row`: one of these
-    rows of which something is said by itself. `standing`: after all that the file shows of its ancestors; `why` in words.
-    `verdict` under the policy, None without one. `node`: its own facts.
+    rows of which something is said by itself. `standing`: after all that the file shows of its ancestors; `code` (SPEC §12.3) and
+    `why` in words: of the verdict under the policy, without one (`verdict` None) of the standing. `node`: its own facts.
     """
 
     id: bytes
@@ -115,7 +125,17 @@ class ProvedLog:
     @property
     def humans(self) -> tuple[bytes, ...]:
         """The humans who answer for the ancestry of any subject (SPEC §12), ascending."""
+        return self.people.humans
+
+    @property
+    def people(self) -> People:
+        """All people in the ancestry of any subject."""
         return people_of(self.ancestries, self.ancestries.roots)
+
+    def existed_by_ms(self, subject: SubjectProved) -> int | None:
+        """By when a subject existed (SPEC §12.1), unix milliseconds; None if nothing that counts says so."""
+        age_ms = None if subject.node is None else self.footing.age_ms(subject.node.log_index)
+        return None if age_ms is None else self.footing.at_ms - age_ms
 
     @property
     def flaws(self) -> tuple[Flaw, ...]:
@@ -125,10 +145,19 @@ class ProvedLog:
     @property
     def unknown(self) -> tuple[bytes, ...]:
         """Ancestors, over whatever relation, of which nothing is known: erased, in another log, or not in the file; ascending."""
-        nodes = self.ancestries.nodes
-        gone = (Presence.ERASED, Presence.UNPROVED, Presence.ABSENT)
-        found = {node.id for node in nodes.values() if node.presence in gone}
-        found.update(each.id for node in nodes.values() for each in node.parents if each.log is not None)
+        return tuple(sorted({each.id for each in self.unknowns}))
+
+    @property
+    def unknowns(self) -> tuple[Unknown, ...]:
+        """The same, each with why; one that several logs are said to hold, for each of these."""
+        nodes = self.ancestries.nodes.values()
+        found = {Unknown(node.id, str(node.presence), b"") for node in nodes if node.presence in _GONE}
+        found |= {
+            Unknown(each.id, "foreign", each.log)
+            for node in nodes
+            for each in node.parents
+            if each.log is not None
+        }
         return tuple(sorted(found))
 
 
@@ -220,7 +249,7 @@ def judge_log(log: ProvenLog, trust: Trust | None, at_ms: int, policy: Policy | 
     facts = None if is_silent(traced.nodes) else Judge(traced.nodes, FACTS, believed, moment)
     judge = Judge(traced.nodes, policy, believed, moment) if policy is not None and not lacks else None
     subjects = tuple(
-        _subject(facts, judge, traced.nodes[artifact_id], row, ranges, is_unknown=bool(lacks))
+        _subject(facts, judge, traced.nodes[artifact_id], row, ranges, lacks)
         for artifact_id in wanted
         for row, ranges in _parts(log, traced.nodes[artifact_id])
     )
@@ -291,25 +320,28 @@ def _subject(
     node: Node,
     row: int | None,
     ranges: tuple[Range, ...],
-    *,
-    is_unknown: bool,
+    lacks: tuple[Missing, ...],
 ) -> SubjectProved:
-    level, standing, why = level_of(node), Standing.RELEASED, ""
+    level, standing, code, why = level_of(node), Standing.RELEASED, Code.CLEAR, "nothing stands against it"
     if facts is not None:
         found: Judged = facts.artifact(node.id, row)
-        level, standing, why = found.level, found.status, found.why.partition(": ")[2]
-    standing = Standing.UNKNOWN if is_unknown else standing
-    why = why or "nothing stands against it"
+        level, standing, code = found.level, found.status, found.code
+        why = found.why.partition(": ")[2]
     told_row = row if not ranges else None
+    if lacks:
+        why = "; ".join(each.what for each in lacks)
+        return SubjectProved(
+            node.id, node, level, Standing.UNKNOWN, why, None, lacks[0].code, told_row, ranges
+        )
     if judge is None:
-        return SubjectProved(node.id, node, level, standing, why, None, None, told_row, ranges)
+        return SubjectProved(node.id, node, level, standing, why, None, str(code), told_row, ranges)
     decided = judge.row([(node.id, row)])
     return SubjectProved(
         node.id,
         node,
         level,
         standing,
-        decided.why,
+        decided.why.partition(": ")[2],
         decided.verdict,
         str(decided.code),
         told_row,

@@ -84,7 +84,7 @@ def derive(verdict: str, finding: Finding | None, through: Through) -> str:
         return f"{verdict}: it {finding.says}"
     kin = "parent" if through.steps == 1 else "ancestor"
     row = "" if finding.row is None else f"row {finding.row:,} of "
-    return f"{verdict}: {row}its {kin} {short(finding.id)} {finding.says}; reaches this row through {through}"
+    return f"{verdict}: {row}its {kin} {short(finding.id)} {finding.says}; reaches it through {through}"
 
 
 class Through(NamedTuple):

@@ -12,7 +12,7 @@ by then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, Self
 
@@ -141,10 +141,7 @@ def ancestry_of(ancestries: Ancestries, root: bytes) -> Ancestry:
     """The ancestry of one of the roots alone, and its people. Raises KeyError for an artifact that was not traced."""
     whole = ancestries.nodes
     nodes = {node.id: node for node in _reached([root], whole.__getitem__, lambda _node, _parent: True)}
-    humans = list(_reached([root], nodes.__getitem__, _answers))
-    found = _anchors(node for node in humans if node.stance == "made")
-    told = _reached([root], nodes.__getitem__, _descends)
-    behind = _anchors(node for node in told if node.stance == "made")
+    people = _people_of([root], nodes)
     return Ancestry(
         root,
         ancestries.log_id,
@@ -156,16 +153,36 @@ def ancestry_of(ancestries: Ancestries, root: bytes) -> Ancestry:
             for parent in node.parents
             if parent.log is not None
         ),
-        found,
-        _anchors(node for node in humans if node.may_be_authored),
-        tuple(anchor for anchor in behind if anchor not in found),
+        people.humans,
+        people.authors,
+        people.behind,
     )
 
 
-def people_of(ancestries: Ancestries, roots: Iterable[bytes]) -> tuple[bytes, ...]:
-    """The humans who answer for the ancestry of any of the roots (SPEC §12), ascending."""
-    reached = _reached(roots, ancestries.nodes.__getitem__, _answers)
-    return _anchors(node for node in reached if node.stance == "made")
+class People(NamedTuple):
+    """The `humans` of an ancestry, the `authors` among them, and who is reached only `behind` what was disowned (SPEC §12); ascending."""
+
+    humans: tuple[bytes, ...]
+    authors: tuple[bytes, ...]
+    behind: tuple[bytes, ...]
+
+
+def people_of(ancestries: Ancestries, roots: Collection[bytes]) -> People:
+    """The people in the ancestry of any of the roots. Raises KeyError for an artifact that was not traced."""
+    return _people_of(roots, ancestries.nodes)
+
+
+def _people_of(roots: Collection[bytes], nodes: Mapping[bytes, Node]) -> People:
+    answering = list(_reached(roots, nodes.__getitem__, _answers))
+    humans = _anchors(node for node in answering if node.stance == "made")
+    known = set(humans)
+    told = _reached(roots, nodes.__getitem__, _descends)
+    behind = _anchors(node for node in told if node.stance == "made")
+    return People(
+        humans,
+        _anchors(node for node in answering if node.may_be_authored),
+        tuple(anchor for anchor in behind if anchor not in known),
+    )
 
 
 class _People(NamedTuple):

@@ -28,7 +28,7 @@ class Signed:
 
     `labels` are paths or 0-based row indices. `new` artifacts were appended, `already_logged` ones stood there before.
     `again` of the new ones had been there and were disowned (SPEC §7.4).
-    `hidden_files` and `companions` (receipts and salts beside their files) were left out.
+    `hidden_files` and `companions` (receipts, salts and proofs beside their files) were left out.
     `dataset_stamp` tells the state of the dataset in which rows were read.
     `guessable` contents are so short that their digest gives them away (`spec.GUESSABLE_BYTES`).
     `broken_lanes` were refused as `lane-broken`: an older copy of them was brought back, or somebody else signs in them by

@@ -36,7 +36,7 @@ def parsers() -> list[argparse.ArgumentParser]:
 
 def test_every_help_shows_an_example() -> None:
     every = parsers()
-    assert len(every) == 1 + 15 + 12 + 6 + 5  # lineage; its commands; the verbs of identity, log and notice
+    assert len(every) == 1 + 16 + 12 + 6 + 5  # lineage; its commands; the verbs of identity, log and notice
     for parser in every:
         assert any(line.startswith("  lineage ") for line in parser.format_help().splitlines()), parser.prog
 

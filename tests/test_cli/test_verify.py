@@ -57,7 +57,7 @@ def test_receipts_in_a_folder_are_not_signed_with_it(ada: Cli) -> None:
     ada.json("sign", "d", "--receipts")
     ran = ada("sign", "d", "--receipts")
     assert (ran.code, "1 already logged" in ran.out) == (0, True)
-    assert "Receipts and salts beside their files left out: 1" in ran.err
+    assert "Receipts, salts and proofs beside their files left out: 1" in ran.err
 
 
 def test_what_lies_there_is_found_before_anything_is_signed(ada: Cli) -> None:
@@ -169,7 +169,7 @@ def test_usage_ends_with_2(away: Cli) -> None:
         ("usage", ["notes.md", "data.jsonl", "--receipt", "notes.md.tlog-proof", *trusted]),
         ("usage", ["notes.md", "data.jsonl", "--salt", "ab" * 32, *trusted]),
         ("schema", ["notes.md", "--salt", "ab", *trusted]),
-        ("not-yet", ["proof.lineage", *trusted]),
+        ("file-not-found", ["proof.lineage", *trusted]),
         ("not-a-ledger", ["notes.md", "--ledger", away.folder]),
     ):
         ran = away("verify", *arguments, "--json")

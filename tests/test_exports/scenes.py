@@ -100,7 +100,7 @@ def chain() -> Sample:
         "held",
         "L2",
         f"quarantined: its ancestor {hex_of('draft')[:8]}\u2026 is held since entry 1,204 by curator {hex_of('curator')[:8]}\u2026;"
-        " reaches this row through derived-from 3 times",
+        " reaches it through derived-from 3 times",
         "apt (2.7.14) unstable; urgency=medium\n\n  * Fix the progress bar when the terminal is resized.\n"
         "  * Translate the new messages.\n\n -- Anna Lindqvist <anna@example.org>  Tue, 02 Apr 2024 10:11:12 +0200",
         node("chunk", "derived", "anna", "pair", [("derived-from", "clean", None)]),

@@ -54,7 +54,7 @@ def test_the_words_of_the_issue() -> None:
     found = judged(*chain(HELD, "derived-from"))
     assert found.why == (
         f"quarantined: its parent {X} is held since entry 1,204 by curator {CURATOR_ID}; "
-        "reaches this row through derived-from"
+        "reaches it through derived-from"
     )
     assert [(step.rel, step.id, step.row) for step in found.path] == [("derived-from", HELD.id, None)]
 
@@ -79,7 +79,7 @@ def test_at_the_row_itself() -> None:
 def test_a_longer_path_is_told_from_the_ancestor_on(relations: list[str], told: str) -> None:
     found = judged(*chain(HELD, *relations), policy=policy_of(""))
     assert found.why.endswith(
-        f"its ancestor {X} is held since entry 1,204 by curator {CURATOR_ID}; reaches this row through {told}"
+        f"its ancestor {X} is held since entry 1,204 by curator {CURATOR_ID}; reaches it through {told}"
     )
     assert len(found.path) == len(relations)
 

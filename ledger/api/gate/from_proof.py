@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from ledger.api.accepted import Accepted, GivenNote, by_checkpoint, joined_note, named_error
 from ledger.api.gate.proven_rows import ProvenRows
 from ledger.api.gate.shown import Spoken
+from ledger.api.gate.terms import SELF_TRUSTED_LOG
 from ledger.api.known_proofs import Known, compare_proof, remember_proof
 from ledger.datasets.crew import Crew
 from ledger.errors import ProofInvalid, RefusedInput
@@ -31,7 +32,6 @@ from ledger.signer.remembered import CheckpointMemory
 from ledger.spec import HASH_BYTES
 from ledger.statements.record import Record
 
-SELF_TRUSTED: Final = "Self-trusted: no trust file was given, so everybody enrolled in this log is believed, and the log's own clock tells the time."
 RIVALS_IN_FILE: Final = "Rival claims: only those in the proof were looked at."
 
 
@@ -105,7 +105,7 @@ class ShownProof:
     ProofInvalid `checkpoint-inconsistent` for another history; None: as `compare_proof` does.
     """
 
-    self_trusted = SELF_TRUSTED
+    self_trusted = SELF_TRUSTED_LOG
     rivals = RIVALS_IN_FILE
 
     def __init__(

@@ -210,7 +210,7 @@ def gate_memory(scene: Scene, rows: Any, column: str | None) -> Gated:
 def _left_out(dataset: Dataset) -> list[str]:
     counts = (
         (dataset.hidden, "hidden"),
-        (dataset.companions, "receipts and salts beside their files"),
+        (dataset.companions, "receipts, salts and proofs beside their files"),
         (dataset.foreign, "of no dataset format"),
     )
     told = [f"{count:,} {what}" for count, what in counts if count]

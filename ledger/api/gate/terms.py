@@ -18,9 +18,13 @@ from ledger.spec import SETTINGS_BYTES_MAX
 
 Named = str | os.PathLike[str] | bytes
 
-OWN_CLOCK: Final = "No quorum of witnesses is asked for: times are the log's own word, and no row is L3."
+OWN_CLOCK: Final = "No quorum of witnesses is asked for: times are the log's own word, and nothing is L3."
 BY_OPERATOR: Final = (
     "Status by the operator's word: no auditor of the trust file cosigned this log checkpoint."
+)
+SELF_TRUSTED_LOG: Final = "Self-trusted: no trust file was given, so everybody enrolled in this log is believed, and the log's own clock tells the time."
+RIVALS_UNSEARCHED: Final = (
+    "Rival claims were not searched: what others say of the same content is in no proof."
 )
 
 
