@@ -12,7 +12,7 @@ import ledger
 from ledger.cli.main import build_parser
 
 SOURCES = sorted(Path(ledger.__file__).parent.rglob("*.py"))
-NAMED = re.compile(r"\blineage ((?:[a-z]+\b ?)+)((?:[^`;.,()\n]|\.(?=\w))*)")
+NAMED = re.compile(r"\blineage ((?:[a-z]+(?:-[a-z]+)*\b(?!-) ?)+)((?:[^`;.,()\n]|\.(?=\w))*)")
 
 
 def texts(path: Path) -> Iterator[str]:

@@ -67,8 +67,8 @@ class Held(Play):
         return self.scene.world.vkey
 
     def told(self, part: LogPart, **judged_by: Any) -> Proved:
-        at_ms = self.scene.log.time_ms
-        return verify(file_of(part), [self.vkey], **{"at_ms": at_ms, "policy": BALANCED} | judged_by)
+        terms: dict[str, Any] = {"at_ms": self.scene.log.time_ms, "policy": BALANCED}
+        return verify(file_of(part), [self.vkey], **terms | judged_by)
 
     def refused(self, part: LogPart, code: str) -> None:
         with pytest.raises(ProofInvalid) as caught:
