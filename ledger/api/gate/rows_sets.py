@@ -97,8 +97,10 @@ class RowsSets(ABC, Generic[Held]):
                 else:
                     wanted = set(outside(digests, aligned))
                 stretches += aligned
+                voiced = dataset.voiced
                 for digest in self._members(dataset, held, wanted):
-                    claims.setdefault(digest, []).extend(dataset.voiced.claims(digest))
+                    more = voiced.claims(digest) if voiced.spoken else (voiced.quiet,)
+                    claims.setdefault(digest, []).extend(more)
         return stretches, claims
 
     @abstractmethod
