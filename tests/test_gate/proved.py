@@ -50,11 +50,15 @@ def judged_by(town: Town, proof: Any, dataset: Any, *arguments: Any, **options: 
 
 
 def prove_some(
-    town: Town, artifacts: Iterable[bytes], rows: Iterable[str], trust: bytes | None = None
+    town: Town,
+    artifacts: Iterable[bytes],
+    rows: Iterable[str],
+    trust: bytes | None = None,
+    since: Iterable[int] = (),
 ) -> bytes:
     """A file about some artifacts, and some rows (ID:FIRST-LAST)."""
     with town.open() as door:
-        data = door.prove([*artifacts, *rows], trust=trust).data
+        data = door.prove([*artifacts, *rows], trust=trust, since=since).data
     assert data is not None
     return data
 

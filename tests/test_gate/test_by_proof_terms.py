@@ -22,6 +22,7 @@ from ledger.origin.trust import Trust
 from ledger.proofs.ancestry_file import CONTENT, Disclosed
 from ledger.proofs.checkpoint import Checkpoint, sign_checkpoint
 from ledger.proofs.points import Point
+from ledger.signer.remembered import CheckpointMemory
 from ledger.store.cosigned import CosignedNotes
 from ledger.store.folder import MARKER_FILE
 from tests.test_gate.proved import gate_by, judged_by, prove_all, prove_some
@@ -284,7 +285,61 @@ def test_a_note_of_another_history_convicts_the_log(scene: Scene, tmp_path: Path
     assert len(list((tmp_path / "keys").rglob("evidence/*.note"))) == 2
 
 
-# What was accepted before: the seam
+# What was accepted before
+
+
+def told(scene: Scene, proof: bytes, config: Path, *terms: Any, **options: Any) -> str:
+    gated = gate_by(scene.town, proof, scene.source, *terms, config=str(config), **options)
+    return next(note for note in gated.notes if note.startswith("Log checkpoint: "))
+
+
+def accepted(scene: Scene, config: Path) -> int | None:
+    newest = CheckpointMemory(config, scene.town.world.vkey).newest()
+    return None if newest is None else newest.checkpoint.size
+
+
+def test_what_is_judged_by_is_remembered_and_what_comes_later_is_held_against_it(tmp_path: Path) -> None:
+    scene, config = Scene(tmp_path / "town"), tmp_path / "keys"
+    first = prove_all(scene.town)
+    assert "no log checkpoint was accepted here before" in told(scene, first, config)
+    before = accepted(scene, config)
+    assert "that was accepted here before" in told(scene, first, config)
+    scene.town.reopen().enrol("later")
+    later, led = prove_all(scene.town), prove_some(scene.town, [scene.work.id], [], since=[before or 0])
+    line = told(scene, later, config)
+    assert "not compared with the" in line
+    assert line.endswith(
+        f"To compare it: lineage verify PROOF --tree DIR, or ask for one that is made with --since {before}."
+    )
+    assert accepted(scene, config) == before
+    assert "by the file itself" in told(scene, led, config)
+    assert accepted(scene, config) == (before or 0) + 2
+    line = told(scene, first, config)
+    assert "older than what was accepted here" in line
+    assert line.endswith("To compare it: lineage verify PROOF --tree DIR.")
+
+
+def test_what_decides_nothing_and_what_the_quorum_did_not_see_is_not_remembered(
+    scene: Scene, proof: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(Undecided):
+        told(scene, proof, tmp_path, "strict")
+    quorum = prove_all(scene.town, scene.witnessed)
+    told(scene, quorum, tmp_path, "inventory", scene.witnessed)
+    assert accepted(scene, tmp_path) is None
+    told(scene, quorum, tmp_path, "inventory", scene.witnessed, checkpoints=[scene.late])
+    assert accepted(scene, tmp_path) is not None
+
+
+def test_another_history_than_was_accepted_is_refused(scene: Scene, proof: bytes, tmp_path: Path) -> None:
+    world = scene.town.world
+    with scene.town.view() as view:
+        other = Checkpoint(world.vkey.name, view.checkpoint.size, b"r" * 32)
+    note = sign_checkpoint(other, partial(ed25519.sign, world.seed), world.vkey.key).encode()
+    CheckpointMemory(tmp_path, world.vkey).remember(note, lambda _size: ())
+    with pytest.raises(ProofInvalid) as caught:
+        told(scene, proof, tmp_path)
+    assert caught.value.code == "checkpoint-inconsistent"
 
 
 class Watched:
@@ -316,7 +371,7 @@ def test_it_is_compared_before_anything_is_judged_and_remembered_when_it_is_reli
     assert "Log checkpoint: as it was before." in gated.notes
 
 
-def test_what_decides_nothing_is_not_remembered(scene: Scene, proof: bytes) -> None:
+def test_what_decides_nothing_asks_nobody_to_remember(scene: Scene, proof: bytes) -> None:
     watched = Watched()
     vkey = str(scene.town.world.vkey)
     with pytest.raises(Undecided):

@@ -91,7 +91,12 @@ class HeldAgainst:
     @property
     def words(self) -> str:
         """Comparison."""
-        return ". ".join(each for each in (self.known.words, self.known.fix) if each)
+        known = self.known
+        if known.before is None or known.is_compared:
+            return known.words
+        since = f", or ask for one that is made with --since {known.before.size}"
+        how = f"lineage verify PROOF --tree DIR{since if known.outcome == 'not-compared' else ''}"
+        return f"{known.words}. To compare it: {how}"
 
     def remember(self, trust: Trust, at_ms: int) -> bool:
         """Comparison."""
