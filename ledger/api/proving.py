@@ -78,6 +78,11 @@ class Subjects:
         """One row more."""
         self.rows[artifact_id] = [*self.rows.get(artifact_id, ()), row]
 
+    def add_rows(self, artifact_id: bytes, rows: range) -> None:
+        """Rows that follow one another, besides those that were named before."""
+        before = self.rows.get(artifact_id)
+        self.rows[artifact_id] = rows if before is None else sorted({*before, *rows})
+
     @property
     def traced(self) -> list[bytes]:
         """All artifacts whose ancestry is asked for."""
@@ -181,7 +186,7 @@ def _add_named(access: Access, view: LogView, name: Named, found: Subjects) -> N
                     "Rows count from 0, and the last is one of them.",
                 )
                 raise RefusedInput("index-out-of-range", printable(text), reason, fix)
-        found.rows[artifact_id] = whole
+        found.add_rows(artifact_id, whole)
         return
     matched = finding.search(view, access.rows, access.keys.salts, text)
     found.artifacts.update(dict.fromkeys(matched.artifacts))

@@ -18,6 +18,7 @@ from ledger.api.proving import prove
 from ledger.errors import LineageError, ProofInvalid, RefusedInput, Undecided
 from ledger.identity import ed25519
 from ledger.identity.vkey import Vkey
+from ledger.origin.proved import open_file
 from ledger.origin.trust import Trust
 from ledger.proofs.ancestry_file import CONTENT, Disclosed
 from ledger.proofs.checkpoint import Checkpoint, sign_checkpoint
@@ -143,6 +144,22 @@ def test_a_log_that_the_trust_file_does_not_list_decides_nothing(scene: Scene, p
     listed = f'tlog_policy = """\nlog {STRANGE}\nquorum none\n"""\nmakers = "all"\n'.encode()
     with pytest.raises(Undecided, match="the log is none that the trust file's tlog_policy lists"):
         gate_by(scene.town, proof, scene.source, "balanced", listed)
+
+
+# Which rows
+
+
+def test_all_rows_that_are_named_are_in_the_file(scene: Scene) -> None:
+    """However often their dataset is named, and whether one by one or as ranges."""
+    name = scene.rows.id.hex()
+    for named in (
+        [f"{name}:2", f"{name}:0-1"],
+        [f"{name}:0-0", f"{name}:2-2"],
+        [f"{name}:0-1", f"{name}:1-2"],
+    ):
+        (log,) = open_file(prove_some(scene.town, [], named), [scene.town.world.vkey]).logs
+        expected = ((0, 1), (2, 1)) if "0-0" in named[0] else ((0, 3),)
+        assert log.rows[scene.rows.id].ranges == expected, named
 
 
 # What is said beside it that does not go with it
