@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import ledger
+from ledger import spec
 from ledger.api.gate.by_proof import gate_by_proof
 from ledger.api.gate.from_proof import Comparison
 from ledger.api.proving import prove
@@ -206,12 +207,27 @@ REFUSALS = {
 }
 
 
-def test_a_trust_file_that_asks_for_whom_the_file_does_not_show_is_refused(scene: Scene) -> None:
-    """Who registered anybody is asked for where a registrar is named: the file must show all that he said."""
-    proof = prove_all(scene.town)
-    strange = trust_of(scene.anna, more=f"curators = ['{scene.curator.id.hex()}']\n")
-    rows = judged_by(scene.town, proof, scene.source, "balanced", strange)
-    assert [brief(row).split()[0] for row in rows] == [each.split()[0] for each in scene.expected]
+def test_a_file_that_was_made_for_anybody_serves_a_trust_file(scene: Scene, proof: bytes) -> None:
+    trust = trust_of(scene.anna, more=f"curators = ['{scene.curator.id.hex()}']\n")
+    rows = judged_by(scene.town, proof, scene.source, "balanced", trust)
+    assert [row.verdict for row in rows] == [each.split()[0] for each in scene.expected]
+
+
+def test_a_trust_file_that_asks_for_whom_the_file_does_not_show_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of too many who attest, some are left out; who trusts one of them needs a file that was made for him."""
+    scene = Scene(tmp_path / "town")
+    stranger = scene.town.world.enrol("stranger")
+    scene.town.world.attest(stranger, [scene.work.id], claim="content")
+    trust = trust_of(scene.anna, stranger)
+    with monkeypatch.context() as patch:
+        patch.setattr(spec, "PROOF_STRANGERS_MAX", 0)
+        for_anybody, for_one = prove_all(scene.town), prove_all(scene.town, trust)
+    with pytest.raises(ProofInvalid) as caught:
+        gate_by(scene.town, for_anybody, scene.source, "balanced", trust)
+    assert caught.value.code == "proof-incomplete"
+    assert next(iter(judged_by(scene.town, for_one, scene.source, "balanced", trust))).verdict == "admitted"
 
 
 # Cosigned log checkpoints
