@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from array import array
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,23 @@ def test_artifacts_are_named_once_and_datasets_ascend(imports: Imports) -> None:
     assert found.artifacts == [imports.works[1].id, imports.works[0].id]
     assert list(found.rows) == sorted([imports.plain.id, imports.spoken.id])
     assert list(found.rows[imports.plain.id]) == [8, 9]
+
+
+@pytest.mark.parametrize(
+    "tuned", [("_SEEK_ROWS", 0), ("_SEEK_ROWS", 10**9), ("_TRIES_MAX", 0), ("_CHUNK", 7)]
+)
+def test_rows_in_no_order_are_found_in_each_way(
+    imports: Imports, tuned: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Digests which their dataset has twice are its first rows."""
+    monkeypatch.setattr(admitted_claims, *tuned)
+    rows = [*imports.texts, *imports.others]
+    random.Random(7).shuffle(rows)
+    found = imports.subjects(rows)
+    assert {artifact_id: list(rows) for artifact_id, rows in found.rows.items()} == {
+        imports.plain.id: [row for row in range(COUNT) if row != 600],
+        imports.spoken.id: list(range(20)),
+    }
 
 
 def test_many_datasets_in_turn_with_few_sidecars_open(

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Self
 
 from ledger.api.access import Access
 from ledger.api.gate.block import RowDigests
-from ledger.api.gate.rows_found import common_rows
+from ledger.api.gate.rows_found import common_rows, pieces_of
 from ledger.datasets.files import printable
 from ledger.datasets.verdict_file import NOTHING, VerdictBlock, VerdictFile, open_verdicts
 from ledger.datasets.verdict_form import invalid
@@ -33,6 +33,9 @@ from ledger.spec import HASH_BYTES
 from ledger.store.rows_file import RowsFile, RowsFolder
 
 _OPEN_MAX: Final = 64  # sidecars
+_TRIES_MAX: Final = 4  # to find where rows follow one another again, in a block
+_SEEK_ROWS: Final = 400  # rows that are gone through in the time in which one digest is sought
+_CHUNK: Final = 65_536  # rows that are gone through together
 _SUBJECTS: Final = (Topic.NOTICES, Topic.ATTESTATIONS)
 
 
@@ -56,6 +59,7 @@ def admitted_subjects(access: Access, view: LogView, path: str | os.PathLike[str
         found: dict[bytes, _Dataset] = {}
         for block in file.blocks():
             digests = RowDigests(block.digests)
+            touched: dict[bytes, _Dataset] = {}
             for start, stop, artifact_id in _admitted_runs(block):
                 if artifact_id == NOTHING:
                     raise invalid(file.path, f"row {block.row_index + start} is admitted by no artifact")
@@ -65,9 +69,10 @@ def admitted_subjects(access: Access, view: LogView, path: str | os.PathLike[str
                 sidecar = sidecars.get(artifact_id)
                 if artifact_id not in found:
                     found[artifact_id] = _Dataset(view, artifact_id, sidecar)
-                found[artifact_id].take(
-                    sidecar, RowDigests(digests.part(start, stop)), block.row_index + start
-                )
+                dataset = touched[artifact_id] = found[artifact_id]
+                dataset.take(sidecar, RowDigests(digests.part(start, stop)), block.row_index + start)
+            for artifact_id, dataset in touched.items():
+                dataset.settle(sidecars.get(artifact_id))
         file.check_unchanged()
     return AdmittedSubjects(
         list(artifacts), {artifact_id: found[artifact_id].taken() for artifact_id in sorted(found)}
@@ -109,13 +114,21 @@ class _Dataset:
         self._shift = (
             0  # from the number of a row in the judged dataset to its row here, as of the last that was found
         )
+        self._tries = _TRIES_MAX
+        self._missed: dict[
+            bytes, int
+        ] = {}  # digests that are not where the last one was, and the number of a row with each
         self._alone = {sidecar.digest(row) for row in _named_rows(view, artifact_id) if row < sidecar.count}
 
     def take(self, sidecar: RowsFile, digests: RowDigests, number: int) -> None:
-        """Rows that follow one another, the first of which has this number. Raises ProofInvalid `rows-differ`."""
+        """Rows that follow one another, the first of which has this number; some are found when they are settled."""
         at = 0
         while at < len(digests):
             row = self._place(sidecar, digests[at], number + at)
+            if row is None:
+                self._missed.setdefault(digests[at], number + at)
+                at += 1
+                continue
             count = common_rows(digests, at, sidecar, row)
             self._taken[row : row + count] = b"\1" * count
             self._shift = row - (number + at)
@@ -125,16 +138,39 @@ class _Dataset:
                 for place in _places(sidecar, digest):
                     self._taken[sidecar.order[place]] = 1
 
-    def _place(self, sidecar: RowsFile, digest: bytes, number: int) -> int:
+    def settle(self, sidecar: RowsFile) -> None:
+        """Finds what is in another order here: few digests by the sidecar's order, many by going through it once.
+
+        Raises ProofInvalid `rows-differ`.
+        """
+        missed, self._missed, self._tries = self._missed, {}, _TRIES_MAX
+        if len(missed) * _SEEK_ROWS < sidecar.count:
+            for digest in list(missed):
+                places = _places(sidecar, digest)
+                if places:
+                    self._taken[sidecar.order[places.start]] = 1
+                    del missed[digest]
+        for start in range(0, sidecar.count, _CHUNK):
+            if not missed:
+                return
+            for row, digest in enumerate(pieces_of(sidecar.digests(start, start + _CHUNK)), start):
+                if digest in missed:
+                    self._taken[row] = 1
+                    del missed[digest]
+        if missed:
+            reason = f"row {min(missed.values())} of the verdict file was admitted by it, and is not in it"
+            raise rows_differ(self._id, reason)
+
+    def _place(self, sidecar: RowsFile, digest: bytes, number: int) -> int | None:
+        """Where a row is, if it follows the last one as it did there; a few times in a block it is sought."""
         row = number + self._shift
         if sidecar.digest(row) == digest:
             return row
+        if not self._tries:
+            return None
+        self._tries -= 1
         places = _places(sidecar, digest)
-        if not places:
-            raise rows_differ(
-                self._id, f"row {number} of the verdict file was admitted by it, and is not in it"
-            )
-        return sidecar.order[places.start]
+        return sidecar.order[places.start] if places else None
 
     def taken(self) -> array[int]:
         """The rows, ascending."""
