@@ -130,6 +130,10 @@ class LogView:
         """That the checkpoint's tree begins with its first `old_size` entries (RFC 6962 §2.1.2). RefusedInput behind the checkpoint."""
         return self._paths.consistency_path(old_size)
 
+    def is_faulty(self, log_index: int) -> bool:
+        """ProvingSource."""
+        return self.state.is_faulty(log_index)
+
     def entries_proof(self, indices: Sequence[int]) -> list[bytes]:
         """ProvingSource. RefusedInput behind the checkpoint."""
         return multiproof(self._reader.tile, indices, self.checkpoint.size)

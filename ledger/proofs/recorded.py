@@ -58,6 +58,9 @@ class RecordedLog(TracedLog):
         self.places: dict[bytes, list[FoundPlace]] = {}
         self.topics: dict[tuple[Topic, bytes], tuple[Placed, ...]] = {}
         self._opened: dict[int, Entry | None] = {}
+        self._indices: dict[
+            bytes, int
+        ] = {}  # by the leaf hash of an entry; of equal ones all but one are at fault
         self._begin()
         self._check_genesis()
 
@@ -66,7 +69,8 @@ class RecordedLog(TracedLog):
         if log_index not in self._opened:
             data = self.data[log_index] = self.source.entry(log_index)
             try:
-                self._opened[log_index] = open_entry(data, self.log_id)
+                entry = self._opened[log_index] = open_entry(data, self.log_id)
+                self._indices[entry.leaf_hash] = log_index
             except RefusedInput:
                 self._opened[log_index] = None
         return self._opened[log_index]
@@ -86,8 +90,8 @@ class RecordedLog(TracedLog):
         """Asks for each of them."""
         return not any(self.topic(topic, subject) for topic in topics)
 
-    def find(self, artifact_id: bytes, known: Mapping[int, Entry]) -> list[FoundPlace]:  # noqa: ARG002 - all is remembered
-        """As the source says."""
+    def find(self, artifact_id: bytes, known: Mapping[int, Entry]) -> list[FoundPlace] | None:  # noqa: ARG002 - all is remembered
+        """As the source says; None of what stands nowhere, which a file cannot show."""
         found = self.places.get(artifact_id)
         if found is None:
             found = self.places[artifact_id] = []
@@ -96,7 +100,7 @@ class RecordedLog(TracedLog):
                 entry = self.entry(log_index)
                 if entry is not None:
                     found.append(FoundPlace(log_index, record_index, entry, self.source.record(number)))
-        return list(found)
+        return list(found) or None
 
     def in_order(self, artifact_ids: Collection[bytes]) -> Sequence[bytes]:
         """As the source would rather be asked for them."""
@@ -107,7 +111,9 @@ class RecordedLog(TracedLog):
         return self.source.state_behind(log_index)
 
     def check_signatures(self, entry: Entry, asked: Mapping[int, Keyset]) -> None:
-        """The log verified them when it took the entry; whoever gets the file does so once more."""
+        """The log verified them when it took the entry, unless it found a fault then; whoever gets the file does so once more."""
+        if self.source.is_faulty(self._indices[entry.leaf_hash]):
+            super().check_signatures(entry, asked)
 
     def strangers(self) -> set[bytes]:
         """Who attests an artifact or endorses somebody who was asked about."""
@@ -145,7 +151,7 @@ def record_ancestry(
             shown |= new
             _ask(log, subjects, Listeners(shown, shown))
     for artifact_id in subjects:
-        for place in log.find(artifact_id, {}):
+        for place in log.find(artifact_id, {}) or ():
             log.entry(source.state_behind(place.log_index))
     return Written(_part(log, frozenset(subjects), points), left_out)
 

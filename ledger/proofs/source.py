@@ -107,6 +107,10 @@ class ProvingSource(ProofSource, Protocol):
         """That the checkpoint's tree begins with its first `old_size` entries (RFC 6962 §2.1.2)."""
         ...
 
+    def is_faulty(self, log_index: int) -> bool:
+        """Whether an entry broke a rule where it stands, as the log judged it."""
+        ...
+
     def root_at(self, size: int) -> bytes:
         """The root of the tree of the first `size` entries."""
         ...
