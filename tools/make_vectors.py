@@ -14,8 +14,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.cases import algorithms, forged_receipts, payloads, receipts, records, settings, sidecars, statuses
+from tests.cases import (
+    algorithms,
+    ancestries,
+    forged_ancestries,
+    forged_receipts,
+    payloads,
+    receipts,
+    records,
+    settings,
+    sidecars,
+    statuses,
+)
 from tests.cases.algorithms import Algorithm
+from tests.cases.ancestry_files import AncestryCase
 from tests.cases.logs import Erased
 from tests.cases.receipts import ReceiptCase
 from tests.cases.replay import by_naive, clocks, fold_numbers
@@ -29,6 +41,20 @@ from tests.reference import tagged
 from tools import spec_examples
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "vectors"
+
+KINDS = (
+    "record",
+    "payload",
+    "entry",
+    "log",
+    "receipt",
+    "rows",
+    "status",
+    "ancestry",
+    "algorithm",
+    "trust",
+    "policy",
+)
 
 README = """# Vectors
 
@@ -44,6 +70,7 @@ hex; an object {{"byte": "00", "times": n}} stands for n equal bytes. {count} fi
 | receipt | {receipt} | (see below) | | |
 | rows | {rows} | (see below) | | |
 | status | {status} | (see below) | | |
+| ancestry | {ancestry} | (see below) | | |
 | algorithm | {algorithm} | (see below) | | |
 | trust | {trust} | (`text`) a trust file (SPEC §12.1) | `digest` | `error`, `key` |
 | policy | {policy} | (`text`) a policy file (SPEC §12.2) | `digest` | `error`, `key` |
@@ -68,6 +95,13 @@ the `path` that proves it (SPEC §11.6); bad ones `error`, if all of the file is
 
 A status proof (SPEC §11.2) has `root`, `wanted` (by key its value, null: said to be absent) and `proof`. Bad ones give `error`; but for the rule
 that each breaks they lead to their root. Nothing but `proof`, byte by byte, proves what a good one says.
+
+An ancestry proof (SPEC §11.2) has `file`; `vkey`, the one that the verifier trusts; `at_ms`, when he judges; and `expected`, what it comes to
+under trust in this log alone (SPEC §12.1): `valid`, whether all of it holds and no log in it is unknown; and if not, `code`
+(`log-not-trusted`: a log of which no vkey is at hand). Good ones give `size`, of the log checkpoint; `nodes`, of each artifact of the
+ancestries (but those in other logs) `presence` (`stands`, `disowned`, `faulty`, `erased`, `unproved`), `status` (its own, SPEC §12) and `level`; and `subjects`, of
+each, by id, the same with its `standing` (SPEC §12.3, under a policy that asks for nothing) and the `humans` and `authors` of its ancestry, ascending. `row` is
+null. Behind them stands each set of rows, by id, with `rows` ([first, count]); what is said of it is said of the dataset as a whole.
 
 An algorithm has `algorithm`, a `public_key`, the `payload` of an enrolment by it, its `pae` (SPEC §6) and the `signature` of that, which
 any other implementation verifies; `entry` is that enrolment whole, and `refused` the fault that it is in any log of this version.
@@ -197,6 +231,17 @@ def status_vector(case: StatusCase) -> dict[str, Any]:
     }
 
 
+def ancestry_vector(case: AncestryCase) -> dict[str, Any]:
+    return {
+        "what": case.what,
+        "kind": "ancestry",
+        "vkey": case.vkey,
+        "at_ms": ancestries.AT_MS,
+        "file": case.file.hex(),
+        "expected": case.expected,
+    }
+
+
 def settings_vector(case: SettingsCase) -> dict[str, Any]:
     found = {"error": case.code, "key": case.key}
     good = {"digest": hashlib.sha256(case.text.encode()).hexdigest()}
@@ -216,6 +261,8 @@ def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
         yield sidecar.name, sidecar_vector(sidecar)
     for status in (*statuses.legal(), *statuses.refused()):
         yield status.name, status_vector(status)
+    for ancestry in (*ancestries.legal(), *forged_ancestries.refused()):
+        yield ancestry.name, ancestry_vector(ancestry)
     for file in settings.settings():
         yield file.name, settings_vector(file)
     yield "algorithm/ml-dsa-44", algorithm_vector(algorithms.ml_dsa_44())
@@ -224,9 +271,7 @@ def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
 def files() -> dict[str, str]:
     """Path below tests/vectors -> text; names are unique."""
     result: dict[str, str] = {}
-    counts = dict.fromkeys(
-        ("record", "payload", "entry", "log", "receipt", "rows", "status", "algorithm", "trust", "policy"), 0
-    )
+    counts = dict.fromkeys(KINDS, 0)
     for name, vector in vectors():
         path = f"{name}.json"
         if path in result:
