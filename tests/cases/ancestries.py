@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.cases.ancestry_files import AncestryCase, Asked, File, Log, Reading, prove
+from tests.cases.ancestry_files import AncestryCase, Asked, File, Log, Reading, prove, reprove
 from tests.cases.logs import Actor, Erased, Script, id_of, keys, parent_of, public_key, signed
 from tests.cases.receipts import b64
 from tests.cases.replay import clocks
@@ -554,9 +554,45 @@ def attestations() -> Iterator[AncestryCase]:
 
     home = Home()
     work = home.put(home.anna, "work")
+    home.endorse(home.ben)
+    home.attest(home.ben, work, "refuted", "content")
+    yield good(
+        "refuted-by-endorsed",
+        "a refutation by somebody whom a listed registrar endorses",
+        home,
+        work,
+        standing="conditional",
+    )
+
+    home = Home()
+    work = home.put(home.anna, "work")
+    home.script.tell(home.script.operator, "rules", {"mode": "open", "curators": [home.curator.id]})
+    home.attest(home.ben, work, "refuted", "content")
+    yield good(
+        "attestor-left-out",
+        "where no registrar is listed any more, a refutation by somebody of whom the file shows nothing",
+        home,
+        work,
+        change=leaving_out(home, home.ben.id, 3),
+    )
+
+    home = Home()
+    work = home.put(home.anna, "work")
     home.attest(home.curator, work, "refuted")
     home.attest(home.curator, work)
     yield good("taken-back", "a refutation that its issuer took back", home, work)
+
+
+def leaving_out(home: Home, who: bytes, birth: int) -> Callable[[File], None]:
+    """Somebody is not shown: none of his topics is listed, and his enrolment is not in the file."""
+
+    def change(file: File) -> None:
+        log = file.logs[0]
+        log.topics = [each for each in log.topics if each[1] != who]
+        log.entries = [each for each in log.entries if each[0] != birth]
+        reprove(home.script, log)
+
+    return change
 
 
 def lost(home: Home, at: int, who: Actor | None = None) -> int:
@@ -598,6 +634,20 @@ def keys_lost() -> Iterator[AncestryCase]:
     home.attest(home.registrar, work)
     yield good(
         "rescued", "a disowned work whose authorship a listed registrar confirms", home, work, clocks=True
+    )
+
+    home = Home()
+    work = home.put(home.anna, "mine")
+    lost(home, 11)
+    home.endorse(home.ben)
+    home.attest(home.ben, work)
+    yield good(
+        "rescued-by-endorsed",
+        "whom a listed registrar endorses rescues nothing",
+        home,
+        work,
+        standing="unknown",
+        clocks=True,
     )
 
     home = Home()
@@ -674,6 +724,10 @@ def keys_changed() -> Iterator[AncestryCase]:
     home.script.tell(home.anna, "undelegate", {"pair": home.pair.id})
     work = home.put(home.pair, "too late")
     yield good("undelegated", "by a pair whose delegation ended", home, work, standing="unknown")
+
+    home = Home()
+    home.delegation = home.script.delegate(home.anna, home.pair, {"human": 1})
+    yield good("renewed", "by a pair under the second of two delegations", home, home.put(home.pair, "later"))
 
     home = Home({"until": 1_004_000})
     work = home.put(home.pair, "in time")
@@ -775,6 +829,15 @@ def files() -> Iterator[AncestryCase]:
     yield good(
         "no-entry", "an entry that cannot be read stands among those that it holds", home, work, clocks=True
     )
+
+    for fold in (1, 2):
+        home = Home.__new__(Home)
+        home.script = Script(fold=1).begin()
+        home.anna = home.script.actor("anna")
+        home.script.fold = fold
+        work = home.put(home.anna, "work")
+        what = "a log of fold 1" if fold == 1 else "a log that moved on to fold 2 with its second commit"
+        yield good(f"fold-{fold}", what, home, work)
 
     def cosign(file: File) -> None:
         file.logs[0].note += f"— witness.example/w {b64(some('key id')[:4] + bytes(72))}\n".encode()

@@ -71,6 +71,13 @@ def signed_note(script: Script, text: str, signer: str = "log") -> bytes:
     return f"{text}\n— {ORIGIN} {b64(key_id + private_key(signer).sign(text.encode()))}\n".encode()
 
 
+def other_note(text: str, name: str) -> bytes:
+    """A note that another log's key alone signed, under some name."""
+    key_id = bytes.fromhex(vkey(name, public_key("other log")).split("+")[1])
+    line = b64(key_id + private_key("other log").sign(text.encode()))
+    return f"{text}\n— {name} {line}\n".encode()
+
+
 def plain() -> Base:
     """A work (12) by anna over a source (11) by ben; what is beside the point 13, state 14."""
     home = Home()
@@ -207,9 +214,7 @@ def points() -> Iterator[Bad]:
 
     def of_another_log(base: Base) -> None:
         text = f"log.example/other\n2\n{b64(base.log.points[0].root)}\n"
-        name = vkey("log.example/other", public_key("other log"))
-        line = b64(bytes.fromhex(name.split("+")[1]) + private_key("other log").sign(text.encode()))
-        base.log.points[0].note = f"{text}\n— log.example/other {line}\n".encode()
+        base.log.points[0].note = other_note(text, "log.example/other")
 
     yield "points-65", "sixty-five points", grown, many
     yield "points-descending", "points in descending order", grown, lambda base: swap(base.log.points)
@@ -598,12 +603,14 @@ def checkpoints() -> Iterator[Bad]:
         base.log.note = note(base.script, signer="other").encode()
 
     def by_another(base: Base) -> None:
-        text = f"{ORIGIN}\n15\n{b64(mth(base.script.entries))}\n"
-        other = vkey(ORIGIN, public_key("other log"))
-        line = b64(bytes.fromhex(other.split("+")[1]) + private_key("other log").sign(text.encode()))
-        base.log.note = f"{text}\n— {ORIGIN} {line}\n".encode()
+        base.log.note = other_note(f"{ORIGIN}\n15\n{b64(mth(base.script.entries))}\n", ORIGIN)
+
+    def of_another_log(base: Base) -> None:
+        root = b64(mth(base.script.entries))
+        base.log.note = other_note(f"log.example/other\n15\n{root}\n", "log.example/other")
 
     yield "note-signature", "a log checkpoint whose signature does not hold", plain, other_key
+    yield "note-log", "another log's log checkpoint", plain, of_another_log
     yield "note-key", "a log checkpoint that another key alone signed", plain, by_another
     yield (
         "note-none",
@@ -917,6 +924,19 @@ def incomplete() -> Iterator[Bad]:
         home.attest(home.registrar, work)
         return Base(home, id_of(work))
 
+    def attested_by_ben() -> Base:
+        home = Home()
+        work = home.put(home.anna, "work")
+        home.attest(home.ben, work, "refuted", "content")
+        return Base(home, id_of(work))
+
+    def refuted() -> Base:
+        base = attested_by_ben()
+        base.home.endorse(base.home.ben)
+        base.script.state()
+        base.again()
+        return base
+
     anna, ben = (lambda home: home.anna.id), (lambda home: home.ben.id)
     yield "unlisted-key-events", "the maker's key events", plain, unlisted(1, anna)
     yield "unlisted-parent-key-events", "key events of a parent's maker", plain, unlisted(1, ben)
@@ -949,6 +969,10 @@ def incomplete() -> Iterator[Bad]:
         attested,
         unlisted(4, lambda home: home.registrar.id),
     )
+    what = "endorsements of an attestor who is not listed: a listed registrar may have endorsed him"
+    yield "unlisted-attestor-endorsements", what, attested_by_ben, unlisted(3, ben)
+    what = "endorsements of an attestor whom a listed registrar endorsed"
+    yield "unlisted-refuter-endorsements", what, refuted, unlisted(3, ben)
     yield (
         "entry-before-state",
         "an entry between one whose clock is asked for and the next state",
