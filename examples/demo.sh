@@ -100,4 +100,28 @@ say "16. Anybody can check later that this is what was gated; a training script 
 run lineage verify --manifest "$demo/verdicts.parquet" --data "$demo/train.jsonl"
 run python examples/train.py "$demo/mixed.jsonl" "$demo/verdicts.parquet"
 
+say "17. One file proves where the paraphrase comes from, elsewhere: no ledger, no key, and the network off"
+run lineage prove examples/paraphrases/retries-explained.md -o "$demo/retries.lineage"
+mkdir "$demo/elsewhere"
+off=""
+if unshare -rn true 2>/dev/null; then
+  off="unshare -rn"
+else
+  echo "(This machine lets nobody switch the network off for one command. The same command opens no socket.)"
+fi
+elsewhere() {
+  (LINEAGE_LEDGER="$demo/elsewhere/none" LINEAGE_CONFIG="$demo/elsewhere/settings" run $off lineage verify \
+    "$demo/retries.lineage" examples/paraphrases/retries-explained.md --vkey "$vkey")
+}
+elsewhere
+
+say "18. It is retracted. The old file says what was so at its log checkpoint; the same check of a new one says retracted"
+size=$(lineage status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["size"])')
+run lineage notice retract examples/paraphrases/retries-explained.md --by ada --yes
+run lineage prove examples/paraphrases/retries-explained.md -o "$demo/retries.lineage" --since "$size"
+if elsewhere; then
+  echo "what was retracted is still well: this is a bug" >&2
+  exit 1
+fi
+
 say "Done. It all lies in $demo/; look around with: LINEAGE_LEDGER=$demo/ledger LINEAGE_CONFIG=$demo/keys lineage status"
