@@ -14,6 +14,7 @@ from ledger.origin.trust import Trust
 from ledger.proofs.facts import Attestation, Grade, Node
 from ledger.statements import words
 
+_FEW = 16  # attestations that are looked through each time
 NOBODY: frozenset[str] = frozenset()
 NOBODY_AT_ALL: frozenset[bytes] = frozenset()
 
@@ -24,6 +25,7 @@ class Acceptance:
     def __init__(self, trust: Trust) -> None:
         self._trust = trust
         self._known: dict[tuple[Any, ...], frozenset[str]] = {}
+        self._by_row: dict[bytes, dict[int | None, list[Attestation]]] = {}
 
     def maker_grades(self, node: Node) -> frozenset[str]:
         """The grades of a maker, or his anchor; empty if he is not accepted."""
@@ -96,8 +98,8 @@ class Acceptance:
         else:
             shut_out = {self._trust.controller(person) for person in (*people, *apart_from)}
         found = set()
-        for attestation in node.attestations:
-            if (attestation.row is not None and attestation.row != row) or attestation.claim not in claims:
+        for attestation in self._said_of(node, row):
+            if attestation.claim not in claims:
                 continue
             if attestation.result != "confirmed":
                 continue
@@ -109,6 +111,17 @@ class Acceptance:
             if one not in shut_out:
                 found.add(one)
         return len(found)
+
+    def _said_of(self, node: Node, row: int | None) -> Iterable[Attestation]:
+        """The attestations of an artifact as a whole and of this row of it, without a look at all other rows'."""
+        if len(node.attestations) <= _FEW:
+            return (each for each in node.attestations if each.row is None or each.row == row)
+        by_row = self._by_row.get(node.id)
+        if by_row is None:
+            by_row = self._by_row[node.id] = {}
+            for attestation in node.attestations:
+                by_row.setdefault(attestation.row, []).append(attestation)
+        return [*by_row.get(None, ()), *(by_row.get(row, ()) if row is not None else ())]
 
     def _is_one(self, identity_id: bytes, answerable: bytes) -> bool:
         """Whether no group holds an identity without who answers for it."""

@@ -117,6 +117,11 @@ class Judge:
         self._rules = Rules(policy, self._acceptance)
         self._states: dict[bytes, _State] = {}
 
+    @property
+    def size(self) -> int:
+        """How many artifacts it holds what it judged of."""
+        return len(self._states)
+
     def artifact(self, artifact_id: bytes, row: int | None = None) -> Judged:
         """The judgement of an artifact as a row's own, or of one `row` of a `rows` record."""
         state = self._state(artifact_id)

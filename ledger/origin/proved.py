@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, NamedTuple
 
 from ledger import spec
@@ -57,6 +58,7 @@ FACTS: Final = Policy(
 )  # asks for nothing: it tells what stands against an artifact, and decides nothing
 _FINE: Final = frozenset({Standing.RELEASED, Standing.CONDITIONAL})
 _GONE: Final = frozenset({Presence.ERASED, Presence.UNPROVED, Presence.ABSENT})
+_JUDGED: Final = 4_096  # artifacts of which a judge holds what they came to
 _SKIPPED: Final = 65_536  # bytes of a stranger's rows that are passed over at once
 
 
@@ -246,10 +248,20 @@ def judge_log(log: ProvenLog, trust: Trust | None, at_ms: int, policy: Policy | 
     footing = Footing(believed, moment)
     lacks = missing(replace(FACTS, decides=True) if policy is None else policy, footing)
     # Of most ancestries nothing is said at all: then there is nothing to judge.
-    facts = None if is_silent(traced.nodes) else Judge(traced.nodes, FACTS, believed, moment)
-    judge = Judge(traced.nodes, policy, believed, moment) if policy is not None and not lacks else None
+    facts = judges = None
+    if not is_silent(traced.nodes):
+        facts = _Judges(partial(Judge, traced.nodes, FACTS, believed, moment))
+    if policy is not None and not lacks:
+        judges = _Judges(partial(Judge, traced.nodes, policy, believed, moment))
     subjects = tuple(
-        _subject(facts, judge, traced.nodes[artifact_id], row, ranges, lacks)
+        _subject(
+            None if facts is None else facts.next(),
+            None if judges is None else judges.next(),
+            traced.nodes[artifact_id],
+            row,
+            ranges,
+            lacks,
+        )
         for artifact_id in wanted
         for row, ranges in _parts(log, traced.nodes[artifact_id])
     )
@@ -265,6 +277,29 @@ def is_silent(nodes: Mapping[bytes, Node]) -> bool:
         and all(parent.log is None and parent.rel != CAPPED for parent in node.parents)
         for node in nodes.values()
     )
+
+
+class _Judges:
+    """Judges of one policy, one after another: a file of very many subjects is judged without holding what each came to.
+
+    A new one has to judge again what subjects share. It comes when twice that was judged, so that it costs as much at most.
+    """
+
+    def __init__(self, make: Callable[[], Judge]) -> None:
+        self._make = make
+        self._judge = make()
+        self._asked = 0
+        self._limit = _JUDGED
+
+    def next(self) -> Judge:
+        """Who judges the next subject."""
+        size = self._judge.size
+        if self._asked == 1:
+            self._limit = max(self._limit, 2 * size)
+        if size > self._limit:
+            self._judge, self._asked = self._make(), 0
+        self._asked += 1
+        return self._judge
 
 
 def _listeners(log: ProvenLog, trust: Trust | None) -> tuple[Trust, frozenset[bytes]]:

@@ -7,8 +7,9 @@ the file incomplete: whoever left it out might have left out what speaks against
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from ledger.errors import ProofInvalid, RefusedInput
@@ -23,12 +24,14 @@ from ledger.proofs.ancestry_file import LogPart, Reader, proof_invalid, read_row
 from ledger.proofs.checkpoint import open_checkpoint
 from ledger.proofs.points import Point, check_points
 from ledger.proofs.traced import BOUNDS, Bounds, FoundPlace, Placed, TracedLog
-from ledger.spec import HASH_BYTES
+from ledger.spec import HASH_BYTES, TREE_SIZE_MAX
 from ledger.statements.entry import Entry
 from ledger.statements.record import Record
 from ledger.statements.statement import log_id
 
 _ON_ARTIFACTS: Final = (Topic.NOTICES, Topic.ATTESTATIONS)
+_BLOCK: Final = 64  # states of which the greatest time is known
+_BEHIND: Final = TREE_SIZE_MAX + 1  # more than any index
 _ASK_FOR_MORE: Final = "Ask for a file that holds it: lineage prove, with your own trust file (--trust)."
 
 
@@ -71,6 +74,10 @@ class ProvenLog(TracedLog):
             for log_index, entry in self._entries.items()
             if entry is not None and entry.statement.type == "state"
         ]
+        self._runs = _runs(list(self._entries))
+        times_ms = [self._time_ms(log_index) for log_index in self._states_held]
+        self._times_ms = times_ms
+        self._greatest_ms = [max(times_ms[at : at + _BLOCK]) for at in range(0, len(times_ms), _BLOCK)]
         closing = self._begin()
         self._places = self._open_statements(part)
         self._topics = self._open_topics(part, closing["root"])
@@ -111,6 +118,29 @@ class ProvenLog(TracedLog):
     def state_behind(self, log_index: int) -> int:
         """The first `state` of the file at or behind an entry."""
         return self._states_held[bisect_left(self._states_held, log_index)]
+
+    def clock_reaching(self, log_index: int, clock_ms: int) -> int | None:
+        """As of any log. All states of a file are at hand: whoever asks for many clocks does not walk past all of them each time."""
+        first, stop = self._runs[max(bisect_right(self._runs, (log_index, _BEHIND)) - 1, 0)]
+        stop = stop if first <= log_index < stop else log_index
+        held, times_ms = self._states_held, self._times_ms
+        at, heard_ms, reached_ms = bisect_left(held, log_index), 0, None
+        while reached_ms is None and at < len(held) and held[at] < stop:
+            if at % _BLOCK == 0 and self._greatest_ms[at // _BLOCK] < clock_ms:
+                heard_ms = max(heard_ms, self._greatest_ms[at // _BLOCK])
+                at += _BLOCK
+                continue
+            heard_ms = max(heard_ms, times_ms[at])
+            reached_ms = times_ms[at] if times_ms[at] >= clock_ms else None
+            at += 1
+        if reached_ms is None and stop < self.checkpoint.size:
+            raise _incomplete(f"entry {stop}")
+        self.clock_ms = max(self.clock_ms, heard_ms)
+        return reached_ms
+
+    def _time_ms(self, log_index: int) -> int:
+        entry = self._entries[log_index]
+        return 0 if entry is None else int(entry.statement.body["time"])
 
     @property
     def artifacts(self) -> Collection[bytes]:
@@ -204,6 +234,13 @@ class ProvenLog(TracedLog):
             wanted[key] = chain.value()
         verify_keys(root, wanted, part.status)
         return {name: tuple(found.get(key, ())) for key, name in names.items()}
+
+
+def _runs(indices: Sequence[int]) -> list[Range]:
+    """Of ascending indices those that follow one another: of each run the first, and what is behind the last."""
+    starts = [index for before, index in pairwise([-2, *indices]) if index != before + 1]
+    stops = [before + 1 for before, index in pairwise([*indices, -2]) if index != before + 1]
+    return list(zip(starts, stops, strict=True))
 
 
 def _incomplete(what: str) -> ProofInvalid:

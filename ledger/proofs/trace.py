@@ -208,6 +208,7 @@ class _Trace:
         self._spoken: dict[int, Spoken] = {}
         self._withheld: dict[bytes, bool] = {}
         self._makers: dict[bytes, _People] = {}
+        self._passed: dict[bytes, int] = {}  # of an artifact, how many of its places are known to be at fault
         self._replay = PartialReplay(
             log,
             opening.gathering.entries,
@@ -232,7 +233,7 @@ class _Trace:
         record, said = opened.record, opened.said
         if not opened.places:
             return Node(artifact_id, Presence.ABSENT if opened.is_proved else Presence.UNPROVED)
-        about = None if said is NOTHING else About(artifact_id, self._answerable(opened), said)
+        about = None if said is NOTHING else About(artifact_id, self._answerable(artifact_id), said)
         attestations = () if about is None else self._voices.attestations(about)
         places = self._places(opened)
         if about is not None and any(place.disowned for place in places):
@@ -301,30 +302,46 @@ class _Trace:
         if not opened.places or opened.record is not None or opened.illegible is not None:
             return False
         if artifact_id not in self._withheld:
-            about = About(artifact_id, self._answerable(opened), opened.said)
+            about = About(artifact_id, self._answerable(artifact_id), opened.said)
             self._withheld[artifact_id] = not self._voices.asked_to_erase(about)
         return self._withheld[artifact_id]
 
-    def _answerable(self, opened: Opened) -> bytes | None:
+    def _answerable(self, artifact_id: bytes) -> bytes | None:
         """The maker of an artifact, or the anchor of a pair; of an erased one the signer of its first place in order."""
-        maker = self._maker(opened)
+        maker = self._maker(artifact_id)
         return None if maker is None else answerable_for(self._replay.state, maker)
 
-    def _maker(self, opened: Opened) -> bytes | None:
+    def _first_place(self, artifact_id: bytes) -> tuple[int, int] | None:
+        """The first place under an entry in order, as far as entries are judged by now: what was at fault is not looked at again."""
+        places = self._artifacts[artifact_id].places
+        passed = self._passed.get(artifact_id, 0)
+        found = None
+        while passed < len(places):
+            spoken = self._spoken.get(places[passed][0])
+            if spoken is None:  # nor is any behind it judged
+                break
+            if spoken.fault is None:
+                found = places[passed]
+                break
+            passed += 1
+        self._passed[artifact_id] = passed
+        return found
+
+    def _maker(self, artifact_id: bytes) -> bytes | None:
         """The maker, if the artifact stands under an entry in order, as far as they are judged by now."""
-        for log_index, _ in opened.places:
-            spoken = self._spoken.get(log_index)
-            if spoken is not None and spoken.fault is None:
-                return spoken.statement.by if opened.record is None else opened.record.maker
-        return None
+        place = self._first_place(artifact_id)
+        if place is None:
+            return None
+        record = self._artifacts[artifact_id].record
+        return self._spoken[place[0]].statement.by if record is None else record.maker
 
     def _find_subject(self, artifact_id: bytes) -> Subject | None:
         """What stands under an id before the entry that is judged now."""
-        opened = self._artifacts[artifact_id]
-        maker = self._maker(opened)
+        maker = self._maker(artifact_id)
         if maker is None:
             return None
-        return Subject(maker, None if opened.record is None else opened.record.row_count)
+        record = self._artifacts[artifact_id].record
+        return Subject(maker, None if record is None else record.row_count)
 
     def _find_behind(self, artifact_id: bytes) -> Subject | None:
         """What stands under an id at any place at hand; it is asked for where none is before the entry that is judged now."""
@@ -374,10 +391,10 @@ class _Trace:
             opened = self._artifacts[artifact_id]
             if not opened.is_proved:
                 return UNREAD
-            for place in opened.places:
-                if place < child and self._spoken[place[0]].fault is None:
-                    return UNREAD if opened.record is None else standing_of(opened.record)
-            return None
+            place = self._first_place(artifact_id)
+            if place is None or place >= child:
+                return None
+            return UNREAD if opened.record is None else standing_of(opened.record)
 
         return find
 
