@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check bench long format clean help
+.PHONY: demo test check bench long fuzz format clean help
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -31,7 +31,10 @@ bench: $(READY) ## figures, as ratios to a limit measured in the same run
 	@$(BIN)/python -m tools.bench
 
 long: $(READY) ## what takes longer than a change may wait: kills of writers, imports, gates and workers, exhaustive flips
-	@LINEAGE_LONG=1 $(BIN)/python -m pytest -m "" tests/test_log/test_kill.py tests/test_audit/test_flips.py tests/test_import_kill.py tests/test_gate_resume.py tests/test_api_workers.py tests/test_origin/test_judge_random.py
+	@LINEAGE_LONG=1 $(BIN)/python -m pytest -m "" tests/test_log/test_kill.py tests/test_audit/test_flips.py tests/test_import_kill.py tests/test_gate_resume.py tests/test_api_workers.py tests/test_origin/test_judge_random.py tests/test_proofs/test_proof_mutants.py tests/test_proofs/test_proof_omissions.py tests/test_proofs/test_proof_fuzz.py
+
+fuzz: $(READY) ## random ancestry proofs for ten minutes
+	@$(BIN)/python -m tools.fuzz_proofs 600
 
 format: $(READY) ## lay the code out
 	$(BIN)/ruff format .
