@@ -103,18 +103,30 @@ class PartialReplay:
             self._log.clock_reaching(identity.last.log_index, identity.last.due_ms)
 
     def disowning(self, spoken: Spoken) -> Disowning | None:
-        """By what a statement in order is disowned as of the checkpoint, itself or with its delegation (SPEC §7.4)."""
+        """By what a statement in order is disowned as of the checkpoint, itself or with its delegation (SPEC §7.4).
+
+        How late it was asks for the clock, there and where it took effect.
+        """
+        found = self._disowned_by(spoken)
+        return None if found is None else self._disowned(spoken, found[0], is_suspect=found[1])
+
+    def is_disowned(self, spoken: Spoken) -> bool:
+        """Whether there is such a disowning; how late it was is nobody's matter."""
+        return self._disowned_by(spoken) is not None
+
+    def _disowned_by(self, spoken: Spoken) -> tuple[KeyEvent, bool] | None:
+        """The key event that disowns a statement, and whether it is by its delegation."""
         signer = spoken.signer
         if not self._cut or signer is None or not (signer.id in self._cut or signer.anchor in self._cut):
             return None
         event = self.own_disowning(spoken)
         if event is not None:
-            return self._disowned(spoken, event, is_suspect=False)
+            return event, False
         given = signer.delegation
         if given is None or signer.anchor is None:
             return None
         event = self.state.disowned_by(signer.anchor, given.log_index, given.signed_by, self._log.clock_ms)
-        return None if event is None else self._disowned(spoken, event, is_suspect=True)
+        return None if event is None else (event, True)
 
     def own_disowning(self, spoken: Spoken) -> KeyEvent | None:
         """The key event of its signer by which a statement in order is disowned as of the checkpoint."""

@@ -52,7 +52,7 @@ class Voices:
         if not about.said.notices:
             return ()
         counting = [
-            spoken for spoken in self._spoken(about.said.notices) if self._replay.disowning(spoken) is None
+            spoken for spoken in self._spoken(about.said.notices) if not self._replay.is_disowned(spoken)
         ]
         released = {
             (spoken.statement.body["cancels"], row)
@@ -76,7 +76,7 @@ class Voices:
         """Of each issuer the latest on a subject and claim, in log order."""
         latest: dict[tuple[Any, ...], Attestation] = {}
         for spoken in self._spoken(about.said.attestations):
-            if self._replay.disowning(spoken) is not None:
+            if self._replay.is_disowned(spoken):
                 continue
             statement, body = spoken.statement, spoken.statement.body
             for row in self._rows(spoken, about):

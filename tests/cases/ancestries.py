@@ -454,6 +454,13 @@ def notices() -> Iterator[AncestryCase]:
     yield good("delisted", "a hold by a curator who is not listed any more", home, work)
 
     home = Home()
+    work = home.put(home.anna, "work")
+    home.notice(home.curator, "hold", work)
+    home.put(home.ben, "beside")
+    lost(home, 12, home.curator)
+    yield good("hold-disowned", "a hold that was disowned: how late, nobody asks", home, work)
+
+    home = Home()
     parent = home.put(home.ben, "erased")
     child = home.put(home.anna, "child", "derived", parent_of(parent, "derived-from"))
     erase(home, parent)

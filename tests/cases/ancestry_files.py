@@ -242,6 +242,10 @@ class Reading:
             found.add(fields["by"])
             if fields["type"] == "rules":
                 found |= {*fields["body"].get("registrars", ()), *fields["body"].get("curators", ())}
+        for name in self.artifacts:
+            record = self.records[name]
+            if record is not None:
+                found.add(msgpack.unpackb(record)["maker"])
         births = {fields["by"]: fields for fields in self.fields if fields.get("type") == "enrol"}
         anchors = {births[who]["body"].get("of") for who in found | self.people if who in births}
         return (found | anchors) & {*births, self.script.operator.id}
@@ -254,8 +258,8 @@ class Reading:
                 at for at in range(index, last + 1) if self.fields[at].get("type") == "state" or at == last
             )
             found |= set(range(index, behind + 1)) if self.asked.clocks else {behind}
-            if self.asked.clocks and self.fields[index].get("type") == "recover":
-                found |= set(range(index, last + 1))  # whichever state says that it is in force
+            if self.asked.clocks and self.fields[index].get("type") in ("recover", "notice"):
+                found |= set(range(index, last + 1))  # whichever state says that a week is over
         return found - set(self.asked.without_entries)
 
 

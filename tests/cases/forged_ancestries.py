@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.cases import statuses
-from tests.cases.ancestries import SALT, Home, another_log, unknown
+from tests.cases.ancestries import SALT, Home, another_log, forget, unknown
 from tests.cases.ancestry_files import (
     AGAIN,
     ERASED,
@@ -36,6 +36,7 @@ from tests.cases.logs import ORIGIN, Script, id_of, parent_of, private_key, publ
 from tests.cases.receipts import b64, note, sha
 from tests.cases.replay import leaf_of
 from tests.cases.samples import some, vkey
+from tests.cases.worlds import WAIT_MS
 from tests.reference import mth, multiproof, prefix_multiproof, prefix_root, tagged
 
 
@@ -937,6 +938,24 @@ def incomplete() -> Iterator[Bad]:
         base.again()
         return base
 
+    def erased() -> Base:
+        """A record (11) that is gone, a notice to erase it 12, states 13 to 15: the last a week later."""
+        home = Home()
+        record = home.put(home.ben, "erased")
+        home.notice(home.ben, "erase", record)
+        home.later(5)
+        home.script.time += WAIT_MS
+        forget(home, record)
+        return Base(home, id_of(record), clocks=True)
+
+    def borrowed() -> Base:
+        """A work by anna that ben alone logged, and held."""
+        home = Home()
+        work = home.script.work(home.anna, "borrowed")
+        home.publish(home.ben, work)
+        home.notice(home.curator, "hold", work)
+        return Base(home, id_of(work))
+
     anna, ben = (lambda home: home.anna.id), (lambda home: home.ben.id)
     yield "unlisted-key-events", "the maker's key events", plain, unlisted(1, anna)
     yield "unlisted-parent-key-events", "key events of a parent's maker", plain, unlisted(1, ben)
@@ -969,6 +988,12 @@ def incomplete() -> Iterator[Bad]:
         attested,
         unlisted(4, lambda home: home.registrar.id),
     )
+    what = "the state that says that a recovery was in force before another behind it does"
+    yield "entry-of-recovery", what, pending, lambda base: base.without(13)
+    what = "a state of the week after which a record may be erased"
+    yield "entry-of-erasure", what, erased, lambda base: base.without(14)
+    what = "key events of the maker whom a record names, though another signed it"
+    yield "unlisted-record-maker", what, borrowed, unlisted(1, anna)
     what = "endorsements of an attestor who is not listed: a listed registrar may have endorsed him"
     yield "unlisted-attestor-endorsements", what, attested_by_ben, unlisted(3, ben)
     what = "endorsements of an attestor whom a listed registrar endorsed"
