@@ -73,6 +73,7 @@ function readRows(r) {
 
 function readLog(r) {
   const log = { id: r.take(32), note: r.sized() };
+  valid(log.note.length > 0, 'no log checkpoint');
   log.points = r.many(r.u8(), () => ({ size: r.u64(), root: r.take(32), note: r.sized(), proof: r.hashes() }));
   valid(log.points.length <= 64, 'too many points');
   growing(log.points.map((p) => p.size), 'points');
@@ -111,7 +112,7 @@ export function understand(log) {
   for (const p of log.points) {
     valid(p.size >= 1 && p.size < n, 'size of a point');
     if (p.note.length === 0) continue;
-    p.checkpoint = parseCheckpoint(p.note);
+    p.checkpoint = ofPoint(() => parseCheckpoint(p.note));
     valid(p.checkpoint.origin === log.checkpoint.origin && p.checkpoint.size === p.size && same(p.checkpoint.root, p.root), 'note of a point');
   }
   valid(log.entries[0].index === 0 && log.entries.at(-1).index === n - 1, 'first and last entry');
@@ -121,8 +122,19 @@ export function understand(log) {
     const { record } = log.artifacts.get(hex(set.id)) ?? refuse('proof-invalid', 'rows of no record above');
     valid(record?.form === 'rows', 'rows of a record of another form');
     const [first, count] = set.ranges.at(-1);
-    valid(first + count <= record.facts.count, 'rows behind the last');
+    valid(first + count <= 1_048_576, 'rows behind the last that any set may have');
+    need(first + count <= record.facts.count, 'multiproof-invalid', 'rows behind the last');
     set.record = record;
+  }
+}
+
+// Whatever is wrong with the note of a point is a fault of the file (step 2).
+function ofPoint(look) {
+  try {
+    return look();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    return refuse('proof-invalid', `note of a point: ${error.message}`);
   }
 }
 
@@ -146,7 +158,7 @@ function placeRecords(log) {
   for (const shown of log.statements) {
     shown.statement = entryAt(log, shown.index)?.statement ?? null;
     valid(shown.statement?.type === 'artifacts', 'records of no artifacts entry');
-    valid(shown.records.at(-1).index < shown.statement.body.count, 'a record behind the last');
+    need(shown.records.at(-1).index < shown.statement.body.count, 'multiproof-invalid', 'a record behind the last');
     for (const x of shown.records) {
       if (x.earlier !== undefined) {
         const earlier = x.earlier < all.length ? all[x.earlier] : null;
@@ -183,7 +195,7 @@ export function checkLog(log, vkey) {
   checkCheckpoint(log.checkpoint, vkey);
   for (const p of log.points) {
     checkConsistency(p.size, p.root, size, root, p.proof);
-    if (p.checkpoint) checkCheckpoint(p.checkpoint, vkey);
+    if (p.checkpoint) ofPoint(() => checkCheckpoint(p.checkpoint, vkey));
   }
   for (const e of log.entries) e.leaf = leafHash(e.bytes);
   checkMultiproof(size, log.entries.map((e) => [e.index, e.leaf]), log.proof, root);

@@ -79,6 +79,7 @@ export class Fold {
     const shown = new Map(this.log.statements.map((s) => [s.index, s.records]));
     for (const { index, statement } of this.log.entries) {
       if (!statement) continue;
+      if (this.needsClock(statement)) this.asked.add(index);
       try {
         this.judge(statement, index);
         statement.fault = null;
@@ -109,11 +110,16 @@ export class Fold {
     return told >= 2 ? told : this.stateFor(index).fold;
   }
 
-  // Where an earlier state told that time already, the clock at the index need not be asked for.
-  clockReached(index, time) {
-    const before = lowerBound(this.states, index, (s) => s.index) - 1;
-    return (before >= 0 && this.states[before].time >= time) || this.clock(index) >= time;
+  // Whatever else is wrong with it (SPEC §12).
+  needsClock({ type, by }) {
+    if (type === 'recover') return true;
+    const who = this.identities.get(by ? hex(by) : ""), pending = (x) => x?.events.at(-1).type === 'recover';
+    if (!who || type === 'rotate' || type === 'retire') return pending(who);
+    return pending(who) || Boolean(who.delegation && (who.delegation.body.scope?.until !== undefined || pending(this.identities.get(hex(who.of)))));
   }
+
+  // Asked for whether an earlier state told that time already or not.
+  clockReached(index, time) { return this.clock(index) >= time; }
 
   // Whether all entries from the one index to the other are at hand.
   allHeld(from, to) {

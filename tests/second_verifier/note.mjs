@@ -20,9 +20,9 @@ export function parseVkey(text) {
 export const vkeyHolds = (vkey) =>
   same(vkey.id, hash(vkey.name, '\n', Buffer.from([1]), vkey.key).subarray(0, 4)) && keyHolds(vkey.key);
 
-function base64(text) {
+function base64(text, code = 'note-invalid') {
   const raw = Buffer.from(text, 'base64');
-  need(raw.length > 0 && raw.toString('base64') === text, 'note-invalid', 'no base64');
+  need(raw.length > 0 && raw.toString('base64') === text, code, 'no base64');
   return raw;
 }
 
@@ -49,17 +49,17 @@ export function parseCheckpoint(bytes) {
     return { name: match[1], id: raw.subarray(0, 4), signature: raw.subarray(4) };
   });
   const [origin, size, root, rest, ...more] = signed.split('\n');
-  need(rest === '' && more.length === 0, code, 'not three lines');
-  need(isOrigin(origin) && /^(0|[1-9][0-9]{0,15})$/.test(size) && Number(size) <= 2 ** 48, code, 'no log checkpoint');
-  const rootHash = base64(root);
-  need(rootHash.length === 32, code, 'no root');
+  need(rest === '' && more.length === 0, 'checkpoint-invalid', 'not three lines');
+  need(isOrigin(origin) && /^(0|[1-9][0-9]{0,15})$/.test(size) && Number(size) <= 2 ** 48, 'checkpoint-invalid', 'no log checkpoint');
+  const rootHash = base64(root, 'checkpoint-invalid');
+  need(rootHash.length === 32, 'checkpoint-invalid', 'no root');
   return { signed: Buffer.from(signed), origin, size: Number(size), root: rootHash, signatures };
 }
 
 // Lines of other keys are no matter of ours; each line of the log's key must hold.
 export function checkCheckpoint(checkpoint, vkey) {
-  need(checkpoint.origin === vkey.name, 'checkpoint-invalid', 'another origin');
   const own = checkpoint.signatures.filter((s) => s.name === vkey.name && same(s.id, vkey.id));
-  need(own.length > 0, 'checkpoint-invalid', 'not signed by the log');
-  for (const s of own) need(signatureHolds(vkey.key, checkpoint.signed, s.signature), 'checkpoint-invalid', 'the signature does not hold');
+  need(own.length > 0, 'note-invalid', 'not signed by the log');
+  for (const s of own) need(signatureHolds(vkey.key, checkpoint.signed, s.signature), 'note-invalid', 'the signature does not hold');
+  need(checkpoint.origin === vkey.name, 'checkpoint-invalid', 'another origin');
 }

@@ -70,11 +70,12 @@ export class Trace {
     };
     const taken = (s) => {
       this.judged(s.index);
+      if (s.type === 'recover' && s.fault === null && same(fold.identity(s.by).events.at(-1).id, s.id)) this.weekHeld(s.index);
       speaker(s.type === 'genesis' || s.type === 'enrol' ? s.id : s.by);
     };
     for (const s of ruled) taken(s);
     for (const id of listed) speaker(Buffer.from(id, 'hex'));
-    for (const artifact of this.reached.values()) if (artifact) this.askOf(artifact, isListed, subject, taken);
+    for (const artifact of this.reached.values()) if (artifact) this.askOf(artifact, isListed, speaker, subject, taken);
     while (open.length > 0) {
       const [topic, id] = open.pop(), of = this.ofOf(id);
       need(this.shown.has(topicName(topic, id)), 'proof-incomplete', `topic ${topic} of ${hex(id)}`);
@@ -82,8 +83,13 @@ export class Trace {
     }
   }
 
-  askOf(artifact, isListed, subject, taken) {
-    const { fold } = this, own = new Set();
+  askOf(artifact, isListed, speaker, subject, taken) {
+    const { fold } = this, own = new Set(), isTold = this.on(5, artifact.id).length + this.on(7, artifact.id).length > 0;
+    const maker = artifact.record?.maker; // who answers for it, though another signed it
+    if (maker && isTold) {
+      speaker(maker);
+      own.add(hex(maker)).add(hex(this.ofOf(maker) ?? maker));
+    }
     for (const { statement: s, fault } of artifact.places) {
       this.judged(s.index);
       subject(s.by);
@@ -93,17 +99,29 @@ export class Trace {
     }
     for (const s of this.on(5, artifact.id)) if (isListed(s) || own.has(hex(s.by))) taken(s);
     for (const s of this.on(7, artifact.id)) {
-      if (!isListed(s) && !(this.shown.has(topicName(3, s.by)) && this.on(3, s.by).some(isListed))) continue;
+      if (!isListed(s) && !this.isEndorsed(s.by)) continue;
       taken(s);
       subject(s.by);
     }
     if (!artifact.erased) return;
     for (const { s, act, row, decided } of artifact.notices) {
       if (act !== 'erase' || row !== undefined || !decided) continue;
-      this.runHeld(s.index);
-      const due = fold.states[lowerBound(fold.states, fold.clock(s.index) + WEEK_MS, (x) => x.time)];
-      if (due) need(fold.allHeld(s.index, due.index), 'proof-incomplete', `entries of the week behind ${s.index}`);
+      this.weekHeld(s.index);
     }
+  }
+
+  // All entries to the first state that says that a week is over, or to the last.
+  weekHeld(index) {
+    const { states } = this.fold, due = states[lowerBound(states, this.fold.clock(index) + WEEK_MS, (x) => x.time)] ?? states.at(-1);
+    need(this.fold.allHeld(index, due.index), 'proof-incomplete', `entries of the week behind ${index}`);
+  }
+
+  // Whether a registrar whom the rules in force list ever endorsed him: who leaves that out might hide an attestor.
+  isEndorsed(id) {
+    const registrars = new Set((this.fold.inRule.registrars ?? []).map(hex));
+    if (registrars.size === 0) return false;
+    need(this.shown.has(topicName(3, id)), 'proof-incomplete', `topic 3 of the attestor ${hex(id)}`);
+    return this.on(3, id).some((s) => registrars.has(hex(s.by)));
   }
 
   // Of an entry that counts, all entries to the next state are at hand if its clock or fold number was asked for.
@@ -160,7 +178,7 @@ export class Trace {
 
   isRescued(artifact, maker) {
     return artifact.attests.some((a) => a.row === undefined && a.claim === 'authorship' && a.result === 'confirmed'
-      && !same(Fold.anchorOf(a.s.signer), Fold.anchorOf(maker)));
+      && this.listedNow(a.s.signer.id) && !same(Fold.anchorOf(a.s.signer), Fold.anchorOf(maker)));
   }
 
   // The key event under which somebody is contested still (SPEC §7.5); a retire does not end it.
