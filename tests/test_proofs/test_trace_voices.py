@@ -222,11 +222,18 @@ def test_a_release_releases_what_it_names(council: Council) -> None:
     assert council.node(council.rows).status is Status.RELEASED
 
 
-def test_a_notice_before_its_artifact_is_of_nothing(council: Council) -> None:
+@pytest.mark.parametrize(
+    ("act", "status"),
+    [("hold", Status.QUARANTINED), ("dispute", Status.CONDITIONAL), ("retract", Status.RETRACTED)],
+)
+def test_what_is_said_against_an_artifact_before_its_first_place_counts(
+    council: Council, act: str, status: Status
+) -> None:
+    """Nobody who lacks the rest of the log can tell whether it stood somewhere before (SPEC §12)."""
     later = council.scene.pair.record("later")
-    council.say(council.curator, "hold", later)
+    council.say(council.curator, act, later)
     council.scene.put(council.scene.pair, later)
-    assert council.node(later).status is Status.RELEASED
+    assert council.node(later).status is status
 
 
 def test_the_maker_retracts_what_is_at_fault_or_held_by_others(council: Council) -> None:
