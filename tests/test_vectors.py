@@ -41,7 +41,7 @@ COUNTS = {
     "receipt": 110,
     "rows": 20,
     "status": 47,
-    "ancestry": 232,
+    "ancestry": 233,
     "algorithm": 1,
     "trust": 49,
     "policy": 55,

@@ -340,9 +340,9 @@ def records() -> Iterator[Bad]:
     )
     yield (
         "statements-twice",
-        "a statement twice",
-        plain,
-        lambda base: statements(base).insert(0, statements(base)[0]),
+        "a statement twice, of a record that is said again",
+        copies,
+        lambda base: statements(base).append(statements(base)[2]),
     )
     yield (
         "statement-empty",
@@ -441,22 +441,23 @@ def disclosed() -> Iterator[Bad]:
                 if name == base.file.disclosed[0][1]:
                     each.what, each.data = ERASED | SUBJECT, name
 
-    def alone(base: Base) -> None:
-        """A longer content, whose record says that it is shorter."""
-        home = Home()
-        record = home.script.work(
-            home.anna,
-            "",
-            form="sealed",
-            size=32,
-            media=None,
-            content=tagged("sealed", home.anna.id, SALT, b"x" * 33),
-        )
-        home.publish(home.anna, record)
-        new = Base(home, id_of(record))
-        new.file.disclosed = [(1, id_of(record), SALT, b"x" * 33)]
-        base.script, base.file = new.script, new.file
+    def of(data: bytes, **fields: Any) -> Callable[[], Base]:
+        """One record, whose content the log binds to these bytes as if they were sealed in 32."""
 
+        def make() -> Base:
+            home = Home()
+            content = tagged("sealed", home.anna.id, SALT, data)
+            record = home.put(home.anna, "", size=32, content=content, **fields)
+            base = Base(home, id_of(record))
+            base.file.disclosed = [(1, id_of(record), SALT, data)]
+            return base
+
+        return make
+
+    def nothing(base: Base) -> None:
+        """It is refused as it is."""
+
+    sealed = {"form": "sealed", "media": None}
     yield "disclosed-descending", "in descending order", secrets, lambda base: swap(base.file.disclosed)
     yield (
         "disclosed-twice",
@@ -466,16 +467,11 @@ def disclosed() -> Iterator[Bad]:
     )
     yield "disclosed-what-0", "of sort 0", secrets, item(0, 0, 0)
     yield "disclosed-what-3", "of sort 3", secrets, item(1, 0, 3)
-    yield "disclosed-empty", "a content of no bytes", secrets, item(0, 3, b"")
+    yield "disclosed-empty", "a content of no bytes", of(b"", **sealed), nothing
     yield "disclosed-salt", "a content under another salt", secrets, item(0, 2, some("other salt"))
     yield "disclosed-content", "another content", secrets, item(0, 3, b"Secret")
-    yield "disclosed-size", "a content that is greater than its record says", secrets, alone
-    yield (
-        "disclosed-not-sealed",
-        "a content of a record that is not sealed",
-        secrets,
-        item(0, 1, lambda base: base.asked.subjects[1]),
-    )
+    yield "disclosed-size", "a content that is greater than its record says", of(b"x" * 33, **sealed), nothing
+    yield "disclosed-not-sealed", "a content of a record that is not sealed", of(b"x", form="raw"), nothing
     yield (
         "disclosed-unknown",
         "a content of an artifact that is not in the file",
@@ -585,6 +581,8 @@ def multiproofs() -> Iterator[Bad]:
         copies,
         another_erased,
     )
+    what = "a hash beside the one record of a statement, which is its root"
+    yield "record-alone-hash", what, plain, lambda base: base.log.statements[0].hashes.append(bytes(32))
     yield "record-moved", "a record under another index", copies, moved_record
     yield "record-outside", "a record behind the last of its statement", copies, outside
     yield from (
