@@ -16,11 +16,14 @@ from typing import Any
 import pytest
 
 from ledger.log.view import open_view
+from ledger.origin import proved
 from ledger.origin.judge import Judge
 from ledger.origin.levels import Level
 from ledger.origin.proved import Proved, verify
 from ledger.proofs.proven import ProvenLog
 from ledger.statements.record import Parent, Record
+from tests.test_origin.facts import BALANCED
+from tests.test_proofs import amplified
 from tests.test_proofs.proving import file_of, part_of
 from tests.test_proofs.scene import Scene
 from tests.test_proofs.shapes import all_shapes
@@ -48,7 +51,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def dump(proved: Proved) -> dict[str, Any]:
+def dump(found: Proved) -> dict[str, Any]:
     """All that is told of a file."""
     logs = [
         {
@@ -62,9 +65,9 @@ def dump(proved: Proved) -> dict[str, Any]:
                 for one in map(each.ancestry, each.ancestries.roots)
             ],
         }
-        for each in proved.logs
+        for each in found.logs
     ]
-    return {"ok": proved.ok, "level": proved.level.code, "logs": logs}
+    return {"ok": found.ok, "level": found.level.code, "logs": logs}
 
 
 def dumps() -> list[Any]:
@@ -115,10 +118,36 @@ def test_a_diamond_of_depth_40_is_made_and_verified_once_for_each_artifact(
         monkeypatch.setattr(owner, name, counting)
     with open_view(scene.world.store, vkey) as view:
         data = file_of(part_of(view, vkey, below))
-    proved = verify(data, [vkey], at_ms=scene.log.time_ms)
-    (log,) = proved.logs
-    assert proved.ok
-    assert (proved.level, len(log.ancestries.nodes), len(records)) == (Level.ANCHORED, 81, 81)
+    found = verify(data, [vkey], at_ms=scene.log.time_ms)
+    (log,) = found.logs
+    assert found.ok
+    assert (found.level, len(log.ancestries.nodes), len(records)) == (Level.ANCHORED, 81, 81)
     assert counted == {"opened": 81, "judged": 81}
     assert log.humans == log.ancestry(below[0]).humans == (scene.anna.id,)
     assert len(data) < 81 * 512
+
+
+def test_judges_that_let_go_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of very many subjects a file's judges hold what they came to for a few; and judge nothing much more than twice."""
+    data = amplified.deep_chain(16)
+    whole = dump(verify(data, amplified.VKEYS, at_ms=2_000_000_000, policy=BALANCED))
+    opened: list[bytes] = []
+    greatest = 0
+    real = Judge._open
+
+    def counting(self: Judge, artifact_id: bytes, node: Any) -> Any:
+        nonlocal greatest
+        opened.append(artifact_id)
+        greatest = max(greatest, self.size)
+        return real(self, artifact_id, node)
+
+    monkeypatch.setattr(Judge, "_open", counting)
+    monkeypatch.setattr(proved, "_JUDGED", 8)
+    erased = amplified.many_erased(64)
+    verify(erased, amplified.VKEYS, at_ms=2_000_000_000, policy=BALANCED)
+    count = 27_500 // 64
+    assert (len(opened), greatest) == (2 * count, 8)
+    opened.clear()
+    assert dump(verify(data, amplified.VKEYS, at_ms=2_000_000_000, policy=BALANCED)) == whole
+    assert len(set(opened)) == 3_000 // 16
+    assert len(opened) < 3 * 2 * len(set(opened))
