@@ -289,13 +289,18 @@ def _points(
         raise RefusedInput(
             "usage", "since", f"over {spec.PROOF_POINTS_MAX} sizes", "Name those that matter to the reader."
         )
-    for note in useful[:: -(-len(useful) // room)] if useful and room else ():
+    for note in _thinned(useful, room):
         if note.checkpoint.root == view.root_at(note.checkpoint.size):
             wanted[note.checkpoint.size] = note.data
     return tuple(
         Point(each, view.root_at(each), note, tuple(view.consistency_path(each)))
         for each, note in sorted(wanted.items())
     )
+
+
+def _thinned(useful: Sequence[Kept], room: int) -> Sequence[Kept]:
+    """As many as there is room for, the oldest among them, and of the others one in so many."""
+    return useful[:: -(-len(useful) // room)] if useful and room else ()
 
 
 def _useful(kept: Sequence[Kept], vkey: Vkey, positions: Sequence[int], trust: Trust | None) -> list[Kept]:
