@@ -65,6 +65,7 @@ class TracedLog(ABC):
         self.clock_ms = 0
         self.fold_number = 0
         self._closing_ms = 0
+        self._reached: dict[tuple[int, int], int | None] = {}  # of this trace: what was walked for was heard
         self._signed: Remembered[bytes, Mapping[int, Keyset]] = Remembered(bounds.signatures)
         self._states: Remembered[int, dict[str, Any]] = Remembered(bounds.entries)
         self._segments = Segments(bounds.entries)
@@ -99,6 +100,7 @@ class TracedLog(ABC):
         So a trace says the same whatever was traced before.
         """
         self.clock_ms = self._closing_ms
+        self._reached = {}
 
     def check_signatures(self, entry: Entry, asked: Mapping[int, Keyset]) -> None:
         """As `ledger.identity.keyset.check_signatures`; what held over an entry under these keysets is not verified again."""
@@ -153,7 +155,16 @@ class TracedLog(ABC):
         return int(self.state_at(log_index)[1]["time"])
 
     def clock_reaching(self, log_index: int, clock_ms: int) -> int | None:
-        """The clock at the first index from `log_index` on where it is at least `clock_ms`; None if it is not yet."""
+        """The clock at the first index from `log_index` on where it is at least `clock_ms`; None if it is not yet.
+
+        All states up to there are walked once a trace, though thousands of artifacts may hang on one notice or key event.
+        """
+        asked = log_index, clock_ms
+        if asked not in self._reached:
+            self._reached[asked] = self._walk_to(log_index, clock_ms)
+        return self._reached[asked]
+
+    def _walk_to(self, log_index: int, clock_ms: int) -> int | None:
         while log_index < self.checkpoint.size:
             closing, body = self.state_at(log_index)
             if body["time"] >= clock_ms:
