@@ -118,7 +118,7 @@ def test_a_diamond_of_depth_40_is_made_and_verified_once_for_each_artifact(
         monkeypatch.setattr(owner, name, counting)
     with open_view(scene.world.store, vkey) as view:
         data = file_of(part_of(view, vkey, below))
-    found = verify(data, [vkey], at_ms=scene.log.time_ms)
+    found = verify(data, [vkey], at_ms=scene.log.time_ms, policy=BALANCED)
     (log,) = found.logs
     assert found.ok
     assert (found.level, len(log.ancestries.nodes), len(records)) == (Level.ANCHORED, 81, 81)
