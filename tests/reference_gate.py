@@ -239,7 +239,8 @@ class NaiveGate:
             told_by.append((moment.checkpoint.size, moment.clock_ms))
         elif cosigned is not None and cosigned.existed_by_s is not None:
             told_by.append((moment.checkpoint.size, cosigned.existed_by_s * 1_000))
-        times = [by_ms for size, by_ms in told_by if node.log_index is not None and size > node.log_index]
+        since = since_of(node)
+        times = [by_ms for size, by_ms in told_by if since is not None and size > since]
         return moment.at_ms - min(times) if times else None
 
     # What the policy asks
@@ -373,6 +374,16 @@ class NaiveGate:
         for parent in node.parents:
             if parent.rel == "derived-from" and parent.log is None:
                 yield from self.content(parent.id, distance + 1)
+
+
+def since_of(node: Node) -> int | None:
+    """The place that tells its age: the first that is not at fault, and is not disowned or is rescued; else that shown."""
+    told = [
+        place.log_index
+        for place in node.places
+        if place.fault is None and (place.disowned is None or place.disowned.rescued_by)
+    ]
+    return min(told, default=node.log_index)
 
 
 def both(code: Code, standing: Standing) -> tuple[Code, Standing, Standing]:

@@ -269,7 +269,7 @@ class Judge:
         return state.common
 
     def _case(self, state: _State, node: Node, row: int | None) -> Case:
-        age_ms = self.footing.age_ms(node.log_index)
+        age_ms = self.footing.age_ms(node.since_index)
         return Case(node, row, self._level(state, node, row, age_ms), state.owners, self._worth, age_ms)
 
     def _level(self, state: _State, node: Node, row: int | None, age_ms: int | None) -> Level:

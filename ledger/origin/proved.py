@@ -136,7 +136,7 @@ class ProvedLog:
 
     def existed_by_ms(self, subject: SubjectProved) -> int | None:
         """By when a subject existed (SPEC §12.1), unix milliseconds; None if nothing that counts says so."""
-        age_ms = None if subject.node is None else self.footing.age_ms(subject.node.log_index)
+        age_ms = None if subject.node is None else self.footing.age_ms(subject.node.since_index)
         return None if age_ms is None else self.footing.at_ms - age_ms
 
     @property

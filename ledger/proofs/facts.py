@@ -188,6 +188,14 @@ class Node:
         return self.record.stance if self.record is not None else ""
 
     @property
+    def since_index(self) -> int | None:
+        """The log index that tells its age: of the first place that stands or is rescued (SPEC §7.4), else of the one by which it is shown."""
+        for place in self.places:
+            if place.stands or place.is_rescued:
+                return place.log_index
+        return self.log_index
+
+    @property
     def disowned(self) -> Disowning | None:
         """The disowning of the place by which it is shown, rescued or not."""
         for place in self.places:

@@ -420,8 +420,9 @@ def _clocks(log: TracedLog, nodes: Iterable[Node]) -> tuple[Existed, ...]:
     """By the log's own clock: of each artifact that stands, the `state` at or behind it."""
     found = set()
     for node in nodes:
-        if node.presence is Presence.STANDS and node.log_index is not None:
-            closing, by_ms = log.clock_behind(node.log_index)
+        since = node.since_index
+        if node.presence is Presence.STANDS and since is not None:
+            closing, by_ms = log.clock_behind(since)
             found.add((closing + 1, by_ms))
     return tuple(Existed(size, by_ms) for size, by_ms in sorted(found))
 

@@ -41,7 +41,6 @@ class Told:
     ages: dict[Name, int] = field(default_factory=dict)
     footing: dict[bytes, tuple[int, ...]] = field(default_factory=dict)
     doubted: set[Name] = field(default_factory=set)
-    rescued: set[Name] = field(default_factory=set)
     reached: dict[Name, set[Name]] = field(default_factory=dict)
     is_whole: bool = True
 
@@ -85,9 +84,7 @@ def _tell(proved: ProvedLog, told: Told) -> None:
         told.known[name] = node.presence is not Presence.UNPROVED, level_of(node)
         if any(_is_doubted(proved, parent) for parent in node.parents):
             told.doubted.add(name)
-        age_ms = footing.age_ms(node.log_index)
-        if node.presence is Presence.STANDS and node.disowned is not None:
-            told.rescued.add(name)
+        age_ms = footing.age_ms(node.since_index)
         stands = node.presence is Presence.STANDS  # else nobody asks how old it is
         told.ages[name] = age_ms if age_ms is not None and stands else _NEVER
     spoken = {(subject.id, subject.row) for subject in proved.subjects if subject.row is not None}
@@ -120,18 +117,14 @@ def check_no_stronger(told: Told, base: Told) -> None:
     """Asserts that nothing in `told` is stronger than in `base`.
 
     Of a child whose parent is not shown, it is not known whether it is at fault for that parent (SPEC §9.1): its standing is
-    unknown then, and its level counts for nothing. What stands again by a rescued place, its later one being taken out, is as
-    old as that place: its age is let alone, and what hangs on it.
+    unknown then, and its level counts for nothing.
     """
-    older = told.rescued - base.rescued
     assert base.is_whole or not told.is_whole
     for name, worth in told.worth.items():
         if name in told.doubted:
             assert worth.standing == Standing.UNKNOWN or base.known[name] == told.known[name], (name, worth)
             told.worth[name] = worth._replace(level=0)
-    for name in older & told.worth.keys():
-        assert told.worth[name].standing <= base.worth[name].standing
-    _check_less({name: worth for name, worth in told.worth.items() if name not in older}, base.worth)
+    _check_less(told.worth, base.worth)
     _check_less(told.rows, base.rows)
     for name, (humans, all_humans) in told.people.items():
         if told.reached[name] & told.doubted:
@@ -141,7 +134,7 @@ def check_no_stronger(told: Told, base: Told) -> None:
     for name, (is_known, level) in told.known.items():
         was_known, level_before = base.known.get(name, (False, Level.UNLOGGED))
         assert is_known <= was_known
-        if name not in told.doubted | older:
+        if name not in told.doubted:
             assert level <= level_before
             assert told.ages[name] <= base.ages.get(name, _NEVER)
     for log_id, values in told.footing.items():
