@@ -28,7 +28,7 @@ from ledger.api.verified import FAULTS_KEPT_MAX, Signer, Verified
 from ledger.api.verifying import trusted_log, verify
 from ledger.api.verifying_rows import _FORMS, _is_about, _Note, _Notes
 from ledger.datasets.rows import Row
-from ledger.errors import NotFound, NotYet, ProofInvalid, RefusedInput, StoreFault
+from ledger.errors import NotFound, ProofInvalid, RefusedInput, StoreFault
 from ledger.proofs.tlog_proof import TlogProof
 from ledger.signer.signing import append_records
 from ledger.spec import HASH_BYTES
@@ -187,11 +187,6 @@ def test_json_signed_as_a_whole_row_is_compared_in_its_canonical_form(place: Pla
     assert place.verify(file).ok
     file.write_text('{"a":"y","b":1}')
     assert code_of(place.verify(file, receipt)) == "receipt-invalid"
-
-
-def test_what_is_not_built_is_said(place: Place) -> None:
-    with pytest.raises(NotYet, match="ancestry proofs"):
-        place.verify(place.folder / "proof.lineage")
 
 
 def test_without_a_receipt_its_place_is_named(place: Place) -> None:
