@@ -7,14 +7,16 @@ from collections.abc import Callable, Collection
 import pytest
 
 from ledger.log.view import open_view
-from ledger.origin.lattice import Standing
+from ledger.origin.lattice import Standing, Verdict
+from ledger.origin.levels import Level
 from ledger.origin.proved import Proved, verify
 from ledger.proofs.traced import TracedLog
 from ledger.statements import codec
-from ledger.statements.record import Record
+from ledger.statements.record import Parent, Record
+from tests.test_origin.facts import BALANCED
 from tests.test_proofs.proving import file_of, part_of
-from tests.test_proofs.scene import change, thief_of, wait_out
-from tests.test_proofs.shapes import Play
+from tests.test_proofs.scene import MODEL, change, later, notice, thief_of, wait_out
+from tests.test_proofs.shapes import WEEK_MS, Play
 from tests.test_proofs.test_proof_omissions import prove_anew
 
 STATES = 200
@@ -38,6 +40,40 @@ def all_of_it(play: Play, subjects: Collection[Record], erased: Collection[Recor
         ]
         prove_anew(view, part)
     return file_of(part)
+
+
+def only(play: Play, data: bytes) -> tuple[Level, Standing, Verdict | None]:
+    """What the one subject of a file comes to."""
+    world = play.scene.world
+    (log,) = verify(data, [world.vkey], at_ms=play.scene.log.time_ms, policy=BALANCED).logs
+    (subject,) = log.subjects
+    return subject.level, subject.standing, subject.verdict
+
+
+def test_a_record_that_was_due_to_be_erased_may_be_shown_so_and_its_kind_is_not_seen() -> None:
+    """As where it was erased. Only an operator who admits what he may not brings such a child into the log (SPEC §11.2)."""
+    play = Play()
+    model = play.work(play.anna, "a model", "model", stance="reported", facts=MODEL)
+    child = play.work(play.ben, "child", "work", Parent("quotes", model.id), human=1_000_000)
+    faulty = Level.UNLOGGED, Standing.UNKNOWN, Verdict.REJECTED
+    assert only(play, all_of_it(play, [child])) == faulty
+    assert only(play, all_of_it(play, [child], [model]))[1:] == faulty[1:]  # nobody asked for it
+    notice(play.scene, play.anna, "erase", model.id)
+    later(play.scene, WEEK_MS - 1_000)
+    assert only(play, all_of_it(play, [child], [model]))[1:] == faulty[1:]  # nor is it due
+    later(play.scene, 2_000)
+    assert only(play, all_of_it(play, [child])) == faulty
+    told = Level.ANCHORED, Standing.RELEASED, Verdict.ADMITTED
+    assert only(play, all_of_it(play, [child], [model])) == told
+
+
+def test_what_descends_from_a_record_that_is_said_to_be_erased_is_unknown_though_it_was_due() -> None:
+    play = Play()
+    parent = play.work(play.anna, "parent")
+    child = play.work(play.ben, "child", "work", Parent("derived-from", parent.id, 900_000), human=100_000)
+    notice(play.scene, play.anna, "erase", parent.id)
+    later(play.scene, WEEK_MS)
+    assert only(play, all_of_it(play, [child], [parent]))[1:] == (Standing.UNKNOWN, Verdict.REJECTED)
 
 
 def many_erasures(play: Play) -> bytes:
