@@ -46,6 +46,7 @@ class Voices:
         self._replay = replay
         self._accept = accept
         self._grades: dict[bytes, tuple[tuple[Grade, ...], int]] = {}
+        self._delistings: dict[int, int | None] = {}  # one `erase` may name hundreds of artifacts
 
     def notices(self, about: About) -> tuple[Notice, ...]:
         """The holds, retractions, erasures and disputes that count, in log order."""
@@ -171,17 +172,23 @@ class Voices:
 
     def _was_delisted(self, spoken: Spoken, about: About, due_ms: int) -> bool:
         """Whether the issuer, who answers not for the artifact, was taken off the lists before `due_ms`."""
-        by = spoken.statement.by
-        if by == about.answerable:
+        if spoken.statement.by == about.answerable:
             return False
+        if spoken.log_index not in self._delistings:
+            self._delistings[spoken.log_index] = self._delisted_at(spoken)
+        log_index = self._delistings[spoken.log_index]
+        return log_index is not None and self._log.clock_at(log_index) < due_ms
+
+    def _delisted_at(self, spoken: Spoken) -> int | None:
+        """The log index of the first rules behind a statement that do not list its issuer."""
         for log_index, entry in self._log.topic(Topic.RULES, self._log.log_id):
             said = self._replay.spoken.get(log_index)
             if log_index < spoken.log_index or said is None or said.fault is not None:
                 continue
             body = entry.statement.body
-            if by not in (*body.get("registrars", ()), *body.get("curators", ())):
-                return self._log.clock_at(log_index) < due_ms
-        return False
+            if spoken.statement.by not in (*body.get("registrars", ()), *body.get("curators", ())):
+                return log_index
+        return None
 
 
 def _place_of(found: Attestation) -> tuple[int, int]:

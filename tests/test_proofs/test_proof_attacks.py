@@ -10,12 +10,14 @@ from ledger.log.view import open_view
 from ledger.origin.lattice import Standing, Verdict
 from ledger.origin.levels import Level
 from ledger.origin.proved import Proved, verify
+from ledger.proofs.replay import Spoken
 from ledger.proofs.traced import TracedLog
+from ledger.proofs.voices import Voices
 from ledger.statements import codec
 from ledger.statements.record import Parent, Record
 from tests.test_origin.facts import BALANCED
 from tests.test_proofs.proving import file_of, part_of
-from tests.test_proofs.scene import MODEL, change, later, notice, thief_of, wait_out
+from tests.test_proofs.scene import MODEL, change, later, notice, rules, thief_of, wait_out
 from tests.test_proofs.shapes import WEEK_MS, Play
 from tests.test_proofs.test_proof_omissions import prove_anew
 
@@ -96,6 +98,33 @@ def many_disowned(play: Play) -> bytes:
     play.scene.log.append_states(STATES)
     wait_out(play.scene, play.anna)
     return all_of_it(play, records)
+
+
+def test_the_rules_behind_an_erasure_are_looked_at_once_for_all_that_it_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    play = Play()
+    curator = play.scene.enrol("curator", "curator")
+    rules(play.scene, curators=[curator])
+    records = [play.anna.record(f"number {number}", human=1) for number in range(60)]
+    play.scene.put(play.anna, *records)
+    subjects = sorted(([record.id] for record in records), key=codec.encode)
+    for _ in range(3):
+        play.scene.say(curator, "notice", {"subjects": subjects, "act": "erase"})
+    rules(play.scene)  # taken off the lists before they were due
+    later(play.scene, WEEK_MS + 1_000)
+    data = all_of_it(play, records, records)
+    asked = []
+    delisted_at = Voices._delisted_at
+
+    def counting(voices: Voices, spoken: Spoken) -> int | None:
+        asked.append(spoken.log_index)
+        return delisted_at(voices, spoken)
+
+    monkeypatch.setattr(Voices, "_delisted_at", counting)
+    found = verify(data, [play.scene.world.vkey], at_ms=play.scene.log.time_ms)
+    assert {subject.code for subject in found.logs[0].subjects} == {"withheld"}
+    assert len(asked) == 3
 
 
 @pytest.mark.parametrize("make", [many_erasures, many_disowned])
