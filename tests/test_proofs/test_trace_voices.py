@@ -236,6 +236,15 @@ def test_what_is_said_against_an_artifact_before_its_first_place_counts(
     assert council.node(later).status is status
 
 
+def test_a_hold_before_its_artifact_counts_and_its_release_there_does_not(council: Council) -> None:
+    """Who has not the whole log cannot know that the artifact did not stand before, at a place that was left out (SPEC §12)."""
+    later = council.scene.pair.record("later")
+    held = council.say(council.curator, "hold", later)
+    council.say(council.curator, "release", later, cancels=held)
+    council.scene.put(council.scene.pair, later)
+    assert council.node(later).status is Status.QUARANTINED
+
+
 def test_the_maker_retracts_what_is_at_fault_or_held_by_others(council: Council) -> None:
     """A notice speaks of the artifact, whatever is wrong with its places."""
     scene = council.scene
