@@ -84,9 +84,9 @@ def _tell(proved: ProvedLog, told: Told) -> None:
         told.known[name] = node.presence is not Presence.UNPROVED, level_of(node)
         if any(_is_doubted(proved, parent) for parent in node.parents):
             told.doubted.add(name)
-        age_ms = footing.age_ms(node.since_index)
-        stands = node.presence is Presence.STANDS  # else nobody asks how old it is
-        told.ages[name] = age_ms if age_ms is not None and stands else _NEVER
+        # What does not stand may be shown by an earlier place than that by which it stood: it did exist by then, and is worth less.
+        age_ms = footing.age_ms(node.since_index) if node.presence is Presence.STANDS else None
+        told.ages[name] = _NEVER if age_ms is None else age_ms
     spoken = {(subject.id, subject.row) for subject in proved.subjects if subject.row is not None}
     for subject in proved.subjects:
         worth = _worth(subject)
