@@ -270,6 +270,7 @@ def test_every_code_that_a_submission_can_have_is_provoked() -> None:
         *("checkpoint-behind", "checkpoint-inconsistent", "verdicts-invalid", "manifest-differs"),
         *("inclusion-invalid", "consistency-invalid", "multiproof-invalid", "status-invalid"),
         *("receipt-invalid", "ed25519-cofactor", "rows-missing", "rows-damaged", "rows-differ"),
+        *("proof-invalid", "proof-incomplete", "views-invalid"),
     }
     assert len(listed) > 35
     assert {code for code, _make in BAD.values()} == listed - not_by_submission
