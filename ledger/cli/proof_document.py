@@ -6,7 +6,7 @@ of this machine's memory, and empty where it is not asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger.cli import trace_words
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ledger.proofs.ancestry_file import Disclosed
 
 FAULTS_TOLD_MAX: Final = 64
+PEOPLE_TOLD_MAX: Final = 65_536  # ids of people beside artifacts and subjects, of one log; if there are more, each has their number alone
 LOG_UNKNOWN: Final = "log-unknown"
 
 
@@ -89,9 +90,7 @@ def of_verified(path: str, verified: VerifiedAncestry) -> dict[str, Any]:
             for subject in each.subjects
         ],
         "artifacts": [
-            item
-            for each, theirs in zip(proved.logs, humans, strict=True)
-            for item in trace_words.flat(each.ancestries, theirs.humans)
+            item for each, theirs in zip(proved.logs, humans, strict=True) for item in theirs.artifacts(each)
         ],
         "disclosed": disclosed_fields(proved.disclosed),
         "compared": [{"log": each.log.log_id.hex(), **known.document()} for each, known in pairs],
@@ -150,13 +149,30 @@ def name_of(subject: SubjectProved, digits: int = 64) -> str:
 
 
 class _Humans:
-    """The humans and the authors of every artifact of a log."""
+    """The humans and the authors of every artifact of a log.
+
+    Many people behind each of many artifacts would make a document of any size of a small file: then `humans` and `authors` of
+    each are null, and stand in the document as a whole alone.
+    """
 
     def __init__(self, log: ProvedLog) -> None:
         from ledger.origin.people import humans_of_nodes
 
         self.humans: HumansOfNodes = humans_of_nodes(log.ancestries)
         self.authors: HumansOfNodes = humans_of_nodes(log.ancestries, authors=True)
+        ids = [*log.ancestries.nodes, *(subject.id for subject in log.subjects)]
+        self._is_told = sum(len(self.humans[each]) for each in ids) <= PEOPLE_TOLD_MAX
+
+    def told(self, people: Collection[bytes]) -> list[str] | None:
+        """The ids of somebody's people; None if there are too many in the document."""
+        return _ids(people) if self._is_told else None
+
+    def artifacts(self, log: ProvedLog) -> Iterator[dict[str, Any]]:
+        """Every artifact once."""
+        nobody = dict.fromkeys(log.ancestries.nodes, frozenset[bytes]())
+        for item in trace_words.flat(log.ancestries, self.humans if self._is_told else nobody):
+            count = len(self.humans[bytes.fromhex(item["id"])])
+            yield item | ({} if self._is_told else {"humans": None}) | {"human_count": count}
 
 
 def _subject(log: ProvedLog, subject: SubjectProved, people: _Humans) -> dict[str, Any]:
@@ -176,8 +192,9 @@ def _subject(log: ProvedLog, subject: SubjectProved, people: _Humans) -> dict[st
         "verdict": None if subject.verdict is None else subject.verdict.label,
         "code": subject.code,
         "why": subject.why,
-        "humans": _ids(people.humans[subject.id]),
-        "authors": _ids(people.authors[subject.id]),
+        "humans": people.told(people.humans[subject.id]),
+        "authors": people.told(people.authors[subject.id]),
+        "human_count": len(people.humans[subject.id]),
         "existed_by_ms": log.existed_by_ms(subject),
     }
     return item

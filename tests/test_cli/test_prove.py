@@ -752,3 +752,19 @@ def test_faults_are_counted_and_the_first_told(signed: Cli, monkeypatch: pytest.
     ran = signed(*arguments)
     assert ran.out.count("[maker-not-accepted]") == 4
     assert "NOT well: 2 more" in ran.out
+
+
+def test_people_of_each_artifact_are_told_as_long_as_they_are_not_too_many(
+    story: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small file of many people behind many artifacts would else make a document of any size."""
+    story.json("prove", "summary.md")
+    told = story.json("verify", "summary.md.lineage")
+    assert all(len(each["humans"]) == each["human_count"] for each in [*told["subjects"], *told["artifacts"]])
+    monkeypatch.setattr(proof_document, "PEOPLE_TOLD_MAX", 1)
+    counted = story.json("verify", "summary.md.lineage")
+    for each, before in zip(
+        [*counted["subjects"], *counted["artifacts"]], [*told["subjects"], *told["artifacts"]], strict=True
+    ):
+        assert (each["humans"], each["human_count"]) == (None, len(before["humans"]))
+    assert counted["humans"] == told["humans"]
