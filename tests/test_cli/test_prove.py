@@ -266,6 +266,7 @@ def test_it_is_verified_where_nothing_else_is(story: Cli, monkeypatch: pytest.Mo
         "why": "nothing stands against it",
         "humans": sorted([ada, bob]),
         "authors": sorted([ada, bob]),
+        "human_count": 2,
         "existed_by_ms": RIGHT_NOW_MS,
     }
     artifacts = {item["id"]: item for item in found["artifacts"]}
