@@ -17,8 +17,8 @@ $(READY): pyproject.toml constraints.txt tools/setup.sh
 demo: $(READY) ## the main job from end to end, under two minutes
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
-test: $(READY) ## all tests
-	@$(BIN)/python -m pytest
+test: $(READY) ## all tests, in two processes
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(READY) ## ruff, mypy, import-linter, documents
 	$(BIN)/ruff check .
