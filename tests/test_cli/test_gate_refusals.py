@@ -266,7 +266,7 @@ def test_a_column_that_the_first_rows_lack_is_not_missing(signed: Cli) -> None:
     ("name", "content", "code"),
     [
         ("d.jsonl", b"", "dataset-empty"),
-        ("d.jsonl.gz", gzip.compress(b""), "dataset-empty"),
+        ("d.jsonl.gz", gzip.compress(b"", mtime=0), "dataset-empty"),
         ("d.csv", b"text\n", "dataset-empty"),
         ("d.csv", b"", "dataset-empty"),
         ("d.bin", b"x", "format-unknown"),
