@@ -55,7 +55,7 @@ def judge(
     statement = entry.statement
     kind = statement.type
     number = state.header.fold_number
-    _check_fold(number)
+    check_fold(number)
     if (kind == "genesis") != (log_index == 0):
         raise _misplaced(kind, log_index)
     if kind not in words.TYPES_BUILT[number]:
@@ -146,7 +146,8 @@ def _misplaced(kind: str, log_index: int) -> LineageError:
     return RefusedInput("misplaced", f"statement of type '{kind}' at index {log_index}", reason)
 
 
-def _check_fold(number: int) -> None:
+def check_fold(number: int) -> None:
+    """Raises RefusedInput `fold-unknown` for a fold number whose rules this version does not know (SPEC §9.6)."""
     if number not in spec.FOLDS_KNOWN:
         raise RefusedInput(
             "fold-unknown",
@@ -158,7 +159,7 @@ def _check_fold(number: int) -> None:
 
 def _judge_genesis(statement: Statement) -> None:
     body = statement.body
-    _check_fold(body["fold"])
+    check_fold(body["fold"])
     keys = {bytes(key) for _algorithm, key in body["keyset"]["keys"]}
     if log_id(body["vkeys"][0]) != statement.log:
         raise RefusedInput("genesis-illegal", "genesis", "its log id is not that of its first vkey")
@@ -173,7 +174,7 @@ def _judge_genesis(statement: Statement) -> None:
 
 def _judge_state(state: FoldState, statement: Statement) -> None:
     body, header = statement.body, state.header
-    _check_fold(body["fold"])
+    check_fold(body["fold"])
     if body["root"] != state.status_root():
         raise RefusedInput("state-wrong", "state.root", "it is not the root of the status map here")
     if body["records"] != header.records:

@@ -18,7 +18,7 @@ from ledger.fold.topics import Topic
 from ledger.identity.vkey import Vkey
 from ledger.merkle.ranges import Range, Ranges
 from ledger.origin.judge import Judge, Judged
-from ledger.origin.lattice import CAPPED, PROPAGATING, Standing, Verdict
+from ledger.origin.lattice import CAPPED, Standing, Verdict
 from ledger.origin.levels import Level, level_of
 from ledger.origin.moment import Footing, Missing, Moment, cosigned_under, missing
 from ledger.origin.policy import Need, Policy, Rights
@@ -60,15 +60,6 @@ _FINE: Final = frozenset({Standing.RELEASED, Standing.CONDITIONAL})
 _GONE: Final = frozenset({Presence.ERASED, Presence.UNPROVED, Presence.ABSENT})
 _JUDGED: Final = 4_096  # artifacts of which a judge holds what they came to
 _SKIPPED: Final = 65_536  # bytes of a stranger's rows that are passed over at once
-
-
-class Flaw(NamedTuple):
-    """What keeps an artifact of an ancestry from being released: its own status and, where it has one, its fault's code."""
-
-    id: bytes
-    presence: Presence
-    status: Status
-    code: str | None
 
 
 class Unknown(NamedTuple):
@@ -140,18 +131,8 @@ class ProvedLog:
         return None if age_ms is None else self.footing.at_ms - age_ms
 
     @property
-    def flaws(self) -> tuple[Flaw, ...]:
-        """Whatever is not released among the subjects and what they propagate from, by id."""
-        return tuple(sorted(_flaws(self.ancestries.nodes, self.ancestries.roots)))
-
-    @property
-    def unknown(self) -> tuple[bytes, ...]:
-        """Ancestors, over whatever relation, of which nothing is known: erased, in another log, or not in the file; ascending."""
-        return tuple(sorted({each.id for each in self.unknowns}))
-
-    @property
     def unknowns(self) -> tuple[Unknown, ...]:
-        """The same, each with why; one that several logs are said to hold, for each of these."""
+        """Ancestors, over whatever relation, of which nothing is known, ascending: erased, in another log, or not in the file; one that several logs are said to hold, for each of these."""
         nodes = self.ancestries.nodes.values()
         found = {Unknown(node.id, str(node.presence), b"") for node in nodes if node.presence in _GONE}
         found |= {
@@ -382,19 +363,6 @@ def _subject(
         told_row,
         ranges,
     )
-
-
-def _flaws(nodes: Mapping[bytes, Node], roots: Iterable[bytes]) -> Iterator[Flaw]:
-    seen = set(roots)
-    waiting = list(seen)
-    while waiting:
-        node = nodes[waiting.pop()]
-        if node.status is not Status.RELEASED:
-            yield Flaw(node.id, node.presence, node.status, None if node.fault is None else node.fault.code)
-        for parent in node.parents:
-            if parent.log is None and parent.rel in PROPAGATING and parent.id not in seen:
-                seen.add(parent.id)
-                waiting.append(parent.id)
 
 
 def _pass_over(reader: Reader) -> None:

@@ -58,9 +58,7 @@ class RecordedLog(TracedLog):
         self.places: dict[bytes, list[FoundPlace]] = {}
         self.topics: dict[tuple[Topic, bytes], tuple[Placed, ...]] = {}
         self._opened: dict[int, Entry | None] = {}
-        self._indices: dict[
-            bytes, int
-        ] = {}  # by the leaf hash of an entry; of equal ones all but one are at fault
+        self._at_fault: set[bytes] = set()  # leaf hashes of entries that broke a rule
         self._begin()
         self._check_genesis()
 
@@ -70,7 +68,8 @@ class RecordedLog(TracedLog):
             data = self.data[log_index] = self.source.entry(log_index)
             try:
                 entry = self._opened[log_index] = open_entry(data, self.log_id)
-                self._indices[entry.leaf_hash] = log_index
+                if self.source.is_faulty(log_index):
+                    self._at_fault.add(entry.leaf_hash)
             except RefusedInput:
                 self._opened[log_index] = None
         return self._opened[log_index]
@@ -112,7 +111,7 @@ class RecordedLog(TracedLog):
 
     def check_signatures(self, entry: Entry, asked: Mapping[int, Keyset]) -> None:
         """The log verified them when it took the entry, unless it found a fault then; whoever gets the file does so once more."""
-        if self.source.is_faulty(self._indices[entry.leaf_hash]):
+        if entry.leaf_hash in self._at_fault:
             super().check_signatures(entry, asked)
 
     def strangers(self) -> set[bytes]:

@@ -11,10 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from ledger import spec
 from ledger.errors import LineageError, ProofInvalid, RefusedInput
 from ledger.fold.state import FoldState
 from ledger.fold.topics import Topic
+from ledger.fold.transition import check_fold
 from ledger.identity.keyset import Keyset, check_signatures
 from ledger.proofs.checkpoint import Checkpoint
 from ledger.proofs.partial import take
@@ -174,7 +174,9 @@ class TracedLog(ABC):
 
     def fold_at(self, log_index: int) -> int:
         """The fold number by which the entry at an index is judged. Raises RefusedInput `fold-unknown`."""
-        return _known_fold(self.state_at(log_index)[1]["fold"])
+        number: int = self.state_at(log_index)[1]["fold"]
+        check_fold(number)
+        return number
 
     def _begin(self) -> dict[str, Any]:
         """Opens the `state` that closes the checkpoint, whose body it returns: its clock, its fold number. Then the rest can be asked."""
@@ -185,7 +187,8 @@ class TracedLog(ABC):
                 "state-wrong", f"entry {last}", "the last entry of a checkpoint is no state", ASK_AGAIN
             )
         body = entry.statement.body
-        self.fold_number = _known_fold(body["fold"])
+        check_fold(body["fold"])
+        self.fold_number = body["fold"]
         self.clock_ms = self._closing_ms = body["time"]
         self._states.put(last, body)
         return body
@@ -199,14 +202,3 @@ class TracedLog(ABC):
             take(FoldState(self.log_id), 0, genesis)
         except LineageError as error:
             raise ProofInvalid("genesis-illegal", error.item, error.reason, ASK_AGAIN) from error
-
-
-def _known_fold(number: int) -> int:
-    if number not in spec.FOLDS_KNOWN:
-        raise RefusedInput(
-            "fold-unknown",
-            f"fold {number}",
-            "this version does not know its rules",
-            "Upgrade lineage-ledger.",
-        )
-    return number

@@ -24,8 +24,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
-
 from ledger import spec
 from ledger.errors import LineageError, ProofInvalid, RefusedInput, StoreFault
 from ledger.identity.vkey import Vkey
@@ -35,12 +33,14 @@ from ledger.proofs.note import format_note, join_notes, parse_note
 from ledger.proofs.views import TwoViews, by_path, convict
 from ledger.signer.keyfile import make_private_folder
 from ledger.statements.statement import log_id
-from ledger.store.files import PRIVATE, holds, open_to_write, read_regular, write_atomically, writing
+from ledger.store.files import PRIVATE, holds, read_regular, write_atomically, writing
+from ledger.store.lock import locked
 
 FOLDER: Final = "checkpoints"
 NOTE_FILE: Final = "accepted.note"
 LOCK_FILE: Final = "accepted.lock"
 EVIDENCE: Final = "evidence"
+_BUSY: Final = ("checkpoint-memory-busy", "another process is remembering a log checkpoint")
 _DIGEST_DIGITS: Final = 32
 _NOTE_SUFFIX: Final = ".note"
 
@@ -197,30 +197,10 @@ class CheckpointMemory:
     @contextmanager
     def _held(self) -> Iterator[None]:
         """Keeps other processes and threads from replacing what is remembered."""
+        fix = "Look to the folder, its permissions and its disk: what is accepted has to be remembered."
         path = self.folder / LOCK_FILE
-        lock = FileLock(path, timeout=spec.CHECKPOINT_MEMORY_WAIT_S, thread_local=False, mode=PRIVATE)
-        try:
-            make_private_folder(self.folder)
-            os.close(open_to_write(path, PRIVATE))
-            lock.acquire()
-        except Timeout as error:
-            raise StoreFault(
-                "checkpoint-memory-busy",
-                str(path),
-                "another process is remembering a log checkpoint",
-                "Wait for it to end; its lock ends with its process.",
-            ) from error
-        except (OSError, NotImplementedError) as error:
-            raise StoreFault(
-                "store-failed",
-                str(path),
-                f"it cannot be locked ({error})",
-                "Look to the folder, its permissions and its disk: what is accepted has to be remembered.",
-            ) from error
-        try:
+        with locked(path, spec.CHECKPOINT_MEMORY_WAIT_S, make_private_folder, _BUSY, fix):
             yield
-        finally:
-            lock.release()
 
     def _is_obstructed(self) -> bool:
         """Whether something else stands where the folders of the memory belong: then nobody can tell that there was none."""

@@ -17,24 +17,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from filelock import FileLock, Timeout
-
 from ledger import spec
 from ledger.errors import StoreFault
 from ledger.store.files import (
-    PRIVATE,
     holds,
     make_folders,
-    open_to_write,
     read_regular,
     refuse_links,
     sync_folder,
     write_atomically,
 )
+from ledger.store.lock import locked
 
 FOLDER: Final = "cosigned"
 _LOCK: Final = ".lock"
 _NAME: Final = re.compile(r"(?P<size>[0-9]{20})\.note\Z", re.ASCII)
+_BUSY: Final = ("cosigned-busy", "another process is keeping cosignatures")
 _FIX: Final = "Move it away; the witnesses can be asked again: lineage log checkpoint --witness"
 
 
@@ -117,33 +115,12 @@ class CosignedNotes:
         Raises StoreFault `cosigned-busy`, `store-failed`, `link-refused`.
         """
         refuse_links(self._ledger, FOLDER)
-        path = self.folder / _LOCK
-        lock = FileLock(path, timeout=spec.COSIGNED_WAIT_S, thread_local=False, mode=PRIVATE)
-        try:
-            make_folders(self.folder)
-            os.close(open_to_write(path, PRIVATE))
-            lock.acquire()
-        except Timeout as error:
-            raise StoreFault(
-                "cosigned-busy",
-                str(path),
-                "another process is keeping cosignatures",
-                "Wait for it to end; its lock ends with its process.",
-            ) from error
-        except (OSError, NotImplementedError) as error:
-            raise StoreFault(
-                "store-failed",
-                str(path),
-                f"it cannot be locked ({error})",
-                "Look to the folder, its permissions and its disk.",
-            ) from error
-        try:
+        fix = "Look to the folder, its permissions and its disk."
+        with locked(self.folder / _LOCK, spec.COSIGNED_WAIT_S, make_folders, _BUSY, fix):
             for left_over in self.folder.glob(".*.note.*.tmp"):
                 with suppress(OSError):
                     left_over.unlink()
             yield
-        finally:
-            lock.release()
 
     def _read(self, size: int) -> KeptNote | None:
         path = self.path(size)

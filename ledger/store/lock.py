@@ -12,7 +12,8 @@ keep the writer out. `writer.pid` is for all to read.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,31 @@ from ledger.store.files import PRIVATE, PUBLIC, open_regular, open_to_write, rea
 LOCK_FILE = "writer.lock"
 PID_FILE = "writer.pid"
 _PID_BYTES_MAX = 32
+
+
+@contextmanager
+def locked(
+    path: Path, wait_s: float, make_folder: Callable[[Path], object], busy: tuple[str, str], fix: str
+) -> Iterator[None]:
+    """Holds the lock of what lies beside `path`, whose folder is made if need be; other processes and threads wait `wait_s` seconds.
+
+    Raises StoreFault with the code and the reason of `busy` if that was in vain; `store-failed`, with `fix`, where it cannot be locked.
+    """
+    lock = FileLock(path, timeout=wait_s, thread_local=False, mode=PRIVATE)
+    try:
+        make_folder(path.parent)
+        os.close(open_to_write(path, PRIVATE))
+        lock.acquire()
+    except Timeout as error:
+        code, reason = busy
+        fix_busy = "Wait for it to end; its lock ends with its process."
+        raise StoreFault(code, str(path), reason, fix_busy) from error
+    except (OSError, NotImplementedError) as error:
+        raise StoreFault("store-failed", str(path), f"it cannot be locked ({error})", fix) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class WriterLock:

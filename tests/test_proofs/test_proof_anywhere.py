@@ -59,7 +59,7 @@ def dump(found: Proved) -> dict[str, Any]:
             "subjects": plain(each.subjects),
             "nodes": plain(each.ancestries.nodes),
             "missing": plain(each.missing),
-            "people": plain([each.humans, each.unknown, each.flaws]),
+            "people": plain([each.humans, each.unknowns]),
             "ancestries": [
                 plain((one.humans, one.authors, one.humans_behind))
                 for one in map(each.ancestry, each.ancestries.roots)

@@ -334,7 +334,8 @@ def erased_instead() -> None:
         ]
         found = play.told(part)
         assert only(found)[1:] == (Standing.UNKNOWN, Verdict.REJECTED)
-        faults = {flaw.code for flaw in found.logs[0].flaws}
+        nodes = found.logs[0].ancestries.nodes.values()
+        faults = {node.fault.code for node in nodes if node.fault is not None}
         assert "record-missing" in faults or erased is play.record
 
 
