@@ -20,7 +20,6 @@ from ledger.fold.transition import open_entry
 from ledger.identity.keyset import Keyset
 from ledger.identity.vkey import Vkey
 from ledger.proofs.ancestry_file import HeldRecord, HeldStatement, LogPart
-from ledger.proofs.points import Point
 from ledger.proofs.source import ProvingSource
 from ledger.proofs.trace import Tracer
 from ledger.proofs.traced import BOUNDS, FoundPlace, Placed, TracedLog
@@ -130,7 +129,6 @@ def record_ancestry(
     vkey: Vkey,
     subjects: Collection[bytes],
     listeners: Listeners | None = None,
-    points: Sequence[Point] = (),
 ) -> Written:
     """What a file is to hold of the log of `vkey`, about these artifacts; each must stand in the log, or be erased.
 
@@ -152,7 +150,7 @@ def record_ancestry(
     for artifact_id in subjects:
         for place in log.find(artifact_id, {}) or ():
             log.entry(source.state_behind(place.log_index))
-    return Written(_part(log, frozenset(subjects), points), left_out)
+    return Written(_part(log, frozenset(subjects)), left_out)
 
 
 def _ask(log: RecordedLog, subjects: Collection[bytes], listeners: Listeners) -> None:
@@ -163,7 +161,7 @@ def _ask(log: RecordedLog, subjects: Collection[bytes], listeners: Listeners) ->
         tracer.trace(some)
 
 
-def _part(log: RecordedLog, subjects: frozenset[bytes], points: Sequence[Point]) -> LogPart:
+def _part(log: RecordedLog, subjects: frozenset[bytes]) -> LogPart:
     source = log.source
     indices = sorted(log.data)
     listed = sorted((topic.value, subject) for topic, subject in log.topics if topic not in _IMPLIED)
@@ -176,7 +174,7 @@ def _part(log: RecordedLog, subjects: frozenset[bytes], points: Sequence[Point])
     return LogPart(
         log.log_id,
         source.note,
-        tuple(points),
+        (),  # points: who makes a file knows which of them its readers ask for
         [(log_index, log.data[log_index]) for log_index in indices],
         source.entries_proof(indices),
         listed,

@@ -36,7 +36,9 @@ def part_of(
     points: Sequence[Point] = (),
 ) -> LogPart:
     """What a file of these subjects is to hold."""
-    return record_ancestry(view, vkey, subjects, listeners, points).part
+    part = record_ancestry(view, vkey, subjects, listeners).part
+    part.points = tuple(points)
+    return part
 
 
 def file_of(part: LogPart, disclosed: Sequence[Disclosed] = ()) -> bytes:
